@@ -18,8 +18,8 @@ extern "C" {
 /* Turns colon-separated capset names into a mask and checks that each is known and built in; an empty string is
  * the mask 0. On failure *capset_mask is 0 and `message` (message_size bytes, may be NULL with size 0) gets
  * one line that names the word and the right ones. -EINVAL: unknown name; -ENOTSUP: not built in. */
-int neep_rutabaga_parse_capset_names(const char *names, uint64_t *capset_mask, char *message,
-	size_t message_size);
+int neep_rutabaga_parse_capset_names(
+	const char *names, uint64_t *capset_mask, char *message, size_t message_size);
 
 /* Completions. By default the library completes work on a thread of its own, which it starts only when a
  * component that completes later is in use; 2D work completes inside rutabaga_create_fence().
@@ -46,8 +46,8 @@ struct neep_rutabaga_image {
 
 /* Stores a new reference to the image of a resource in *image; the caller unrefs it. -ENOENT; -EINVAL for a
  * resource without an image (a blob). */
-int neep_rutabaga_resource_image(struct rutabaga *rutabaga, uint32_t resource_id,
-	struct neep_rutabaga_image **image);
+int neep_rutabaga_resource_image(
+	struct rutabaga *rutabaga, uint32_t resource_id, struct neep_rutabaga_image **image);
 
 /* One more reference; returns `image`. NULL is fine. */
 struct neep_rutabaga_image *neep_rutabaga_image_ref(struct neep_rutabaga_image *image);
@@ -75,14 +75,14 @@ struct neep_rutabaga_resource_info {
 };
 
 /* Describes a resource. -ENOENT. */
-int neep_rutabaga_resource_info(struct rutabaga *rutabaga, uint32_t resource_id,
-	struct neep_rutabaga_resource_info *info);
+int neep_rutabaga_resource_info(
+	struct rutabaga *rutabaga, uint32_t resource_id, struct neep_rutabaga_resource_info *info);
 
 /* The scattered memory behind a resource: what was attached, with neighbours joined and empty pieces left out.
  * Borrowed; valid until the backing is detached or the resource unreferenced. A resource that has none gives a
  * count of 0. -ENOENT. */
-int neep_rutabaga_resource_backing(struct rutabaga *rutabaga, uint32_t resource_id,
-	const struct iovec **iovecs, size_t *num_iovecs);
+int neep_rutabaga_resource_backing(
+	struct rutabaga *rutabaga, uint32_t resource_id, const struct iovec **iovecs, size_t *num_iovecs);
 
 /* A mapping of a host blob, counted: the pages stay while anybody holds it, whatever becomes of the resource.
  * The count is atomic. */
@@ -93,8 +93,8 @@ struct neep_rutabaga_mapping {
 
 /* Stores a new reference to the mapping that rutabaga_resource_map() made; the caller unrefs it.
  * -ENOENT; -EINVAL when the resource is not mapped. */
-int neep_rutabaga_resource_mapping(struct rutabaga *rutabaga, uint32_t resource_id,
-	struct neep_rutabaga_mapping **mapping);
+int neep_rutabaga_resource_mapping(
+	struct rutabaga *rutabaga, uint32_t resource_id, struct neep_rutabaga_mapping **mapping);
 struct neep_rutabaga_mapping *neep_rutabaga_mapping_ref(struct neep_rutabaga_mapping *mapping);
 void neep_rutabaga_mapping_unref(struct neep_rutabaga_mapping *mapping);
 

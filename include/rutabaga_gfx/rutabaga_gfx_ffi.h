@@ -292,8 +292,8 @@ int32_t rutabaga_get_capset_info(struct rutabaga *ptr, uint32_t capset_index, ui
 
 /* Fills all of capset[0..capset_size) with the capability set, zero padded where it is shorter, cut where it is
  * longer. -EINVAL: unknown id, or a version above the highest. */
-int32_t rutabaga_get_capset(struct rutabaga *ptr, uint32_t capset_id, uint32_t version, uint8_t *capset,
-	uint32_t capset_size);
+int32_t rutabaga_get_capset(
+	struct rutabaga *ptr, uint32_t capset_id, uint32_t version, uint8_t *capset, uint32_t capset_size);
 
 /* Creates context `ctx_id` (not 0). The low 8 bits of context_init are the capability set (0: virgl2, virgl,
  * or else the first enabled one that has contexts); the other bits must be 0. context_name is
@@ -318,15 +318,15 @@ int32_t rutabaga_context_detach_resource(struct rutabaga *ptr, uint32_t ctx_id, 
  * textures; where there is none, what a plain image can hold (one level, one sample, one layer, a virtio-gpu
  * 2D format, up to 16384 x 16384) becomes a 2D resource too, and the rest is -ENOTSUP.
  * -EINVAL, -EEXIST, -ENOMEM. */
-int32_t rutabaga_resource_create_3d(struct rutabaga *ptr, uint32_t resource_id,
-	const struct rutabaga_create_3d *create_3d);
+int32_t rutabaga_resource_create_3d(
+	struct rutabaga *ptr, uint32_t resource_id, const struct rutabaga_create_3d *create_3d);
 
 /* Gives a resource its backing. The iovec array is copied; the memory it points to stays the caller's and must
  * remain valid and writable until the backing is detached or the resource unreferenced. Empty iovecs are
  * skipped; the total may be smaller than the resource (transfers that leave it fail).
  * -ENOENT, -EBUSY (backed already), -EINVAL (none given), -ENOMEM (too many). */
-int32_t rutabaga_resource_attach_backing(struct rutabaga *ptr, uint32_t resource_id,
-	const struct rutabaga_iovecs *iovecs);
+int32_t rutabaga_resource_attach_backing(
+	struct rutabaga *ptr, uint32_t resource_id, const struct rutabaga_iovecs *iovecs);
 
 /* Takes the backing away: when this returns, the library touches that memory no more. Nothing attached is
  * -EINVAL, except for a blob that was created without backing. -ENOENT. */
@@ -367,8 +367,8 @@ int32_t rutabaga_resource_create_blob(struct rutabaga *ptr, uint32_t ctx_id, uin
 int32_t rutabaga_resource_unref(struct rutabaga *ptr, uint32_t resource_id);
 
 /* Gives a descriptor of a blob's memory, which the caller owns and closes. -ENOENT, -EINVAL (no descriptor). */
-int32_t rutabaga_resource_export_blob(struct rutabaga *ptr, uint32_t resource_id,
-	struct rutabaga_handle *handle);
+int32_t rutabaga_resource_export_blob(
+	struct rutabaga *ptr, uint32_t resource_id, struct rutabaga_handle *handle);
 
 /* Maps a mappable host blob into this process. -ENOENT, -EBUSY (mapped already), -EINVAL (not mappable),
  * -ENOMEM. */

@@ -65,7 +65,8 @@ struct neep_component_impl {
 	void (*destroy)(struct neep_component *component);
 
 	/* may be NULL when capset_mask is 0: asked once, at start */
-	int (*capset_info)(struct neep_component *component, uint32_t capset_id, struct neep_capset_info *info);
+	int (*capset_info)(
+		struct neep_component *component, uint32_t capset_id, struct neep_capset_info *info);
 	/* may be NULL when capset_mask is 0: writes at most `size` bytes to `data`, which is zeroed; may write
 	 * fewer. `version` is at most max_version. */
 	int (*capset)(struct neep_component *component, uint32_t capset_id, uint32_t version, uint8_t *data,

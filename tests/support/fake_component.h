@@ -122,12 +122,12 @@ void neep_fake_stream_word(struct neep_fake_stream *stream, uint32_t word);
 void neep_fake_stream_u64(struct neep_fake_stream *stream, uint64_t value);
 
 /* Appends a BLOB command. */
-void neep_fake_stream_blob(struct neep_fake_stream *stream, uint64_t blob_id, uint64_t size, uint32_t map_info,
-	uint8_t fill);
+void neep_fake_stream_blob(
+	struct neep_fake_stream *stream, uint64_t blob_id, uint64_t size, uint32_t map_info, uint8_t fill);
 
 /* Appends an opcode and up to four 32-bit operands; `count` of them are used. */
-void neep_fake_stream_op(struct neep_fake_stream *stream, enum neep_fake_op op, const uint32_t *operands,
-	size_t count);
+void neep_fake_stream_op(
+	struct neep_fake_stream *stream, enum neep_fake_op op, const uint32_t *operands, size_t count);
 
 /* The stream's size in bytes. */
 static inline size_t neep_fake_stream_size(const struct neep_fake_stream *stream) {
