@@ -17,19 +17,29 @@
 
 struct neep_gpu_socket;
 
-/* The owner's side. */
+struct neep_gpu_socket_owner;
+
+/* What the socket tells its owner, from the loop and never from inside a call into it, except where said. */
 struct neep_gpu_socket_impl {
 	/* The feature handshake is done: scanouts and queries are served from now on. */
-	void (*ready)(void *owner);
-	/* The message given to neep_gpu_socket_update() last is written, or given up: its pixels are no longer read. */
-	void (*update_done)(void *owner);
-	/* The front-end closed its end. Pending queries have failed. The fd stays open until destroy. */
-	void (*closed)(void *owner);
+	void (*ready)(struct neep_gpu_socket_owner *owner);
+	/* The message given to neep_gpu_socket_update() last is written, or given up: its pixels are no longer read. Comes
+	 * from inside neep_gpu_socket_settle() too. */
+	void (*update_done)(struct neep_gpu_socket_owner *owner);
+	/* The front-end closed its end. Pending queries have failed. The fd stays open until destroy, which may be
+	 * called from here. */
+	void (*closed)(struct neep_gpu_socket_owner *owner);
 };
 
-/* Starts the handshake and returns; never waits. Consumes owned_fd. NULL for want of memory. */
+/* Embedded in the owner. */
+struct neep_gpu_socket_owner {
+	const struct neep_gpu_socket_impl *impl;
+};
+
+/* Starts the handshake and returns; never waits. Consumes owned_fd; `loop` and `owner` are borrowed. NULL for want of
+ * memory. */
 struct neep_gpu_socket *neep_gpu_socket_create(
-	struct neep_loop *loop, int owned_fd, const struct neep_gpu_socket_impl *impl, void *owner);
+	struct neep_loop *loop, int owned_fd, struct neep_gpu_socket_owner *owner);
 
 /* Closes our end, which the front-end must have closed before (or be about to end). NULL is fine. */
 void neep_gpu_socket_destroy(struct neep_gpu_socket *socket);

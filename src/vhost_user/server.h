@@ -77,6 +77,10 @@ struct neep_memory *neep_vhost_user_memory(struct neep_vhost_user *server);
  * then, and sent once it is. */
 void neep_vhost_user_config_changed(struct neep_vhost_user *server);
 
+/* The device can take buffers of queue `index` again, after a run_queue() that left some waiting and returned false: the
+ * server does not look at the ring again, nor hear its kicks, until this call or a new kick. */
+void neep_vhost_user_queue_resume(struct neep_vhost_user *server, uint32_t index);
+
 /* One change of the shared memory window, embedded in its owner and alive until `done`. */
 struct neep_vhost_user_shmem {
 	struct neep_list link; // neep_vhost_user.shmem_queue
