@@ -49,12 +49,6 @@ static uint32_t *expected_pixels(const struct options *o) {
 	return pixels;
 }
 
-static png_image png_of(uint32_t w, uint32_t h) {
-	return (png_image){
-		.version = PNG_IMAGE_VERSION, .width = w, .height = h, .format = PNG_FORMAT_BGRA
-	};
-}
-
 // Returns the pixels of a PNG file, owned by the caller, and its size; NULL with a message on failure.
 static uint32_t *png_load(const char *path, uint32_t *w, uint32_t *h) {
 	png_image png = { .version = PNG_IMAGE_VERSION };
@@ -111,8 +105,24 @@ static int run_compare(const struct options *o) {
 	return status;
 }
 
-static int run_write(const struct options *o, const uint32_t *pixels) {
-	png_image png = png_of(o->crop.w, o->crop.h);
+static int write_raw(const struct options *o, const uint32_t *pixels) {
+	FILE *file = fopen(o->out, "wb");
+	size_t n = (size_t)o->crop.w * o->crop.h;
+	bool ok = file != NULL && fwrite(pixels, sizeof(*pixels), n, file) == n;
+	if (file != NULL && fclose(file) != 0) {
+		ok = false;
+	}
+	if (!ok) {
+		fprintf(stderr, "expected: cannot write %s: %s\n", o->out, strerror(errno));
+	}
+	return ok ? 0 : 2;
+}
+
+static int write_png(const struct options *o, const uint32_t *pixels) {
+	png_image png = { .version = PNG_IMAGE_VERSION,
+		.width = o->crop.w,
+		.height = o->crop.h,
+		.format = PNG_FORMAT_BGRA };
 	if (png_image_write_to_file(&png, o->out, 0, pixels, 0, NULL) == 0) {
 		fprintf(stderr, "expected: cannot write %s: %s\n", o->out, png.message);
 		return 2;
@@ -131,7 +141,7 @@ static int run_make(const struct options *o) {
 		printf("%016llx\n", (unsigned long long)neep_picture_sum(
 					    NEEP_PICTURE_SUM_INIT, pixels, o->crop.w * o->crop.h));
 	} else {
-		status = run_write(o, pixels);
+		status = o->cursor ? write_raw(o, pixels) : write_png(o, pixels);
 	}
 	free(pixels);
 	return status;
