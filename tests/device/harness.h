@@ -20,8 +20,8 @@
 #include "driver/display_peer.h"
 #include "driver/driver.h"
 #include "driver/queue.h"
-#include "tests/support/cmocka.h"
-#include "tests/support/fake_component.h"
+#include "support/cmocka.h"
+#include "support/fake_component.h"
 
 #define CHECK_BIT(bit) (UINT64_C(1) << (bit))
 
