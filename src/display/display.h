@@ -69,7 +69,7 @@ struct neep_sink_query;
 
 /* What the sink knows of one output. */
 struct neep_output_info {
-	struct neep_rect rect; // preferred mode and position
+	struct neep_rect rect; // what it shows; x and y are 0
 	bool is_enabled;
 };
 
@@ -89,11 +89,15 @@ struct neep_sink_impl {
 	/* Asks the far side for its outputs or an EDID. May be NULL: then the device answers from its own state. */
 	void (*query)(struct neep_sink *sink, struct neep_sink_query *query);
 	void (*query_cancel)(struct neep_sink *sink, struct neep_sink_query *query);
-	/* Takes the display socket that the front-end handed over; consumes owned_fd. May be NULL: then it is closed. */
+	/* Takes the display socket that the front-end handed over; consumes owned_fd. May be NULL: then it is closed, which
+	 * stock QEMU does not bear while it holds the other end. */
 	void (*set_socket)(struct neep_sink *sink, int owned_fd);
-	/* Writes what the scanout shows now (what was flushed) to `fd` as PNG. May be NULL. Returns 0 or a negative errno
-	 * with `error` set: -ENOENT when the scanout is off. */
-	int (*screenshot)(struct neep_sink *sink, uint32_t scanout_id, int fd, struct neep_error *error);
+	/* A picture of what the scanout shows now (what was flushed), of its own memory, in B8G8R8X8, with the cursor drawn
+	 * over it on request. May be NULL. Returns one reference, or NULL with `error` set: ENOENT when the scanout is off. */
+	struct neep_image *(*snapshot)(
+		struct neep_sink *sink, uint32_t scanout_id, bool with_cursor, struct neep_error *error);
+	/* What the scanout shows: its size, and whether it is on. May be NULL: nothing is known. */
+	void (*output)(const struct neep_sink *sink, uint32_t scanout_id, struct neep_output_info *info);
 };
 
 /* Embedded in the implementation. */
@@ -123,7 +127,10 @@ bool neep_sink_has_query(const struct neep_sink *sink);
 void neep_sink_query(struct neep_sink *sink, struct neep_sink_query *query);
 void neep_sink_query_cancel(struct neep_sink *sink, struct neep_sink_query *query);
 void neep_sink_set_socket(struct neep_sink *sink, int owned_fd);
-int neep_sink_screenshot(struct neep_sink *sink, uint32_t scanout_id, int fd, struct neep_error *error);
+struct neep_image *neep_sink_snapshot(
+	struct neep_sink *sink, uint32_t scanout_id, bool with_cursor, struct neep_error *error);
+/* Off, all zero, where nothing is known. */
+struct neep_output_info neep_sink_output(const struct neep_sink *sink, uint32_t scanout_id);
 
 /* The sinks by name ("qemu", "headless", "none"). Returns NULL with `error` naming the right words.
  * qemu: QEMU's own display over the vhost-user-gpu socket. headless: keeps the last flushed frame for screenshots.
