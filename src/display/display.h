@@ -85,7 +85,8 @@ struct neep_sink_impl {
 	/* The pixels of `image` are about to change. */
 	void (*settle)(struct neep_sink *sink, struct neep_image *image);
 	/* May be NULL. `image_changed` is false for a mere move. */
-	void (*cursor)(struct neep_sink *sink, uint32_t scanout_id, const struct neep_cursor *cursor, bool image_changed);
+	void (*cursor)(struct neep_sink *sink, uint32_t scanout_id, const struct neep_cursor *cursor,
+		bool image_changed);
 	/* Asks the far side for its outputs or an EDID. May be NULL: then the device answers from its own state. */
 	void (*query)(struct neep_sink *sink, struct neep_sink_query *query);
 	void (*query_cancel)(struct neep_sink *sink, struct neep_sink_query *query);
