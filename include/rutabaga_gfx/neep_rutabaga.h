@@ -110,7 +110,7 @@ struct neep_rutabaga_limits {
 	uint32_t pending_fences;
 	uint32_t backing_entries; // of one resource, after neighbours are joined
 	uint64_t total_entries;   // of all resources
-	uint64_t image_bytes;     // host images of all 2D resources
+	uint64_t image_bytes;     // host memory of all 2D and 3D resources
 	uint64_t blob_bytes;      // host blobs of all contexts
 	uint32_t submit_bytes;    // one command stream
 };

@@ -47,14 +47,17 @@ struct neep_device_host_impl {
 	void (*config_changed)(struct neep_device_host *host);
 	/* May be NULL: no window. */
 	void (*change_window)(struct neep_device_host *host, struct neep_device_window_request *request);
-	/* No call of done any more; what was asked of the front-end may still happen. */
+	/* No call of done any more; what was asked of the front-end may still happen. NULL where change_window is. */
 	void (*cancel_window)(struct neep_device_host *host, struct neep_device_window_request *request);
+	/* neep_device_run_queue() of this queue returned false for a command that had to wait, and can go on now. */
+	void (*resume_queue)(struct neep_device_host *host, enum neep_device_queue queue);
 };
 struct neep_device_host {
 	const struct neep_device_host_impl *impl;
 };
 
-/* What a guest may use at most. A command beyond it is answered ERR_OUT_OF_MEMORY. */
+/* What a guest may use at most. A command beyond it is answered ERR_OUT_OF_MEMORY. The device hands the limits of
+ * resources, contexts and memory down to rutabaga, which counts them. */
 struct neep_device_quota {
 	uint32_t resources;
 	uint64_t resource_bytes; // host bytes of one 2D resource
@@ -71,6 +74,8 @@ struct neep_device_options {
 	uint32_t max_outputs; // 1..16
 	uint32_t xres, yres;  // preferred mode of output 0 (and of the others when enabled), pixels
 	uint64_t hostmem;     // bytes of the host-visible window, 0: none
+	/* What the size of a blob must be a multiple of; a power of two; 0: BLOB_ALIGNMENT is not offered. */
+	uint32_t blob_alignment;
 	struct neep_device_quota quota;
 };
 

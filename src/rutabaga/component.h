@@ -29,6 +29,7 @@ struct neep_context;
 struct neep_fence;
 struct neep_object;
 struct neep_resource;
+struct neep_timeline;
 
 /* What a component is created with. Everything is borrowed and outlives the component. */
 struct neep_component_config {
@@ -151,6 +152,7 @@ struct neep_object_impl {
 
 struct neep_object {
 	const struct neep_object_impl *impl;
+	uint64_t size; // host bytes, set by create_3d, counted against the limit
 };
 
 /* A fence in the hands of a component. */
@@ -160,7 +162,8 @@ struct neep_fence {
 
 	/* The rest is the core's. */
 	struct rutabaga *rutabaga;
-	struct neep_list link; // neep_timeline.pending or rutabaga.done
+	struct neep_timeline *timeline; // valid while not retired
+	struct neep_list link;          // neep_timeline.pending or rutabaga.done
 	uint32_t refs;
 	bool is_signalled;
 	bool is_retired; // off its timeline

@@ -65,3 +65,20 @@ size_t neep_iov_write(const struct iovec *iov, size_t count, size_t offset, cons
 	}
 	return done;
 }
+
+void neep_iov_cursor_init(struct neep_iov_cursor *cursor, const struct iovec *iov, size_t count) {
+	*cursor = (struct neep_iov_cursor){ .iov = iov, .end = iov + count };
+}
+
+size_t neep_iov_cursor_read_at(struct neep_iov_cursor *cursor, size_t offset, void *out, size_t len) {
+	while (cursor->iov < cursor->end && offset >= cursor->start &&
+		offset - cursor->start >= cursor->iov->iov_len) {
+		cursor->start += cursor->iov->iov_len;
+		cursor->iov++;
+	}
+	if (offset < cursor->start) {
+		return 0;
+	}
+	return neep_iov_read(
+		cursor->iov, (size_t)(cursor->end - cursor->iov), offset - cursor->start, out, len);
+}

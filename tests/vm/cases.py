@@ -1,0 +1,220 @@
+"""The cases of the guest boot test. Each takes a Setup and a device and raises Failure (or Skip) when it does not hold."""
+
+import subprocess
+import time
+
+from gputap import GpuTap
+from machine import Failure, Machine, Skip, wait_until
+
+DISPLAY_DEVICES = ("gpu-pci", "vga")
+ALL_DEVICES = ("gpu-pci", "vga", "generic")
+
+
+def want(got, expected, what):
+    if got != expected:
+        raise Failure(f"{what}: got {got}, want {expected}")
+
+
+def expected_sum(setup, size):
+    return subprocess.run([setup.expected, "--size", size, "--sum"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def head_mode(machine, index=0):
+    return machine.console.find(rf"neep-draw: head index={index} mode=(\d+x\d+)")[-1].group(1)
+
+
+def draw(machine, command="draw picture", scene="picture"):
+    """Has the guest draw, then checks every pixel; the scene stays up."""
+    machine.start(command)
+    told = machine.wait_drawn(scene)
+    want(told["sum"], expected_sum(machine.setup, told["size"]), "checksum of what the guest drew")
+    machine.expect_picture(told["size"])
+    return told
+
+
+def picture_is_pixel_exact(setup, device):
+    with setup.machine(device) as machine:
+        machine.wait_ready()
+        told = draw(machine)
+        want(told["flips"], "60", "page flips")
+        machine.release()
+        machine.check_alive()
+
+
+def picture_is_pixel_exact_at_an_odd_size(setup, device):
+    options, words = ("xres=1366,yres=771", ()) if device != "generic" else ("", ("--xres=1366", "--yres=771"))
+    with setup.machine(device, options=options, backend=words) as machine:
+        machine.wait_ready()
+        draw(machine)
+        want(head_mode(machine), "1366x771", "mode")
+        machine.release()
+
+
+def features_reach_the_guest(setup, device):
+    with setup.machine(device) as machine:
+        machine.wait_ready()
+        lines = machine.console.find(r"neep-dmesg: .*\[drm\] features: (.*)")
+        got = " ".join(match.group(1) for match in lines).split()
+        setup.note(f"features: {' '.join(got)}")
+        missing = [word for word in setup.peer.features[device] if word not in got]
+        want(missing, [], "features that the guest does not see")
+        machine.start("draw blob")
+        machine.finish()
+        setup.note(machine.console.find(r"neep-draw: card (.*)")[-1].group(1))
+
+
+def page_flips_are_all_shown(setup, device):
+    tap = GpuTap() if device in DISPLAY_DEVICES else None
+    with setup.machine(device, tap=tap) as machine:
+        machine.wait_ready()
+        told = draw(machine, "draw flips 200", "flips")
+        want(told["flips"], "200", "page flips")
+        setup.note(f"{told['rate']} flips/s")
+        if tap is not None:
+            width, height = (int(side) for side in told["size"].split("x"))
+            frames = [u for u in tap.updates if u[3:] == (width, height)]
+            setup.note(f"{len(frames)} whole frames reached the display")
+            want(not frames, False, "no whole frame reached the display")
+        machine.release()
+
+
+def partial_update_carries_its_rectangle(setup, device):
+    tap = GpuTap()
+    with setup.machine(device, tap=tap) as machine:
+        machine.wait_ready()
+        draw(machine)
+        x, y, size = machine.console.find(r"neep-draw: dirty rect=(\d+),(\d+),(\S+)")[-1].groups()
+        rect = (0, int(x), int(y), *(int(side) for side in size.split("x")))
+        want(tap.updates[-1], rect, "the last update")
+        machine.release()
+
+
+def cursor_arrives_with_hotspot_and_place(setup, device):
+    tap = GpuTap()
+    with setup.machine(device, tap=tap) as machine:
+        machine.wait_ready()
+        told = draw(machine)
+        place = [int(v) for v in told["cursor"].split(",")]
+        wait_until(lambda: tap.cursor_pos == place, machine.limit(5), f"the cursor at {place}")
+        want(tap.cursor_scanout, 0, "scanout of the cursor")
+        want(tap.cursor_hot, [int(v) for v in told["hot"].split(",")], "hotspot")
+        raw = machine.path("cursor.argb")
+        subprocess.run([setup.expected, "--cursor", raw], check=True)
+        with open(raw, "rb") as image:
+            want(tap.cursor == image.read(), True, "cursor image equals the guest's")
+        machine.release()
+
+
+def two_heads_show_their_parts(setup, device):
+    tap = GpuTap(heads=[(1280, 800), (1024, 768)]) if device in DISPLAY_DEVICES else None
+    options, words = ("max_outputs=2", ()) if tap is not None else ("", ("--max-outputs=2",))
+    with setup.machine(device, options=options, backend=words, tap=tap) as machine:
+        machine.wait_ready()
+        machine.start("draw two-heads")
+        told = machine.wait_drawn("two-heads")
+        parts = [match.group(1) for match in machine.console.find(r"neep-draw: part index=\d+ area=(\S+)")]
+        want(len(parts), 2, "heads")
+        for scanout, area in enumerate(parts):
+            machine.expect_picture(told["size"], scanout, area)
+        machine.release()
+
+
+def reboot_draws_again(setup, device):
+    with setup.machine(device) as machine:
+        for _ in range(2):
+            machine.wait_ready()
+            draw(machine)
+            machine.monitor.execute("system_reset")
+        machine.wait_ready()
+        draw(machine)
+        machine.release()
+        machine.check_alive()
+
+
+def pause_in_the_middle_of_flips(setup, device):
+    with setup.machine(device) as machine:
+        machine.wait_ready()
+        machine.start("draw flips 300")
+        machine.console.expect("neep-draw: head index=0", machine.limit(20))
+        for _ in range(4):
+            time.sleep(0.4)
+            machine.monitor.execute("stop")
+            time.sleep(0.2)
+            machine.monitor.execute("cont")
+        told = machine.wait_drawn("flips")
+        want(told["flips"], "300", "page flips")
+        machine.expect_picture(told["size"])
+        machine.release()
+        machine.check_alive()
+
+
+def pause_keeps_the_picture(setup, device):
+    with setup.machine(device) as machine:
+        machine.wait_ready()
+        told = draw(machine)
+        machine.monitor.execute("stop")
+        time.sleep(0.3)
+        machine.monitor.execute("cont")
+        machine.expect_picture(told["size"])
+        machine.release()
+
+
+def driver_unbinds_and_binds(setup, device):
+    with setup.machine(device) as machine:
+        machine.wait_ready()
+        for _ in range(2):
+            draw(machine)
+            machine.release()
+            machine.start("rebind")
+            machine.finish()
+        draw(machine)
+        machine.release()
+        machine.check_alive()
+
+
+def resize_is_followed(setup, device):
+    if not setup.resize:
+        raise Skip("no resize command (--resize)")
+    with setup.machine(device) as machine:
+        machine.wait_ready()
+        draw(machine, "draw resize", "before-resize")
+        machine.host_command(setup.resize, scanout=0, width=1600, height=900, size="1600x900")
+        told = machine.wait_drawn("resized")
+        want(told["size"], "1600x900", "size after the resize")
+        machine.expect_picture(told["size"])
+        machine.release()
+
+
+def memory_above_4g_is_reached(setup, device):
+    with setup.machine(device, memory="5G") as machine:
+        machine.wait_ready()
+        draw(machine)
+        machine.release()
+
+
+def backend_ends_with_its_vm(setup, device):
+    with setup.machine(device) as machine:
+        machine.wait_ready()
+        draw(machine)
+        machine.monitor.execute("quit")
+        wait_until(lambda: machine.backend.poll() is not None, machine.limit(5), "the end of the backend")
+        want(machine.backend.returncode, 0, "exit status of the backend")
+
+
+# What runs on which device, in this order.
+CASES = (
+    (features_reach_the_guest, ALL_DEVICES),
+    (picture_is_pixel_exact, ALL_DEVICES),
+    (picture_is_pixel_exact_at_an_odd_size, ALL_DEVICES),
+    (page_flips_are_all_shown, ALL_DEVICES),
+    (partial_update_carries_its_rectangle, DISPLAY_DEVICES),
+    (cursor_arrives_with_hotspot_and_place, DISPLAY_DEVICES),
+    (two_heads_show_their_parts, ALL_DEVICES),
+    (reboot_draws_again, ALL_DEVICES),
+    (pause_in_the_middle_of_flips, ALL_DEVICES),
+    (pause_keeps_the_picture, ALL_DEVICES),
+    (driver_unbinds_and_binds, ALL_DEVICES),
+    (resize_is_followed, ("generic",)),
+    (memory_above_4g_is_reached, ("gpu-pci", "generic")),
+    (backend_ends_with_its_vm, ALL_DEVICES),
+)
