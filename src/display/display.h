@@ -67,9 +67,9 @@ struct neep_cursor {
 struct neep_sink;
 struct neep_sink_query;
 
-/* What the sink knows of one output. */
+/* One output. */
 struct neep_output_info {
-	struct neep_rect rect; // what it shows; x and y are 0
+	struct neep_rect rect; // preferred mode and position
 	bool is_enabled;
 };
 
@@ -97,7 +97,7 @@ struct neep_sink_impl {
 	 * over it on request. May be NULL. Returns one reference, or NULL with `error` set: ENOENT when the scanout is off. */
 	struct neep_image *(*snapshot)(
 		struct neep_sink *sink, uint32_t scanout_id, bool with_cursor, struct neep_error *error);
-	/* What the scanout shows: its size, and whether it is on. May be NULL: nothing is known. */
+	/* What the scanout shows: its size, at 0, 0, and whether it is on. May be NULL: nothing is known. */
 	void (*output)(const struct neep_sink *sink, uint32_t scanout_id, struct neep_output_info *info);
 };
 
