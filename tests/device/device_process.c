@@ -1,7 +1,8 @@
 /* The device process: the daemon, and a way to the fake component inside it. */
 #include "device/device_process.h"
 
-#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
