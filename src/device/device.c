@@ -58,7 +58,8 @@ static int init_tables(struct neep_device *device) {
 
 static void init_outputs(struct neep_device *device) {
 	const struct neep_device_options *options = &device->options;
-	device->scanout_count = options->max_outputs;
+	/* Where the display's own front-end counts the outputs, it tells the guest, and ignores what goes beyond. */
+	device->scanout_count = neep_sink_has_query(device->sink) ? NEEP_SCANOUTS_MAX : options->max_outputs;
 	for (uint32_t i = 0; i < NEEP_SCANOUTS_MAX; i++) {
 		device->scanouts[i].output = (struct neep_output_info){
 			.rect = { .x = i * options->xres, .width = options->xres, .height = options->yres },

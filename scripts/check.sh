@@ -1,0 +1,83 @@
+#!/bin/bash
+# make check: everything in order, each stage with its time; the last line is "N passed, N failed".
+# usage: scripts/check.sh [--long]
+set -u
+cd "$(dirname "$0")/.." || exit 1
+long=
+[ "${1:-}" = --long ] && long=1
+
+logs=build/check
+rm -rf "$logs"
+mkdir -p "$logs"
+counted=()
+broken=0
+start=$SECONDS
+
+stage() { # TITLE
+    printf '== %s (%d s)\n' "$1" $((SECONDS - start))
+}
+
+# A stage that cannot run is a failed case of that name, not a silent gap.
+require() { # NAME COMMAND...
+    local name=$1
+    shift
+    if ! "$@" >"$logs/$name.log" 2>&1; then
+        tail -n 40 "$logs/$name.log"
+        echo "not ok - $name" >"$logs/$name.tap"
+        counted+=("$logs/$name.tap")
+        broken=1
+        return 1
+    fi
+}
+
+tap() { # NAME COMMAND...: a program that prints TAP
+    local name=$1
+    shift
+    "$@" 2>"$logs/$name.err" | tee "$logs/$name.tap" | grep -vE '^(ok|#|1\.\.|TAP)' || true
+    local status=${PIPESTATUS[0]}
+    if [ "$status" -ne 0 ] && ! grep -q '^not ok' "$logs/$name.tap"; then
+        echo "not ok - $name ended with status $status" >>"$logs/$name.tap"
+        tail -n 20 "$logs/$name.err"
+    fi
+    grep -cE '^ok' "$logs/$name.tap" | sed "s/^/   ok: /"
+    grep -A12 -E '^not ok' "$logs/$name.tap" || true
+    counted+=("$logs/$name.tap")
+}
+
+meson_tests() { # FOLDER ARGS...
+    local folder=$1
+    shift
+    meson test -C "$folder" --no-rebuild --print-errorlogs "$@" | grep -vE '^(ninja|$|Full log|Expected Fail|Unexpected)' || true
+    cp "$folder/meson-logs/testlog.json" "$logs/$folder.json"
+    counted+=("$logs/$folder.json")
+}
+
+stage "packages"
+scripts/deps.sh build check vm fuzz || exit 1
+
+stage "style"
+tap style scripts/style.sh
+
+stage "build"
+CI=1 require build scripts/build.sh build || exit 1
+
+stage "unit and device tests"
+meson_tests build ${long:+--suite=unit --suite=device --suite=long}
+
+stage "the same under ASan and UBSan"
+if CI=1 require build-asan scripts/build.sh build-asan -Db_sanitize=address,undefined -Db_lundef=false; then
+    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 meson_tests build-asan --timeout-multiplier 4
+fi
+
+stage "fuzzers"
+if CC=clang CI=1 require build-fuzz scripts/build.sh build-fuzz -Dfuzz=true -Dtests=true -Db_sanitize=address,undefined -Db_lundef=false; then
+    tap fuzz scripts/fuzz.sh build-fuzz "${long:+600}"
+fi
+
+stage "guests"
+tap guests scripts/check-guests.sh build
+
+read -r passed failed < <(scripts/count-tests.py "${counted[@]}")
+printf '== done in %d s\n' $((SECONDS - start))
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$broken" -eq 0 ]

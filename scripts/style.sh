@@ -1,0 +1,69 @@
+#!/bin/sh
+# The rules that a machine can see, as TAP: formatting, the direction of includes, lengths of functions and files.
+set -eu
+cd "$(dirname "$0")/.."
+number=0
+status=0
+
+result() { # NAME FINDINGS
+    number=$((number + 1))
+    if [ -z "$2" ]; then
+        echo "ok $number - $1"
+    else
+        echo "not ok $number - $1"
+        echo "$2" | sed 's/^/# /'
+        status=1
+    fi
+}
+
+sources=$(git ls-files 'src/*.c' 'src/*.h' 'include/*.h' 'tests/*.c' 'tests/*.h')
+
+# shellcheck disable=SC2086
+result formatted_by_clang_format "$(clang-format --dry-run $sources 2>&1 | grep -E 'warning|error' | head -20)"
+
+# A room includes only what stands to its left; the public API stands beside util.
+order='util virtio vhost_user rutabaga twod display device daemon driver bench cli'
+allowed() { # ROOM -> rooms it may include
+    case $1 in
+    util) echo util ;;
+    virtio) echo util virtio ;;
+    vhost_user) echo util virtio vhost_user ;;
+    rutabaga) echo util rutabaga twod ;;
+    twod) echo util rutabaga twod ;;
+    display) echo util vhost_user display ;;
+    device) echo util virtio display device ;;
+    daemon) echo util virtio vhost_user rutabaga display device daemon ;;
+    driver) echo util vhost_user driver ;;
+    bench) echo util driver bench ;;
+    cli) echo util daemon bench cli ;;
+    esac
+}
+wrong=
+for room in $order; do
+    [ -d "src/$room" ] || continue
+    for used in $(grep -hoE '#include "[a-z0-9_]+/' "src/$room"/*.[ch] 2>/dev/null | sed 's/.*"//; s,/,,' | sort -u); do
+        case " $(allowed "$room") " in
+        *" $used "*) ;;
+        *) wrong="$wrong$room includes $used
+" ;;
+        esac
+    done
+done
+result includes_point_one_way "$wrong"
+
+# No function above 80 lines, no file above 1000, headers of the public API up to 300 lines of declarations apart.
+# shellcheck disable=SC2086
+long=$(ctags --languages=C --kinds-C=f --fields=+ne -f - $sources 2>/dev/null | awk -F'\t' '{
+    line = end = 0
+    for (i = 4; i <= NF; i++) {
+        if ($i ~ /^line:/) line = substr($i, 6)
+        if ($i ~ /^end:/) end = substr($i, 5)
+    }
+    if (end - line + 1 > 80 && $1 != "main") printf "%s:%d %s has %d lines\n", $2, line, $1, end - line + 1
+}')
+result functions_have_at_most_80_lines "$long"
+# shellcheck disable=SC2086
+result files_have_at_most_1000_lines "$(wc -l $sources | awk '$1 > 1000 && $2 != "total" { print $2 " has " $1 " lines" }')"
+
+echo "1..$number"
+exit $status
