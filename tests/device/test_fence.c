@@ -285,9 +285,7 @@ static struct used_memory used_memory(struct check *check) {
 	return (struct used_memory){ raw.used, sizeof(*raw.used) + size * sizeof(struct vring_used_elem) };
 }
 
-static void restart(struct check *check) {
-	struct neep_error error;
-	assert_int_equal(neep_driver_start(check_driver(check), &error), 0);
+static void create_contexts(struct check *check) {
 	assert_int_equal(check_ctx_create(check, STEER, NEEP_FAKE_CAPSET), CHECK_OK);
 	assert_int_equal(check_ctx_create(check, 1, NEEP_FAKE_CAPSET), CHECK_OK);
 }
@@ -295,6 +293,7 @@ static void restart(struct check *check) {
 static void check_109_ring_is_left_alone_when_the_driver_reset_with_fences_pending(void **state) {
 	(void)state;
 	struct check *check = open_with_contexts(1, 1);
+	struct neep_error error;
 	struct check_fenced fenced[3];
 	check_hold(check, STEER, 1, CHECK_ALL_RINGS, true);
 	check_hold(check, STEER, 0, CHECK_GLOBAL, true);
@@ -304,7 +303,7 @@ static void check_109_ring_is_left_alone_when_the_driver_reset_with_fences_pendi
 	check_fenced_waits(check, &fenced[2]);
 	/* The completions race with the reset. */
 	check_complete(check, STEER, 1, CHECK_ALL_RINGS, NEEP_FAKE_ALL);
-	assert_int_equal(neep_driver_reset(check_driver(check)), 0);
+	check_reset(check);
 	struct used_memory used = used_memory(check);
 	uint8_t *old = malloc(used.len), *pattern = malloc(used.len);
 	assert_non_null(old);
@@ -322,7 +321,8 @@ static void check_109_ring_is_left_alone_when_the_driver_reset_with_fences_pendi
 		check_forget(check, &fenced[i].request);
 		check_release(check, &fenced[i].request);
 	}
-	restart(check);
+	assert_int_equal(neep_driver_start(check_driver(check), &error), 0);
+	create_contexts(check);
 	check_close(check);
 }
 
@@ -335,10 +335,10 @@ static void check_109_stale_completion_completes_nothing_when_the_driver_is_a_ne
 		check_hold(check, STEER, 1, rings[i], true);
 		check_fenced_stream(check, &old, 1, rings[i], 1);
 		check_fenced_waits(check, &old);
-		assert_int_equal(neep_driver_reset(check_driver(check)), 0);
+		check_restart(check);
 		check_forget(check, &old.request);
 		check_release(check, &old.request);
-		restart(check);
+		create_contexts(check);
 		check_hold(check, STEER, 1, rings[i], true);
 		check_fenced_stream(check, &new, 1, rings[i], 1);
 		if (rings[i] == CHECK_GLOBAL) {

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "driver/frontend.h"
 #include "util/clock.h"
 
 #define ROOM 1200
@@ -11,6 +12,31 @@ struct check_options check_3d_options(uint64_t hostmem) {
 	options.has_3d = true;
 	options.device.hostmem = hostmem;
 	return options;
+}
+
+void check_reset(struct check *check) {
+	struct neep_driver *driver = check_driver(check);
+	struct neep_frontend *frontend = neep_driver_frontend(driver);
+	struct check_request none = { .is_done = false };
+	uint32_t base;
+	for (uint32_t i = 0; i < NEEP_DRIVER_QUEUE_COUNT; i++) {
+		assert_int_equal(neep_frontend_enable_queue(frontend, i, false), 0);
+		assert_int_equal(neep_frontend_stop_queue(frontend, i, &base), 0);
+	}
+	/* What the device returned until now is taken as usual. */
+	check_poll(check, &none);
+	for (size_t i = 0; i < NEEP_DRIVER_QUEUE_COUNT; i++) {
+		neep_queue_reset(neep_driver_queue(driver, (enum neep_driver_queue)i));
+	}
+	assert_int_equal(neep_driver_reset(driver), 0);
+}
+
+void check_restart(struct check *check) {
+	struct neep_error error = { .code = 0 };
+	check_reset(check);
+	if (neep_driver_start(check_driver(check), &error) < 0) {
+		fail_msg("the driver does not start again: %s", error.text);
+	}
 }
 
 uint32_t check_ctx_destroy(struct check *check, uint32_t ctx_id) {

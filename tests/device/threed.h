@@ -11,6 +11,12 @@
 /* check_options() with 3D, and a window of `hostmem` bytes (0: none). */
 struct check_options check_3d_options(uint64_t hostmem);
 
+/* neep_driver_reset(), with requests of the harness out or not: the driver must not find those on its rings. Requests that
+ * were out are forgotten but for check_release(). */
+void check_reset(struct check *check);
+/* And neep_driver_start() after it. */
+void check_restart(struct check *check);
+
 /* ---- commands; all return the type of the reply ---- */
 
 uint32_t check_ctx_destroy(struct check *check, uint32_t ctx_id);
