@@ -281,7 +281,9 @@ static void change_pump(struct neep_vhost_user *server) {
 	if (!channel->is_acked) {
 		return;
 	}
-	if (channel->is_committed || !commits_after_ack(server) || !neep_vhost_user_rings_all_live(server)) {
+	bool is_forgotten = channel->map == NULL;
+	if (channel->is_committed || is_forgotten || !commits_after_ack(server) ||
+		!neep_vhost_user_rings_all_live(server)) {
 		change_finish(server, 0);
 	} else if (channel->awaited == 0 && channel->echo_timer.loop == NULL) {
 		neep_timer_arm(server->loop, &channel->echo_timer, has_slots(server) ? ECHO_WAIT_NS : 0);
