@@ -53,11 +53,11 @@ struct neep_vhost_user_device {
 };
 
 struct neep_vhost_user_options {
-	uint32_t queue_count;     // 1..NEEP_VHOST_USER_QUEUES_MAX
-	uint8_t shmem_id;         // virtio shared memory id of the window
-	uint64_t shmem_size;      // bytes, 0: no window; a power of two and a page multiple
-	bool has_mem_slots;       // offer CONFIGURE_MEM_SLOTS (default on: see the map limit in docs)
-	uint32_t shmem_maps_max;  // most live maps; the front-end's region limit counts RAM regions too
+	uint32_t queue_count;    // 1..NEEP_VHOST_USER_QUEUES_MAX
+	uint8_t shmem_id;        // virtio shared memory id of the window
+	uint64_t shmem_size;     // bytes, 0: no window; a power of two and a page multiple
+	bool has_mem_slots;      // offer CONFIGURE_MEM_SLOTS (default on: see the map limit in docs)
+	uint32_t shmem_maps_max; // most live maps; the front-end's region limit counts RAM regions too
 };
 #define NEEP_VHOST_USER_QUEUES_MAX 8
 
