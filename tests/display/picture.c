@@ -26,8 +26,8 @@ struct neep_image *picture_create(uint32_t width, uint32_t height, uint32_t form
 		.format = format,
 		.free = picture_free,
 	};
-	image->pixels = mmap(
-		NULL, picture_size(image), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	image->pixels =
+		mmap(NULL, picture_size(image), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(image->pixels, MAP_FAILED);
 	return image;
 }
