@@ -72,8 +72,8 @@ static uint32_t *decode_png(int fd, uint32_t *width, uint32_t *height) {
 	return pixels;
 }
 
-uint32_t *check_screenshot(struct check *check, uint32_t scanout_id, bool with_cursor, uint32_t *width,
-	uint32_t *height) {
+uint32_t *check_screenshot(
+	struct check *check, uint32_t scanout_id, bool with_cursor, uint32_t *width, uint32_t *height) {
 	char line[64], reply[256];
 	neep_autoclose int fd = memfd_create("screenshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	assert_true(fd >= 0);

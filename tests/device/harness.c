@@ -62,8 +62,9 @@ static void arrange_outputs(struct check *check) {
 		/* A driver starts by asking for the outputs, and then no event is left. */
 		struct virtio_gpu_resp_display_info info;
 		assert_int_equal(check_display_info(check, &info), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
-		assert_int_equal(neep_driver_write_config(check->driver,
-					 offsetof(struct virtio_gpu_config, events_clear), &events, sizeof(events)),
+		assert_int_equal(
+			neep_driver_write_config(check->driver,
+				offsetof(struct virtio_gpu_config, events_clear), &events, sizeof(events)),
 			0);
 	}
 }
@@ -347,9 +348,8 @@ struct virtio_gpu_mem_entry *check_entries(const struct neep_guest_buffer *buffe
 	struct virtio_gpu_mem_entry *entries = calloc(*count, sizeof(*entries));
 	assert_non_null(entries);
 	for (size_t i = 0; i < *count; i++) {
-		entries[i] = (struct virtio_gpu_mem_entry){
-			.addr = pieces[i].guest_addr, .length = (uint32_t)pieces[i].len
-		};
+		entries[i] = (struct virtio_gpu_mem_entry){ .addr = pieces[i].guest_addr,
+			.length = (uint32_t)pieces[i].len };
 	}
 	return entries;
 }

@@ -41,10 +41,11 @@ enum check_resp {
 };
 
 struct check_options {
-	struct neep_driver_options driver; // features: what the driver accepts of the offer; memory; queue sizes
+	struct neep_driver_options
+		driver; // features: what the driver accepts of the offer; memory; queue sizes
 	struct neep_device_options device; // outputs, window, alignment, quota
 	const char *display;               // sink: "headless", "none", or "qemu" with a display peer
-	bool has_3d;                       // the capsets of the fake component, and with them VIRGL and CONTEXT_INIT
+	bool has_3d; // the capsets of the fake component, and with them VIRGL and CONTEXT_INIT
 	uint32_t second_width, second_height; // mode of output 1 (headless); 0: left as the device has it
 };
 

@@ -13,12 +13,12 @@ struct check {
 	struct neep_list link; // of the open ones
 	struct check_options options;
 	struct neep_driver *driver;
-	pid_t pid;        // of the device process, -1: none
-	int fake_fd;      // to the fake component in there
-	int control_fd;   // the device's control socket
-	int log_fd;       // a memfd with what it wrote to stderr, -1: shown
-	char folder[32];  // holds the control socket
-	uint64_t sequence; // of completions
+	pid_t pid;                // of the device process, -1: none
+	int fake_fd;              // to the fake component in there
+	int control_fd;           // the device's control socket
+	int log_fd;               // a memfd with what it wrote to stderr, -1: shown
+	char folder[32];          // holds the control socket
+	uint64_t sequence;        // of completions
 	struct neep_list buffers; // tracked_buffer.link
 };
 
@@ -31,7 +31,7 @@ void check_control_connect(struct check *check);
 void check_control(struct check *check, int fd, const char *line, char *reply, size_t reply_size);
 
 /* control.c: what the scanout shows, width * height pixels that the caller frees; NULL when it is off. */
-uint32_t *check_screenshot(struct check *check, uint32_t scanout_id, bool with_cursor, uint32_t *width,
-	uint32_t *height);
+uint32_t *check_screenshot(
+	struct check *check, uint32_t scanout_id, bool with_cursor, uint32_t *width, uint32_t *height);
 
 #endif

@@ -124,8 +124,8 @@ static bool is_shown(struct check *check, uint32_t scanout_id, const uint32_t *x
 	uint32_t seen = pixels != NULL && at < (size_t)w * h ? pixels[at] & COLOUR : 0;
 	free(pixels);
 	if (!is_same && is_last) {
-		fail_msg("scanout %u shows %u x %u, not %u x %u; at %zu,%zu: %06x, not %06x", scanout_id, w, h,
-			width, height, at % width, at / width, seen, xrgb[at] & COLOUR);
+		fail_msg("scanout %u shows %u x %u, not %u x %u; at %zu,%zu: %06x, not %06x", scanout_id, w,
+			h, width, height, at % width, at / width, seen, xrgb[at] & COLOUR);
 	}
 	return is_same;
 }

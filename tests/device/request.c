@@ -239,8 +239,7 @@ static size_t reply_size(uint32_t type, uint32_t used_len) {
 	case VIRTIO_GPU_RESP_OK_MAP_INFO:
 		return sizeof(struct virtio_gpu_resp_map_info);
 	default:
-		assert_in_range(
-			type, VIRTIO_GPU_RESP_ERR_UNSPEC, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+		assert_in_range(type, VIRTIO_GPU_RESP_ERR_UNSPEC, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 		return sizeof(struct virtio_gpu_ctrl_hdr);
 	}
 }
@@ -262,7 +261,8 @@ static void assert_padding(const struct check_request *request, uint32_t type) {
 }
 
 /* What the request's header asks the reply to repeat. */
-static struct virtio_gpu_ctrl_hdr expected_header(const struct check *check, const struct check_request *request) {
+static struct virtio_gpu_ctrl_hdr expected_header(
+	const struct check *check, const struct check_request *request) {
 	struct virtio_gpu_ctrl_hdr asked = { 0 }, expected = { 0 };
 	uint32_t known = VIRTIO_GPU_FLAG_FENCE;
 	if ((neep_driver_features(check->driver) & CHECK_BIT(VIRTIO_GPU_F_CONTEXT_INIT)) != 0) {
