@@ -67,7 +67,8 @@ void neep_vring_destroy(struct neep_vring *ring);
 
 /* Starts (or, after neep_vring_stop(), continues) the ring. Publishes parked pushes. Returns 0 or -EINVAL with `error`
  * set (size, alignment of the three addresses: 16/2/4 split, 16/4/4 packed). */
-int neep_vring_start(struct neep_vring *ring, const struct neep_vring_config *config, struct neep_error *error);
+int neep_vring_start(
+	struct neep_vring *ring, const struct neep_vring_config *config, struct neep_error *error);
 
 /* Stops: the ring's memory is not touched afterwards. Returns the base to report. */
 uint32_t neep_vring_stop(struct neep_vring *ring);
