@@ -29,7 +29,7 @@ struct neep_daemon {
 	struct neep_sink *sink;
 	struct neep_device *device;
 	struct neep_device_host host;
-	struct neep_window window;
+	struct neep_daemon_window window;
 	struct neep_vhost_user_device frontend;
 	struct neep_vhost_user *server; // NULL: no session
 	struct neep_task session_end;
@@ -53,11 +53,11 @@ static void host_config_changed(struct neep_device_host *host) {
 }
 
 static void host_change_window(struct neep_device_host *host, struct neep_device_window_request *request) {
-	neep_window_change(&daemon_from_host(host)->window, request);
+	neep_daemon_window_change(&daemon_from_host(host)->window, request);
 }
 
 static void host_cancel_window(struct neep_device_host *host, struct neep_device_window_request *request) {
-	neep_window_cancel(&daemon_from_host(host)->window, request);
+	neep_daemon_window_cancel(&daemon_from_host(host)->window, request);
 }
 
 static void host_resume_queue(struct neep_device_host *host, enum neep_device_queue queue) {
@@ -308,7 +308,7 @@ static struct neep_daemon *daemon_alloc(const struct neep_options *options) {
 		free(daemon);
 		return NULL;
 	}
-	neep_window_init(&daemon->window, daemon->loop);
+	neep_daemon_window_init(&daemon->window, daemon->loop);
 	return daemon;
 }
 
@@ -345,7 +345,7 @@ void neep_daemon_destroy(struct neep_daemon *daemon) {
 	neep_source_remove(&daemon->rutabaga_source);
 	rutabaga_finish(&daemon->rutabaga);
 	neep_sink_destroy(daemon->sink);
-	neep_window_finish(&daemon->window);
+	neep_daemon_window_finish(&daemon->window);
 	neep_loop_destroy(daemon->loop);
 	free(daemon);
 }

@@ -19,7 +19,7 @@ static void change_done(struct neep_vhost_user_shmem *shmem, int result) {
 
 /* The device must not hear of a failure from inside its call. */
 static void refuse_run(struct neep_task *task) {
-	struct neep_window *window = neep_container_of(task, struct neep_window, refuse);
+	struct neep_daemon_window *window = neep_container_of(task, struct neep_daemon_window, refuse);
 	while (window->refused != NULL) {
 		struct neep_device_window_request *request = window->refused;
 		window->refused = request->host_private;
@@ -27,15 +27,16 @@ static void refuse_run(struct neep_task *task) {
 	}
 }
 
-void neep_window_init(struct neep_window *window, struct neep_loop *loop) {
-	*window = (struct neep_window){ .loop = loop, .refuse.run = refuse_run };
+void neep_daemon_window_init(struct neep_daemon_window *window, struct neep_loop *loop) {
+	*window = (struct neep_daemon_window){ .loop = loop, .refuse.run = refuse_run };
 }
 
-void neep_window_finish(struct neep_window *window) {
+void neep_daemon_window_finish(struct neep_daemon_window *window) {
 	neep_task_cancel(&window->refuse);
 }
 
-void neep_window_change(struct neep_window *window, struct neep_device_window_request *request) {
+void neep_daemon_window_change(
+	struct neep_daemon_window *window, struct neep_device_window_request *request) {
 	struct change *change = window->server != NULL ? calloc(1, sizeof(*change)) : NULL;
 	if (change == NULL) {
 		request->host_private = window->refused;
@@ -56,7 +57,7 @@ void neep_window_change(struct neep_window *window, struct neep_device_window_re
 	neep_vhost_user_shmem(window->server, &change->shmem);
 }
 
-static bool take_refused(struct neep_window *window, struct neep_device_window_request *request) {
+static bool take_refused(struct neep_daemon_window *window, struct neep_device_window_request *request) {
 	struct neep_device_window_request *previous = NULL;
 	for (struct neep_device_window_request *r = window->refused; r != NULL; r = r->host_private) {
 		if (r != request) {
@@ -73,7 +74,8 @@ static bool take_refused(struct neep_window *window, struct neep_device_window_r
 	return false;
 }
 
-void neep_window_cancel(struct neep_window *window, struct neep_device_window_request *request) {
+void neep_daemon_window_cancel(
+	struct neep_daemon_window *window, struct neep_device_window_request *request) {
 	if (take_refused(window, request)) {
 		return;
 	}
