@@ -413,7 +413,10 @@ struct question {
 	struct neep_gpu_query base;
 	unsigned done;
 	bool has_reply;
-	uint8_t reply[1056];
+	union {
+		uint8_t bytes[1056];
+		struct virtio_gpu_resp_edid edid;
+	} reply;
 	size_t len;
 };
 
@@ -423,7 +426,7 @@ static void question_done(struct neep_gpu_query *query, const void *reply, size_
 	question->has_reply = reply != NULL;
 	question->len = len;
 	if (reply != NULL) {
-		memcpy(question->reply, reply, len);
+		memcpy(question->reply.bytes, reply, len);
 	}
 }
 
@@ -471,7 +474,7 @@ static void queries_are_asked_one_by_one(void **state) {
 	answer_edid(&screen, 77);
 	assert_true(edid.has_reply);
 	assert_int_equal(edid.len, 1056);
-	assert_int_equal(((struct virtio_gpu_resp_edid *)edid.reply)->size, 77);
+	assert_int_equal(edid.reply.edid.size, 77);
 	expect_edid_request(&screen, 2);
 	assert_int_equal(other.done, 0);
 	screen_close(&screen);
@@ -544,7 +547,7 @@ static void query_without_answer_fails_after_a_second(void **state) {
 	assert_int_equal(next.done, 0);
 	answer_edid(&screen, 11);
 	assert_true(next.has_reply);
-	assert_int_equal(((struct virtio_gpu_resp_edid *)next.reply)->size, 11);
+	assert_int_equal(next.reply.edid.size, 11);
 	screen_close(&screen);
 }
 
