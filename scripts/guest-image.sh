@@ -124,10 +124,20 @@ take_modules() {
     grep -qx 'virtio-gpu.ko' "$work/modules/order" || die "kernel $1 has no virtio-gpu module"
 }
 
+# Prints the newest kernel version in $root.
+kernel_version() {
+    find "$root/lib/modules/" "$root/usr/lib/modules/" -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | sort -V | tail -n 1
+}
+
 take_kernel() {
-    image=$(find "$root/boot" -name 'vmlinuz-*' | sort -V | tail -n 1)
-    [ -n "$image" ] || die "no kernel in $root/boot"
-    version=${image##*/vmlinuz-}
+    version=$(kernel_version)
+    [ -n "$version" ] || die "no kernel modules in $root"
+    # Newer packages keep the kernel beside its modules.
+    for image in "$root/boot/vmlinuz-$version" "$root/usr/lib/modules/$version/vmlinuz"; do
+        [ ! -e "$image" ] || break
+    done
+    [ -e "$image" ] || die "no kernel $version in $root"
+    say "taking kernel $version"
     take_modules "$version"
     rm -rf "$dir/modules"
     mv "$work/modules" "$dir/modules"
@@ -151,7 +161,7 @@ pack() {
     mv "$work/initrd.cpio" "$dir/initrd.cpio"
 }
 
-if [ ! -e "$dir/kernel-version" ]; then
+if [ ! -e "$dir/kernel-version" ] || { [ -n "$root" ] && [ "$(cat "$dir/kernel-version")" != "$(kernel_version)" ]; }; then
     [ -n "$root" ] || fetch_kernel
     take_kernel
 fi

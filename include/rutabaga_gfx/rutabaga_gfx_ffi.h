@@ -198,8 +198,8 @@ struct rutabaga_mapping {
 	uint64_t size;
 };
 
-/* A command stream for a context: cmd_size bytes at cmd. The two members behind cmd came with 0.1.3, were
- * never stable, and rutabaga_submit_command() does not read them. */
+/* A command stream for a context: cmd_size bytes at cmd. The two members behind cmd were never stable, and the headers
+ * of some releases (the first ones that say 0.1.6) left them out: rutabaga_submit_command() does not read them. */
 struct rutabaga_command {
 	uint32_t ctx_id;
 	uint32_t cmd_size;

@@ -67,9 +67,9 @@ struct neep_cursor {
 struct neep_sink;
 struct neep_sink_query;
 
-/* What the sink knows of one output. */
+/* One output. */
 struct neep_output_info {
-	struct neep_rect rect; // what it shows; x and y are 0
+	struct neep_rect rect; // preferred mode and position
 	bool is_enabled;
 };
 
@@ -85,7 +85,8 @@ struct neep_sink_impl {
 	/* The pixels of `image` are about to change. */
 	void (*settle)(struct neep_sink *sink, struct neep_image *image);
 	/* May be NULL. `image_changed` is false for a mere move. */
-	void (*cursor)(struct neep_sink *sink, uint32_t scanout_id, const struct neep_cursor *cursor, bool image_changed);
+	void (*cursor)(struct neep_sink *sink, uint32_t scanout_id, const struct neep_cursor *cursor,
+		bool image_changed);
 	/* Asks the far side for its outputs or an EDID. May be NULL: then the device answers from its own state. */
 	void (*query)(struct neep_sink *sink, struct neep_sink_query *query);
 	void (*query_cancel)(struct neep_sink *sink, struct neep_sink_query *query);
@@ -93,10 +94,10 @@ struct neep_sink_impl {
 	 * stock QEMU does not bear while it holds the other end. */
 	void (*set_socket)(struct neep_sink *sink, int owned_fd);
 	/* A picture of what the scanout shows now (what was flushed), of its own memory, in B8G8R8X8, with the cursor drawn
-	 * over it on request. May be NULL. Returns one reference, or NULL with `error` set: ENOENT when the scanout is off. */
+	 * over it on request. May be NULL. Returns one reference, or NULL with `error` set, also when the scanout is off. */
 	struct neep_image *(*snapshot)(
 		struct neep_sink *sink, uint32_t scanout_id, bool with_cursor, struct neep_error *error);
-	/* What the scanout shows: its size, and whether it is on. May be NULL: nothing is known. */
+	/* What the scanout shows: its size, at 0, 0, and whether it is on. May be NULL: nothing is known. */
 	void (*output)(const struct neep_sink *sink, uint32_t scanout_id, struct neep_output_info *info);
 };
 

@@ -54,7 +54,7 @@ static void headless_damage(struct neep_sink *base, uint32_t scanout_id, const s
 	struct headless_scanout *scanout = &headless_from_base(base)->scanouts[scanout_id];
 	if (neep_scanout_show(&scanout->base)) {
 		neep_scanout_whole(&scanout->base, &scanout->fresh);
-	} else {
+	} else if (scanout->base.shown.image != NULL) {
 		neep_region_add(&scanout->fresh, damage);
 	}
 }
@@ -97,14 +97,14 @@ static struct neep_image *headless_snapshot(
 		take_fresh(scanout);
 	}
 	if (scanout->shadow != NULL) {
-		view = (struct neep_view){
-			.image = scanout->shadow, .rect = neep_scanout_area(&scanout->base)
-		};
+		view = (struct neep_view){ .image = scanout->shadow,
+			.rect = neep_scanout_area(&scanout->base) };
 	}
 	return neep_scanout_snapshot(&scanout->base, &view, with_cursor, error);
 }
 
-static void headless_output(const struct neep_sink *base, uint32_t scanout_id, struct neep_output_info *info) {
+static void headless_output(
+	const struct neep_sink *base, uint32_t scanout_id, struct neep_output_info *info) {
 	const struct headless_sink *sink = neep_container_of(base, const struct headless_sink, base);
 	neep_scanout_output(&sink->scanouts[scanout_id].base, info);
 }

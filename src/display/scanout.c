@@ -77,7 +77,8 @@ static void copy_rows(
 	const struct neep_view *view, const struct neep_rect *area, uint8_t *to, size_t to_stride) {
 	const uint8_t *from = neep_view_at(view, area->x, area->y);
 	for (uint32_t row = 0; row < area->height; row++) {
-		memcpy(to + row * to_stride, from + (size_t)row * view->image->stride, (size_t)area->width * 4);
+		memcpy(to + row * to_stride, from + (size_t)row * view->image->stride,
+			(size_t)area->width * 4);
 	}
 }
 
@@ -88,8 +89,8 @@ static void convert_rows(
 	pixman_format_code_t format = neep_format_to_pixman(view->image->format, true);
 	for (uint32_t row = 0; row < area->height; row++) {
 		uint8_t *from = (uint8_t *)(uintptr_t)neep_view_at(view, area->x, area->y + row);
-		pixman_image_t *source =
-			pixman_image_create_bits_no_clear(format, width, 1, (uint32_t *)(void *)from, width * 4);
+		pixman_image_t *source = pixman_image_create_bits_no_clear(
+			format, width, 1, (uint32_t *)(void *)from, width * 4);
 		pixman_image_t *target = pixman_image_create_bits_no_clear(
 			PIXMAN_x8r8g8b8, width, 1, (uint32_t *)(void *)(to + row * to_stride), width * 4);
 		if (source != NULL && target != NULL) {
@@ -105,7 +106,8 @@ static void convert_rows(
 	}
 }
 
-void neep_view_copy(const struct neep_view *view, const struct neep_rect *area, uint8_t *to, size_t to_stride) {
+void neep_view_copy(
+	const struct neep_view *view, const struct neep_rect *area, uint8_t *to, size_t to_stride) {
 	if (neep_view_is_xrgb(view)) {
 		copy_rows(view, area, to, to_stride);
 	} else {
@@ -113,8 +115,7 @@ void neep_view_copy(const struct neep_view *view, const struct neep_rect *area, 
 	}
 }
 
-void neep_view_copy_region(
-	const struct neep_view *view, pixman_region32_t *region, struct neep_image *to) {
+void neep_view_copy_region(const struct neep_view *view, pixman_region32_t *region, struct neep_image *to) {
 	int count = 0;
 	const pixman_box32_t *boxes = pixman_region32_rectangles(region, &count);
 	for (int i = 0; i < count; i++) {
@@ -161,8 +162,8 @@ static void draw_cursor(const struct neep_scanout *scanout, struct neep_image *i
 		return;
 	}
 	int size = NEEP_CURSOR_SIZE;
-	pixman_image_t *source =
-		pixman_image_create_bits_no_clear(PIXMAN_a8r8g8b8, size, size, scanout->cursor_argb, size * 4);
+	pixman_image_t *source = pixman_image_create_bits_no_clear(
+		PIXMAN_a8r8g8b8, size, size, scanout->cursor_argb, size * 4);
 	pixman_image_t *target = pixman_image_create_bits_no_clear(PIXMAN_x8r8g8b8, (int)image->width,
 		(int)image->height, (uint32_t *)(void *)image->pixels, (int)image->stride);
 	/* pixman adds sizes to positions in plain ints: positions far outside draw nothing anyhow. */
@@ -184,11 +185,12 @@ static void draw_cursor(const struct neep_scanout *scanout, struct neep_image *i
 struct neep_image *neep_scanout_snapshot(const struct neep_scanout *scanout, const struct neep_view *view,
 	bool with_cursor, struct neep_error *error) {
 	if (view->image == NULL) {
-		neep_error_set(error, ENOENT, "the scanout shows nothing");
+		neep_error_set(error, 0, "the scanout shows nothing");
 		return NULL;
 	}
 	struct neep_rect area = { .width = view->rect.width, .height = view->rect.height };
-	struct neep_image *copy = neep_image_create(area.width, area.height, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM);
+	struct neep_image *copy =
+		neep_image_create(area.width, area.height, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM);
 	if (copy == NULL) {
 		neep_error_set(error, ENOMEM, "a picture of %u x %u", area.width, area.height);
 		return NULL;

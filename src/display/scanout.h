@@ -46,11 +46,11 @@ bool neep_view_is_xrgb(const struct neep_view *view);
 const uint8_t *neep_view_at(const struct neep_view *view, uint32_t x, uint32_t y);
 
 /* Copies `area` of the view to `to`, whose rows are to_stride bytes apart (a multiple of 4), as x8r8g8b8. */
-void neep_view_copy(const struct neep_view *view, const struct neep_rect *area, uint8_t *to, size_t to_stride);
+void neep_view_copy(
+	const struct neep_view *view, const struct neep_rect *area, uint8_t *to, size_t to_stride);
 
 /* Copies every rectangle of `region` to the same place of `to`, a B8G8R8X8 image of the view's size. */
-void neep_view_copy_region(
-	const struct neep_view *view, pixman_region32_t *region, struct neep_image *to);
+void neep_view_copy_region(const struct neep_view *view, pixman_region32_t *region, struct neep_image *to);
 
 /* Sets `region` to the whole of what is shown. */
 void neep_scanout_whole(const struct neep_scanout *scanout, pixman_region32_t *region);

@@ -11,8 +11,8 @@
  * other thread. While nobody waits nobody pumps: a program that submits and does not wait calls
  * neep_driver_dispatch() when neep_driver_fd() is readable, or starts the service thread.
  *
- * Every wait has an end: the death of the back-end fails all that is outstanding with -EPIPE, and nothing waits longer
- * than options.timeout_ns.
+ * Every wait has an end: the death of the back-end ends all waits with -EPIPE, and nothing waits longer than
+ * options.timeout_ns.
  *
  *	struct neep_driver_options options = neep_driver_default_options;
  *	struct neep_driver *driver = neep_driver_open("/run/gpu.sock", &options, &error);
@@ -31,10 +31,10 @@
 
 #include "driver/memory.h"
 #include "util/error.h"
-#include "util/list.h"
 
 struct neep_display_peer;
 struct neep_driver;
+struct neep_driver_pending;
 struct neep_frontend;
 struct neep_queue;
 
@@ -57,8 +57,9 @@ struct neep_driver_options {
 	int64_t timeout_ns; // the longest wait for the back-end
 };
 
-/* All of virtio-gpu 0..4, INDIRECT, EVENT_IDX, VERSION_1; split rings of 256 and 16; 1 GiB of memory in one region (it is
- * sparse); no display; echoes maps; no spin; 10 s. Copy it and change what matters. */
+/* All of virtio-gpu 0..4, INDIRECT, EVENT_IDX, VERSION_1; every protocol feature that the driver knows but
+ * INFLIGHT_SHMFD, which QEMU does not use here; split rings of 256 and 16; 1 GiB of memory in one region (it is sparse);
+ * no display; echoes maps; no spin; 10 s. Copy it and change what matters. */
 extern const struct neep_driver_options neep_driver_default_options;
 
 /* Negotiates over the connected stream socket owned_fd, which is consumed in every case. The rings are not running yet:
@@ -89,7 +90,8 @@ int neep_driver_reset(struct neep_driver *driver);
 
 /* The back-end died and owned_fd leads to its successor: negotiates again (the same features or it fails), gives it the
  * inflight area, memory and rings where they were, and enables them. What was outstanding is completed by the new
- * back-end when INFLIGHT_SHMFD is negotiated, and fails with -EPIPE otherwise. Consumes owned_fd in every case.
+ * back-end when INFLIGHT_SHMFD is negotiated; otherwise it fails with -EPIPE and the rings begin anew. Consumes owned_fd
+ * in every case.
  * Returns 0 or a negative errno with `error` set. */
 int neep_driver_reconnect(struct neep_driver *driver, int owned_fd, struct neep_error *error);
 
@@ -102,8 +104,9 @@ bool neep_driver_is_dead(struct neep_driver *driver);
 
 /* ---- requests ---- */
 
-/* One request; the caller's, unmoved from submit until is_done. Bytes are copied into guest memory by submit and the
- * reply is copied out when it completes; cmd and payload may go away after submit. */
+/* One request; the caller's, unmoved from submit until it is done. Bytes are copied into guest memory by submit and the
+ * reply is copied out when it completes; cmd and payload may go away after submit. Bytes of the reply that the device did
+ * not write keep what they held at submit. */
 struct neep_driver_request {
 	enum neep_driver_queue queue;
 	const void *cmd; // first device-readable piece
@@ -114,15 +117,12 @@ struct neep_driver_request {
 	size_t reply_len;
 
 	/* Set when the request completes. */
-	bool is_done;      // read by neep_driver_poll() and after a wait only
+	bool is_done;      // guarded by the lock: ask neep_driver_poll()
 	int result;        // 0 or a negative errno; the fields below count when 0
 	uint32_t used_len; // bytes that the device says it wrote
 	uint64_t sequence; // 1, 2, 3... in the order of completion, over both queues
 
-	/* Private to the driver. */
-	struct neep_list link;
-	struct neep_guest_buffer memory;
-	uint32_t head;
+	struct neep_driver_pending *pending; // private
 };
 
 /* Submits `count` requests in order with one kick at the end. Waits for room where the ring is full. Returns 0 or a
@@ -132,8 +132,8 @@ int neep_driver_submit(struct neep_driver *driver, struct neep_driver_request *r
 /* Whether `request` is done; collects completions but never sleeps. */
 bool neep_driver_poll(struct neep_driver *driver, struct neep_driver_request *request);
 
-/* Sleeps until `request` is done. Returns request->result, or -ETIMEDOUT, after which the request is still outstanding
- * and must be waited for again before it may go away. */
+/* Sleeps until `request` is done. Returns request->result, or -ETIMEDOUT or -EPIPE (the back-end is gone), after which
+ * the request is still outstanding: wait again (for -EPIPE after neep_driver_reconnect()) or abandon it. */
 int neep_driver_wait(struct neep_driver *driver, struct neep_driver_request *request);
 
 /* As neep_driver_wait() with a time limit of its own, nanoseconds. */
@@ -144,7 +144,10 @@ int neep_driver_wait_for(struct neep_driver *driver, struct neep_driver_request 
 int64_t neep_driver_call(
 	struct neep_driver *driver, const void *cmd, size_t cmd_len, void *reply, size_t reply_len);
 
-/* Gives up on a request that timed out: it is done (-ECANCELED) for the caller, while its guest memory and ring slots
+/* Submits any one request and waits, as neep_driver_call(). */
+int64_t neep_driver_run(struct neep_driver *driver, struct neep_driver_request *request);
+
+/* Gives up on a request: it is done (-ECANCELED) for the caller, while its guest memory and ring slots
  * stay the device's until that returns them. */
 void neep_driver_abandon(struct neep_driver *driver, struct neep_driver_request *request);
 

@@ -36,15 +36,16 @@ const struct neep_component_impl *neep_builtin_component(uint32_t capset_id) {
 	return NULL;
 }
 
-/* What the caller wants built, from a builder of any age.
+/* renderer_features of a builder of any age, or NULL.
  *
- * The published struct grew: renderer_features was added behind channels after 0.1.3, and nothing in it carries a size
- * or a version. A caller built against the short struct may have it at the end of a page, and reads garbage otherwise.
- * What could tell the two apart? Not the library's version or name, which stayed. Not the channel types that came later
- * still (0x10 and up): a caller with old headers may define those numbers itself. Not any value of the old members that
- * the old library took. But one it refused: it failed for every wsi other than 1. So no working old caller sets bit 63
- * of wsi, and a caller that does says that it was built with this project's header and has the member. Published
- * callers of 0.1.4 and later are served without renderer_features, which only words for a renderer are lost by. */
+ * The published struct grew: this member was added behind channels after release 0.1.3, while the header still called
+ * itself 0.1.3, and nothing in the struct carries a size or a version. A caller built with the short struct may have it
+ * at the end of a page, and garbage behind it otherwise. What could tell the two apart? Not the library's name, nor the
+ * header's version, which is not passed. Not the channel types that came later still (0x10 and up): a caller with old
+ * headers may define those numbers itself. Not any value of the old members that the old library took. But one that
+ * every published library refuses: any wsi other than 1. So no working published caller sets bit 63 of wsi, and one
+ * that does was built with this project's header and has the member. Published callers with the long struct are served
+ * without renderer_features: some words for a renderer are lost, and nothing is read that may not be there. */
 static const char *features_of(const struct rutabaga_builder *builder) {
 	return (builder->wsi & NEEP_RUTABAGA_WSI_FEATURES) != 0 ? builder->renderer_features : NULL;
 }

@@ -15,7 +15,7 @@ struct image {
 	_Atomic uint32_t refs; // atomic: any holder
 };
 
-bool neep_image_format_is_known(uint32_t format) {
+bool neep_twod_format_is_known(uint32_t format) {
 	switch (format) {
 	case VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM:
 	case VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM:
@@ -47,7 +47,7 @@ static void pixels_free(void *pixels, uint64_t size) {
 	}
 }
 
-struct neep_rutabaga_image *neep_image_create(uint32_t width, uint32_t height, uint32_t format) {
+struct neep_rutabaga_image *neep_twod_image_create(uint32_t width, uint32_t height, uint32_t format) {
 	neep_assert(width - 1 < NEEP_IMAGE_SIDE_MAX && height - 1 < NEEP_IMAGE_SIDE_MAX);
 	struct image *image = calloc(1, sizeof(*image));
 	if (image == NULL) {
@@ -56,7 +56,7 @@ struct neep_rutabaga_image *neep_image_create(uint32_t width, uint32_t height, u
 	image->base = (struct neep_rutabaga_image){
 		.stride = width * 4, .width = width, .height = height, .format = format
 	};
-	image->base.pixels = pixels_alloc(neep_image_size(&image->base));
+	image->base.pixels = pixels_alloc(neep_twod_image_size(&image->base));
 	if (image->base.pixels == NULL) {
 		free(image);
 		return NULL;
@@ -79,7 +79,7 @@ void neep_rutabaga_image_unref(struct neep_rutabaga_image *base) {
 	}
 	struct image *image = neep_container_of(base, struct image, base);
 	if (atomic_fetch_sub_explicit(&image->refs, 1, memory_order_acq_rel) == 1) {
-		pixels_free(base->pixels, neep_image_size(base));
+		pixels_free(base->pixels, neep_twod_image_size(base));
 		free(image);
 	}
 }

@@ -11,14 +11,14 @@
 #define NEEP_IMAGE_SIDE_MAX 16384
 
 /* Whether `format` is one of virtio-gpu's 2D formats (enum virtio_gpu_formats). */
-bool neep_image_format_is_known(uint32_t format);
+bool neep_twod_format_is_known(uint32_t format);
 
 /* Returns an image with one reference, all pixels zero, or NULL for want of memory. The sides are within
  * 1..NEEP_IMAGE_SIDE_MAX. */
-struct neep_rutabaga_image *neep_image_create(uint32_t width, uint32_t height, uint32_t format);
+struct neep_rutabaga_image *neep_twod_image_create(uint32_t width, uint32_t height, uint32_t format);
 
 /* Bytes of pixels. */
-static inline uint64_t neep_image_size(const struct neep_rutabaga_image *image) {
+static inline uint64_t neep_twod_image_size(const struct neep_rutabaga_image *image) {
 	return (uint64_t)image->stride * image->height;
 }
 

@@ -86,7 +86,7 @@ static int create_3d_check(const struct rutabaga_create_3d *create) {
 		create->nr_samples > 1) {
 		return -ENOTSUP;
 	}
-	if (!neep_image_format_is_known(create->format) || create->width - 1 >= NEEP_IMAGE_SIDE_MAX ||
+	if (!neep_twod_format_is_known(create->format) || create->width - 1 >= NEEP_IMAGE_SIDE_MAX ||
 		create->height - 1 >= NEEP_IMAGE_SIDE_MAX) {
 		return -EINVAL;
 	}
@@ -104,12 +104,13 @@ static int twod_create_3d(struct neep_component *component, const struct rutabag
 	if (object == NULL) {
 		return -ENOMEM;
 	}
-	object->image = neep_image_create(create->width, create->height, create->format);
+	object->image = neep_twod_image_create(create->width, create->height, create->format);
 	if (object->image == NULL) {
 		free(object);
 		return -ENOMEM;
 	}
-	object->base = (struct neep_object){ .impl = &object_impl, .size = neep_image_size(object->image) };
+	object->base =
+		(struct neep_object){ .impl = &object_impl, .size = neep_twod_image_size(object->image) };
 	*base = &object->base;
 	return 0;
 }

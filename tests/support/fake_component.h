@@ -7,8 +7,9 @@
  * (uint8_t)(v * 16 + i). And NEEP_FAKE_SHORT_CAPSET (30), version 0, which announces NEEP_FAKE_SHORT_CAPSET_SIZE
  * bytes and writes NEEP_FAKE_SHORT_CAPSET_WRITTEN bytes of 0x5a.
  *
- * Fences complete at once, unless their ring is on hold: then they wait for a COMPLETE. Held fences of a context
- * end with it.
+ * Fences complete at once, unless their ring is on hold: then they wait for a COMPLETE. When a context ends, the fake
+ * signals the held fences of its even rings; those of the odd rings it signals only when it ends itself, as a component
+ * may: the core has completed them by then.
  *
  * Command language: a stream is a sequence of commands, each little-endian 32-bit words: word 0 is the opcode of
  * enum neep_fake_op, then its operands; 64-bit operands are two words, low first. A stream that ends inside a
@@ -92,7 +93,7 @@ struct neep_fake;
 /* The fake component of an instance that was made with neep_fake_impl. */
 struct neep_fake *neep_fake_of(struct rutabaga *rutabaga);
 
-/* As the commands of the same names. Safe from any thread; completions come when the core dispatches. */
+/* As the commands of the same names. Completions come when the core dispatches. Safe from any thread, except hold. */
 void neep_fake_hold(struct neep_fake *fake, uint32_t ctx_id, uint32_t ring, bool on);
 void neep_fake_complete(struct neep_fake *fake, uint32_t ctx_id, uint32_t ring, uint32_t count);
 void neep_fake_complete_last(struct neep_fake *fake, uint32_t ctx_id, uint32_t ring);

@@ -4,7 +4,7 @@ import subprocess
 import time
 
 from gputap import GpuTap
-from machine import Failure, Machine, Skip, wait_until
+from machine import Failure, wait_until
 
 DISPLAY_DEVICES = ("gpu-pci", "vga")
 ALL_DEVICES = ("gpu-pci", "vga", "generic")
@@ -85,7 +85,10 @@ def partial_update_carries_its_rectangle(setup, device):
         draw(machine)
         x, y, size = machine.console.find(r"neep-draw: dirty rect=(\d+),(\d+),(\S+)")[-1].groups()
         rect = (0, int(x), int(y), *(int(side) for side in size.split("x")))
-        want(tap.updates[-1], rect, "the last update")
+        whole = (0, 0, 0, *tap.scanouts[0])
+        # Linux from 6.8 on forgets the rectangle once any page flip has been done, and sends the frame.
+        want(tap.updates[-1] in (rect, whole), True, f"the last update is {rect} or the frame")
+        setup.note(f"the last update was {'the rectangle' if tap.updates[-1] == rect else 'the whole frame'}")
         machine.release()
 
 
@@ -106,7 +109,7 @@ def cursor_arrives_with_hotspot_and_place(setup, device):
 
 
 def two_heads_show_their_parts(setup, device):
-    tap = GpuTap(heads=[(1280, 800), (1024, 768)]) if device in DISPLAY_DEVICES else None
+    tap = GpuTap(heads=2) if device in DISPLAY_DEVICES else None
     options, words = ("max_outputs=2", ()) if tap is not None else ("", ("--max-outputs=2",))
     with setup.machine(device, options=options, backend=words, tap=tap) as machine:
         machine.wait_ready()
@@ -157,6 +160,9 @@ def pause_keeps_the_picture(setup, device):
         machine.monitor.execute("cont")
         machine.expect_picture(told["size"])
         machine.release()
+        draw(machine)
+        machine.release()
+        machine.check_alive()
 
 
 def driver_unbinds_and_binds(setup, device):
@@ -173,8 +179,6 @@ def driver_unbinds_and_binds(setup, device):
 
 
 def resize_is_followed(setup, device):
-    if not setup.resize:
-        raise Skip("no resize command (--resize)")
     with setup.machine(device) as machine:
         machine.wait_ready()
         draw(machine, "draw resize", "before-resize")
@@ -218,3 +222,5 @@ CASES = (
     (memory_above_4g_is_reached, ("gpu-pci", "generic")),
     (backend_ends_with_its_vm, ALL_DEVICES),
 )
+
+ESSENTIAL = (picture_is_pixel_exact, reboot_draws_again, pause_in_the_middle_of_flips)

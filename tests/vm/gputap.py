@@ -15,6 +15,7 @@ GPU_SET_SOCKET = 33
 GPU_GET_DISPLAY_INFO = 3
 GPU_CURSOR_POS, GPU_CURSOR_POS_HIDE, GPU_CURSOR_UPDATE = 4, 5, 6
 GPU_SCANOUT, GPU_UPDATE = 7, 8
+GPU_GET_EDID = 11
 FDS_MAX = 32
 CURSOR_BYTES = 64 * 64 * 4
 DISPLAY_INFO_HEADER = 24
@@ -48,10 +49,13 @@ def _send(sock, data, fds):
 
 
 class GpuTap:
-    """heads: sizes (w, h) that replace what QEMU says of its outputs, to switch further outputs on."""
+    """heads: how many outputs to switch on. QEMU leaves all but the first off until someone looks at them, so its answers
+    about the others are replaced by those about the first.
+    """
 
-    def __init__(self, heads=()):
-        self.heads = list(heads)
+    def __init__(self, heads=1):
+        self.heads = heads
+        self.edid = None
         self.lock = threading.Lock()
         self.scanouts = {}
         self.updates = []
@@ -140,13 +144,16 @@ class GpuTap:
         return payload, [backends.detach()]
 
     def _from_display(self, request, _flags, payload, fds):
-        if request == GPU_GET_DISPLAY_INFO and self.heads:
+        if request == GPU_GET_DISPLAY_INFO and self.heads > 1:
             info = bytearray(payload)
-            for i, (width, height) in enumerate(self.heads):
+            _, _, width, height, _, _ = DISPLAY_INFO_HEAD.unpack_from(info, DISPLAY_INFO_HEADER)
+            for i in range(self.heads):
                 at = DISPLAY_INFO_HEADER + i * DISPLAY_INFO_HEAD.size
-                x = sum(w for w, _ in self.heads[:i])
-                DISPLAY_INFO_HEAD.pack_into(info, at, x, 0, width, height, 1, 0)
+                DISPLAY_INFO_HEAD.pack_into(info, at, i * width, 0, width, height, 1, 0)
             payload = bytes(info)
+        if request == GPU_GET_EDID and self.heads > 1:
+            self.edid = self.edid or payload
+            payload = self.edid
         return payload, fds
 
     def _to_display(self, request, _flags, payload, fds):

@@ -4,6 +4,7 @@ Everything that a Machine starts ends with it, whichever way its `with` block is
 """
 
 import ctypes
+import itertools
 import json
 import os
 import re
@@ -30,7 +31,7 @@ class Failure(Exception):
 
 
 class Skip(Exception):
-    """This QEMU or this machine cannot run the case; the text says why."""
+    """This QEMU cannot have the device on this machine; the text says why."""
 
 
 def _die_with_parent():
@@ -84,8 +85,10 @@ def is_listening(path):
 
 
 def tail_of(path, lines=15):
+    """The last lines of a log; a line that repeats is given once with its count."""
     with open(path, encoding="utf-8", errors="replace") as log:
-        return "".join("  " + line.rstrip() + "\n" for line in log.readlines()[-lines:])
+        runs = [(line, len(list(same))) for line, same in itertools.groupby(line.rstrip() for line in log)]
+    return "".join(f"  {line}" + (f" (x{n})" if n > 1 else "") + "\n" for line, n in runs[-lines:])
 
 
 class Monitor:
@@ -127,10 +130,11 @@ class Monitor:
 
 
 class Console:
-    """The guest's serial console: lines in, lines out."""
+    """The guest's serial console: lines in, lines out. check() is called while waiting and raises when waiting is vain."""
 
-    def __init__(self, process, log_path):
+    def __init__(self, process, log_path, check):
         self.process = process
+        self.check = check
         self.log = open(log_path, "wb")
         self.pending = b""
         self.seen = []
@@ -140,8 +144,9 @@ class Console:
         self.process.stdin.flush()
 
     def _more(self, timeout):
-        ready, _, _ = select.select([self.process.stdout], [], [], max(timeout, 0))
+        ready, _, _ = select.select([self.process.stdout], [], [], min(max(timeout, 0), 0.5))
         if not ready:
+            self.check()
             return False
         data = os.read(self.process.stdout.fileno(), 65536)
         if not data:
@@ -226,8 +231,9 @@ class Machine:
         return seconds * self.setup.slowness
 
     def fill(self, template, **more):
-        """The words of a command template with {socket}, {control} and further names filled in."""
-        names = {"socket": self.path("gpu.sock"), "control": self.path("control.sock"), **more}
+        """The words of a command template with {socket}, {control}, {display} and further names filled in."""
+        display = "headless" if self.device == "generic" else "qemu"
+        names = {"socket": self.path("gpu.sock"), "control": self.path("control.sock"), "display": display, **more}
         return [word.format(**names) for word in shlex.split(template)]
 
     def _start_backend(self):
@@ -258,9 +264,14 @@ class Machine:
     def _start_qemu(self):
         with open(self.path("qemu.log"), "wb") as log:
             self.qemu = spawn(self.qemu_command(), log, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.console = Console(self.qemu, self.path("console.log"))
+        self.console = Console(self.qemu, self.path("console.log"), self.check_alive)
         wait_until(self._qemu_listens, self.limit(10), "the QEMU monitor")
-        self.monitor = Monitor(self.path("qmp.sock"), self.limit(20))
+        try:
+            self.monitor = Monitor(self.path("qmp.sock"), self.limit(20))
+        except (Failure, OSError):
+            # QEMU opens its monitor before its devices: one that it refuses shows here.
+            wait_until(lambda: self.qemu.poll() is not None, self.limit(5), "the QEMU monitor or QEMU's end")
+            self._qemu_listens()
 
     def _qemu_listens(self):
         if self.qemu.poll() is None:
@@ -300,14 +311,14 @@ class Machine:
     def screenshot(self, scanout, out):
         """Writes what is on a scanout as PNG: what the device itself has, or what reached QEMU's display."""
         if self.device == "generic" or self.setup.screenshot_always:
-            if not self.setup.screenshot:
-                raise Skip("no screenshot command for a device without a QEMU display (--screenshot)")
             self.host_command(self.setup.screenshot, scanout=scanout, out=out)
         else:
             self.monitor.execute("screendump", filename=out, format="png", device="gpu0", head=scanout)
 
     def host_command(self, template, **names):
         """Runs a command on the host (the backend's control command); it must succeed."""
+        if not template:
+            raise Failure("this needs a command template of the backend (--screenshot, --resize)")
         words = self.fill(template, **names)
         try:
             done = subprocess.run(words, capture_output=True, text=True, timeout=self.limit(20), check=False)
