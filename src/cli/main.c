@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bench/bench.h"
 #include "cli/cli.h"
 #include "config.h"
 
@@ -11,6 +12,7 @@ static const struct command {
 	const char *summary;
 	int (*run)(int argc, char **argv);
 } commands[] = {
+	{ "bench", "measure a back-end, alone or beside another", neep_bench_main },
 	{ "outputs", "print what the scanouts of a running device show", cli_outputs },
 	{ "resize", "change the size of an output of a running device", cli_resize },
 	{ "screenshot", "write what a scanout shows as PNG", cli_screenshot },

@@ -27,11 +27,10 @@ static int clear_path(const struct sockaddr_un *address, struct neep_error *erro
 		return 0;
 	}
 	if (!S_ISSOCK(st.st_mode)) {
-		return neep_error_set(
-			error, EEXIST, "%s is not a socket, and is left alone", address->sun_path);
+		return neep_error_set(error, 0, "%s is not a socket, and is left alone", address->sun_path);
 	}
 	if (is_in_use(address)) {
-		return neep_error_set(error, EADDRINUSE,
+		return neep_error_set(error, 0,
 			"%s belongs to a running process; end that, or take another path", address->sun_path);
 	}
 	if (unlink(address->sun_path) < 0) {

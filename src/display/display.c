@@ -170,11 +170,11 @@ void neep_sink_set_socket(struct neep_sink *sink, int owned_fd) {
 struct neep_image *neep_sink_snapshot(
 	struct neep_sink *sink, uint32_t scanout_id, bool with_cursor, struct neep_error *error) {
 	if (sink->impl->snapshot == NULL) {
-		neep_error_set(error, ENOTSUP, "display \"%s\" keeps no picture", sink->impl->name);
+		neep_error_set(error, 0, "display \"%s\" keeps no picture", sink->impl->name);
 		return NULL;
 	}
 	if (scanout_id >= NEEP_SCANOUTS_MAX) {
-		neep_error_set(error, ENOENT, "there is no scanout %u", scanout_id);
+		neep_error_set(error, 0, "there is no scanout %u", scanout_id);
 		return NULL;
 	}
 	return sink->impl->snapshot(sink, scanout_id, with_cursor, error);

@@ -94,7 +94,7 @@ struct neep_sink_impl {
 	 * stock QEMU does not bear while it holds the other end. */
 	void (*set_socket)(struct neep_sink *sink, int owned_fd);
 	/* A picture of what the scanout shows now (what was flushed), of its own memory, in B8G8R8X8, with the cursor drawn
-	 * over it on request. May be NULL. Returns one reference, or NULL with `error` set: ENOENT when the scanout is off. */
+	 * over it on request. May be NULL. Returns one reference, or NULL with `error` set, also when the scanout is off. */
 	struct neep_image *(*snapshot)(
 		struct neep_sink *sink, uint32_t scanout_id, bool with_cursor, struct neep_error *error);
 	/* What the scanout shows: its size, at 0, 0, and whether it is on. May be NULL: nothing is known. */

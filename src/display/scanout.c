@@ -185,7 +185,7 @@ static void draw_cursor(const struct neep_scanout *scanout, struct neep_image *i
 struct neep_image *neep_scanout_snapshot(const struct neep_scanout *scanout, const struct neep_view *view,
 	bool with_cursor, struct neep_error *error) {
 	if (view->image == NULL) {
-		neep_error_set(error, ENOENT, "the scanout shows nothing");
+		neep_error_set(error, 0, "the scanout shows nothing");
 		return NULL;
 	}
 	struct neep_rect area = { .width = view->rect.width, .height = view->rect.height };

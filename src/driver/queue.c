@@ -124,9 +124,19 @@ int neep_queue_call_fd(const struct neep_queue *queue) {
 	return queue->call_fd;
 }
 
+/* A descriptor's length has 32 bits. */
+static bool pieces_fit(const struct neep_queue_buffer *buffer, uint32_t count) {
+	for (uint32_t i = 0; i < count; i++) {
+		if (buffer->pieces[i].len > UINT32_MAX) {
+			return false;
+		}
+	}
+	return count > 0;
+}
+
 int neep_queue_add(struct neep_queue *queue, struct neep_queue_buffer *buffer) {
 	uint32_t count = buffer->readable_count + buffer->writable_count;
-	if (count == 0) {
+	if (!pieces_fit(buffer, count)) {
 		return -EINVAL;
 	}
 	bool is_indirect = queue->options.has_indirect && count > 1;

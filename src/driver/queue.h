@@ -66,7 +66,7 @@ int neep_queue_kick_fd(const struct neep_queue *queue);
 int neep_queue_call_fd(const struct neep_queue *queue);
 
 /* Makes `buffer` available. Returns 0, -ENOSPC while the ring is full, -E2BIG when it can never fit, -EINVAL for no
- * pieces, -ENOMEM for want of memory for its table. */
+ * pieces or one of 4 GiB and more, -ENOMEM for want of memory for its table. */
 int neep_queue_add(struct neep_queue *queue, struct neep_queue_buffer *buffer);
 
 /* Notifies the device if it wants to hear of what was added since the last call. Returns whether it did. */

@@ -59,7 +59,7 @@ static void map_free(struct neep_vhost_user_channel *channel, struct neep_vhost_
 }
 
 static struct neep_vhost_user_map *map_find(
-	struct neep_vhost_user_channel *channel, uint64_t shm_offset, uint64_t len) {
+	const struct neep_vhost_user_channel *channel, uint64_t shm_offset, uint64_t len) {
 	neep_list_for_each (map, &channel->maps, struct neep_vhost_user_map, link) {
 		if (map->shm_offset == shm_offset && map->len == len) {
 			return map;
@@ -188,17 +188,30 @@ static struct neep_vhost_user_map *map_create(
 	return map;
 }
 
-/* What the front-end would refuse (some end the VM then), or crash on. */
+static bool is_overlapping(const struct neep_vhost_user_channel *channel, uint64_t shm_offset, uint64_t len) {
+	neep_list_for_each (map, &channel->maps, struct neep_vhost_user_map, link) {
+		if (shm_offset < map->shm_offset ? map->shm_offset - shm_offset < len
+						 : shm_offset - map->shm_offset < map->len) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What the front-end would refuse, and some end the VM then. */
 static int shmem_check(const struct neep_vhost_user *server, const struct neep_vhost_user_shmem *shmem) {
 	const struct neep_vhost_user_channel *channel = &server->channel;
 	uint64_t page_mask = (uint64_t)sysconf(_SC_PAGESIZE) - 1;
-	if (((shmem->shm_offset | shmem->len | (shmem->is_map ? shmem->fd_offset : 0)) & page_mask) != 0 ||
-		shmem->len == 0 ||
+	uint64_t all = shmem->shm_offset | shmem->len | (shmem->is_map ? shmem->fd_offset : 0);
+	if ((all & page_mask) != 0 || shmem->len == 0 ||
 		!neep_range_within(shmem->shm_offset, shmem->len, server->options.shmem_size)) {
 		return -EINVAL;
 	}
 	if (!shmem->is_map) {
-		return 0;
+		return map_find(channel, shmem->shm_offset, shmem->len) != NULL ? 0 : -ENOENT;
+	}
+	if (is_overlapping(channel, shmem->shm_offset, shmem->len)) {
+		return -EEXIST;
 	}
 	bool is_full =
 		channel->map_count >= server->options.shmem_maps_max ||
@@ -214,10 +227,10 @@ static int change_send(struct neep_vhost_user *server, struct neep_vhost_user_sh
 	}
 	struct neep_vhost_user_map *map =
 		shmem->is_map ? map_create(channel, shmem) : map_find(channel, shmem->shm_offset, shmem->len);
-	if (shmem->is_map && map == NULL) {
+	if (map == NULL) {
 		return -ENOMEM;
 	}
-	struct neep_vhost_user_shmem_map payload = {
+	const struct neep_vhost_user_shmem_map payload = {
 		.shmem_id = server->options.shmem_id,
 		.fd_offset = shmem->is_map ? shmem->fd_offset : 0,
 		.shm_offset = shmem->shm_offset,
@@ -268,7 +281,9 @@ static void change_pump(struct neep_vhost_user *server) {
 	if (!channel->is_acked) {
 		return;
 	}
-	if (channel->is_committed || !commits_after_ack(server) || !neep_vhost_user_rings_all_live(server)) {
+	bool is_forgotten = channel->map == NULL;
+	if (channel->is_committed || is_forgotten || !commits_after_ack(server) ||
+		!neep_vhost_user_rings_all_live(server)) {
 		change_finish(server, 0);
 	} else if (channel->awaited == 0 && channel->echo_timer.loop == NULL) {
 		neep_timer_arm(server->loop, &channel->echo_timer, has_slots(server) ? ECHO_WAIT_NS : 0);
@@ -465,7 +480,6 @@ static void maps_forget(struct neep_vhost_user_channel *channel) {
 bool neep_vhost_user_channel_reset(struct neep_vhost_user *server) {
 	struct neep_vhost_user_channel *channel = &server->channel;
 	pending_cancel(channel);
-	channel->is_config_changed = false;
 	/* A front-end that shows the window to us as guest memory (QEMU) empties it by itself; of the others, the one
 	 * known (crosvm) does not. */
 	bool is_empty = channel->has_echo || channel->map_count == 0;

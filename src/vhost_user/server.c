@@ -92,11 +92,9 @@ static int get_protocol_features(struct neep_vhost_user *server, struct neep_vho
 
 static int set_protocol_features(struct neep_vhost_user *server, struct neep_vhost_user_message *message) {
 	uint64_t features = message->payload.number.value;
-	if ((features & ~offered_protocol_features(server)) != 0) {
-		return -ENOTSUP;
-	}
-	server->protocol_features = features;
-	return 0;
+	uint64_t offered = offered_protocol_features(server);
+	server->protocol_features = features & offered;
+	return (features & ~offered) != 0 ? -ENOTSUP : 0;
 }
 
 /* SET_OWNER, and RESET_OWNER, which is deprecated. */

@@ -38,7 +38,8 @@ struct neep_vhost_user_device_impl {
 	/* Ring `index` is running (ring != NULL, valid until the call with NULL), or is about to stop: after that call the
 	 * device pops nothing; it may push later (vring.h says what becomes of that). */
 	void (*set_queue)(struct neep_vhost_user_device *device, uint32_t index, struct neep_vring *ring);
-	/* The driver was reset: drop everything of its life. The rings are stopped; mappings in the shared memory window
+	/* The driver was reset: drop everything of its life. set_features() follows with what is known to be accepted, for
+	 * not every front-end repeats that. Changes of the window that were pending have failed. The rings are stopped; mappings in the shared memory window
 	 * are gone already when `window_is_empty`, else the device unmaps what it had mapped. */
 	void (*reset)(struct neep_vhost_user_device *device, bool window_is_empty);
 	/* GPU_SET_SOCKET; owned_fd is consumed. May be NULL. */
@@ -67,7 +68,8 @@ struct neep_vhost_user *neep_vhost_user_create(struct neep_loop *loop, int owned
 	struct neep_vhost_user_device *device, const struct neep_vhost_user_options *options,
 	struct neep_error *error);
 
-/* Ends the session: stops the rings, fails what is pending with -ECANCELED, unmaps guest memory. NULL is fine. */
+/* Ends the session: stops the rings, fails what is pending with -ECANCELED, unmaps guest memory. The device is told, so it
+ * must still be there. NULL is fine. */
 void neep_vhost_user_destroy(struct neep_vhost_user *server);
 
 /* The guest memory of the session; borrowed. */
@@ -90,15 +92,17 @@ struct neep_vhost_user_shmem {
 	int fd;              // map: borrowed until done; must be open for reading and writing
 	uint64_t fd_offset;  // map: page aligned
 	/* Called once, never from inside neep_vhost_user_shmem(): 0 when the guest sees (or no longer sees) the memory, or a
-	 * negative errno: -ECANCELED when the driver stopped or the session ended, -ENOSPC beyond shmem_maps_max, -EIO when
-	 * the front-end refused. */
+	 * negative errno: -ECANCELED when the driver was reset or the session ended, -ENOSPC beyond shmem_maps_max, -EIO
+	 * when the front-end refused or takes no such changes, -EINVAL and -EEXIST (maps that overlap) and -ENOENT (not
+	 * mapped so) for what it would refuse. A pause only delays it. */
 	void (*done)(struct neep_vhost_user_shmem *shmem, int result);
 };
 
 /* Queues a change; they are sent one at a time, in order, only while all rings run. */
 void neep_vhost_user_shmem(struct neep_vhost_user *server, struct neep_vhost_user_shmem *shmem);
 
-/* Fails `shmem` with no call of done; one that was sent already is waited for by the server itself. */
+/* Forgets `shmem` with no call of done. One that was sent already is waited for by the server itself, which unmaps again
+ * what it mapped. */
 void neep_vhost_user_shmem_cancel(struct neep_vhost_user *server, struct neep_vhost_user_shmem *shmem);
 
 #endif

@@ -110,7 +110,7 @@ struct neep_vhost_user_channel {
 	bool has_change;
 	struct neep_vhost_user_shmem *owner; // NULL once cancelled
 	bool is_map;
-	struct neep_vhost_user_map *map; // map: becomes live; unmap: ends, NULL when unknown
+	struct neep_vhost_user_map *map; // map: becomes live; unmap: ends; NULL once forgotten
 	bool is_acked;
 	bool is_committed; // echoed, or known to be in effect
 	int result;

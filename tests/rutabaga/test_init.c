@@ -241,29 +241,20 @@ static void two_instances_share_nothing(void **state) {
 	assert_int_equal(rutabaga_finish(&b.rutabaga), 0);
 }
 
-static void null_is_an_error_everywhere(void **state) {
+static void expect_invalid(const int *results, size_t count) {
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(results[i], -EINVAL);
+	}
+}
+
+static void null_is_an_error_for_instances_and_contexts(void **state) {
 	struct recorder *r = *state;
-	struct rutabaga *p = r->rutabaga;
+	struct rutabaga *p = r->rutabaga, *none = NULL;
 	uint32_t u;
 	uint64_t mask;
-	struct rutabaga_create_3d create = create_2d_args(1, 1, 1);
-	struct rutabaga_create_blob blob = { 1, 0, 0, 4096 };
-	struct rutabaga_iovecs iovecs = { NULL, 0 };
-	struct rutabaga_transfer transfer = { .w = 1, .h = 1, .d = 1 };
-	struct rutabaga_handle handle = { -1, 0 };
-	struct rutabaga_mapping mapping;
 	struct rutabaga_command command = { .ctx_id = 1 };
 	struct rutabaga_fence fence = global_fence(1);
-	struct rutabaga_import_data import = { .flags = 0 };
-	struct neep_rutabaga_image *image;
-	struct neep_rutabaga_mapping *counted;
-	struct neep_rutabaga_resource_info info;
-	struct neep_rutabaga_limits limits;
-	struct neep_rutabaga_usage usage;
-	const struct iovec *iov;
-	size_t count;
 	struct rutabaga_builder builder = recorder_builder(r, 0);
-	struct rutabaga *none = NULL;
 	const int results[] = {
 		rutabaga_calculate_capset_mask(NULL, &mask),
 		rutabaga_calculate_capset_mask("", NULL),
@@ -281,6 +272,31 @@ static void null_is_an_error_everywhere(void **state) {
 		rutabaga_context_destroy(NULL, 1),
 		rutabaga_context_attach_resource(NULL, 1, 1),
 		rutabaga_context_detach_resource(NULL, 1, 1),
+		rutabaga_submit_command(NULL, &command),
+		rutabaga_submit_command(p, NULL),
+		rutabaga_create_fence(NULL, &fence),
+		rutabaga_create_fence(p, NULL),
+		rutabaga_snapshot(NULL, "/"),
+		rutabaga_snapshot(p, NULL),
+		rutabaga_restore(NULL, "/"),
+		rutabaga_restore(p, NULL),
+	};
+	expect_invalid(results, NEEP_ARRAY_LEN(results));
+	assert_int_equal(rutabaga_finish(&none), 0);
+}
+
+static void null_is_an_error_for_resources(void **state) {
+	struct recorder *r = *state;
+	struct rutabaga *p = r->rutabaga;
+	uint32_t u;
+	struct rutabaga_create_3d create = create_2d_args(1, 1, 1);
+	struct rutabaga_create_blob blob = { 1, 0, 0, 4096 };
+	struct rutabaga_iovecs iovecs = { NULL, 0 };
+	struct rutabaga_transfer transfer = { .w = 1, .h = 1, .d = 1 };
+	struct rutabaga_handle handle = { -1, 0 };
+	struct rutabaga_mapping mapping;
+	struct rutabaga_import_data import = { .flags = 0 };
+	const int results[] = {
 		rutabaga_resource_create_3d(NULL, 1, &create),
 		rutabaga_resource_create_3d(p, 1, NULL),
 		rutabaga_resource_attach_backing(NULL, 1, &iovecs),
@@ -300,18 +316,25 @@ static void null_is_an_error_everywhere(void **state) {
 		rutabaga_resource_unmap(NULL, 1),
 		rutabaga_resource_map_info(NULL, 1, &u),
 		rutabaga_resource_map_info(p, 1, NULL),
-		rutabaga_submit_command(NULL, &command),
-		rutabaga_submit_command(p, NULL),
-		rutabaga_create_fence(NULL, &fence),
-		rutabaga_create_fence(p, NULL),
-		rutabaga_snapshot(NULL, "/"),
-		rutabaga_snapshot(p, NULL),
-		rutabaga_restore(NULL, "/"),
-		rutabaga_restore(p, NULL),
 		rutabaga_resource_import(NULL, 1, &handle, &import),
 		rutabaga_resource_import(p, 1, NULL, &import),
 		rutabaga_resource_import(p, 1, &handle, NULL),
 		rutabaga_resource_wait_sync(NULL, 1),
+	};
+	expect_invalid(results, NEEP_ARRAY_LEN(results));
+}
+
+static void null_is_an_error_for_what_neep_adds(void **state) {
+	struct recorder *r = *state;
+	struct rutabaga *p = r->rutabaga;
+	struct neep_rutabaga_image *image;
+	struct neep_rutabaga_mapping *counted;
+	struct neep_rutabaga_resource_info info;
+	struct neep_rutabaga_limits limits;
+	struct neep_rutabaga_usage usage;
+	const struct iovec *iov;
+	size_t count;
+	const int results[] = {
 		neep_rutabaga_event_fd(NULL),
 		neep_rutabaga_dispatch(NULL),
 		neep_rutabaga_reset(NULL),
@@ -331,10 +354,7 @@ static void null_is_an_error_everywhere(void **state) {
 		neep_rutabaga_get_usage(NULL, &usage),
 		neep_rutabaga_get_usage(p, NULL),
 	};
-	for (size_t i = 0; i < NEEP_ARRAY_LEN(results); i++) {
-		assert_int_equal(results[i], -EINVAL);
-	}
-	assert_int_equal(rutabaga_finish(&none), 0);
+	expect_invalid(results, NEEP_ARRAY_LEN(results));
 	assert_null(neep_rutabaga_image_ref(NULL));
 	neep_rutabaga_image_unref(NULL);
 }
@@ -365,7 +385,9 @@ int main(void) {
 		cmocka_unit_test(messages_come_at_three_levels),
 		cmocka_unit_test(messages_of_a_flood_are_few),
 		cmocka_unit_test(two_instances_share_nothing),
-		WITH_2D(null_is_an_error_everywhere),
+		WITH_2D(null_is_an_error_for_instances_and_contexts),
+		WITH_2D(null_is_an_error_for_resources),
+		WITH_2D(null_is_an_error_for_what_neep_adds),
 		WITH_2D(unstable_functions_say_they_are_not_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,14 +2,16 @@
 """Guest boot test: boots a Debian kernel under stock QEMU with a vhost-user virtio-gpu backend and checks, pixel by pixel,
 that what the guest draws comes out. Prints TAP. Needs the guest of scripts/guest-image.sh and tests/vm/expected.
 
-Command templates may name {socket} (the vhost-user socket to serve) and {control} (a path for a control socket); the
-screenshot command also {scanout} and {out}, the resize command {scanout}, {width}, {height} and {size}.
+Command templates may name {socket} (the vhost-user socket to serve), {control} (a path for a control socket) and {display}
+(qemu where QEMU has the display, else headless); the screenshot command also {scanout} and {out}, the resize command
+{scanout}, {width}, {height} and {size}.
 """
 
 import argparse
 import dataclasses
 import fnmatch
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -21,6 +23,7 @@ import cases
 from machine import DEVICES, Failure, Machine, Skip, end, spawn
 
 KVM_PROBE_S = 8
+CANNOT = 77
 
 
 @dataclasses.dataclass
@@ -145,22 +148,79 @@ def choose_accel(setup, wanted):
     return accel
 
 
-def run_case(setup, number, case, device):
-    """Runs one case and prints its TAP line. Returns False if the run as a whole must fail."""
-    name = f"{device}: {case.__name__}"
+def qemu_version(qemu):
+    """The version of a QEMU command as its first line of --version says it."""
+    try:
+        done = subprocess.run(shlex.split(qemu) + ["--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"boot.py: cannot run '{qemu}': {error}")
+    match = re.search(r"version (\d+(?:\.\d+)+)", done.stdout)
+    return match.group(1) if match else "unknown"
+
+
+def why_not(setup, device):
+    """The reason why this QEMU cannot have the device here, or None."""
+    try:
+        with setup.machine(device):
+            return None
+    except Skip as reason:
+        return str(reason)
+    except Failure:
+        return None
+
+
+@dataclasses.dataclass
+class Run:
+    """One case on one device under one QEMU."""
+
+    case: callable
+    device: str
+    qemu: str
+    version: str
+
+    def name(self):
+        return f"QEMU {self.version} {self.device}: {self.case.__name__}"
+
+
+def plan_runs(setup, args):
+    """What is to be run, oldest QEMU first. What this machine cannot have is not in it, and is told on a line."""
+    runs = []
+    for qemu in args.qemu or ["qemu-system-x86_64"]:
+        setup.qemu = qemu
+        version = qemu_version(qemu)
+        for device in args.device or list(setup.peer.features):
+            reason = why_not(setup, device)
+            if reason is not None:
+                print(f"# not run: QEMU {version} {device}: {reason}", flush=True)
+                continue
+            runs += [Run(case, device, qemu, version) for case, where in cases.CASES if device in where]
+    patterns = args.case or ["*"]
+    runs = [run for run in runs if any(fnmatch.fnmatch(run.name(), f"*{pattern}*") for pattern in patterns)]
+    return quick_runs(runs) if args.quick else runs
+
+
+def quick_runs(runs):
+    """Each case once per kind of device, under the newest QEMU that serves it; the essential ones everywhere."""
+    last = {}
+    for run in runs:
+        if run.device != "vga":
+            last[(run.case, run.device == "generic")] = run
+    return [run for run in runs if run.case in cases.ESSENTIAL or any(run is other for other in last.values())]
+
+
+def run_case(setup, number, run):
+    """Runs one case and prints its TAP line. Returns False if the whole must fail."""
     setup.notes.clear()
+    setup.qemu = run.qemu
     start = time.monotonic()
-    known = setup.peer.known.get(case.__name__)
+    known = setup.peer.known.get(run.case.__name__)
     todo = f" # TODO known of this backend: {known}" if known else ""
     failure = None
     try:
-        case(setup, device)
-    except Skip as reason:
-        print(f"ok {number} - {name} # SKIP {reason}", flush=True)
-        return True
-    except (Failure, OSError, subprocess.SubprocessError) as error:
+        run.case(setup, run.device)
+    except (Failure, Skip, OSError, subprocess.SubprocessError) as error:
         failure = error
-    print(f"{'not ok' if failure else 'ok'} {number} - {name}{todo}", flush=True)
+    print(f"{'not ok' if failure else 'ok'} {number} - {run.name()}{todo}", flush=True)
     print(f"# {time.monotonic() - start:.1f} s" + (f": {failure}" if failure else ""))
     for line in [] if known else "\n".join(setup.notes).splitlines():
         print(f"#   {line}")
@@ -168,16 +228,19 @@ def run_case(setup, number, case, device):
     return failure is None or known is not None
 
 
-def run_cases(setup, devices, patterns):
-    chosen = [
-        (case, device)
-        for device in devices
-        for case, where in cases.CASES
-        if device in where and any(fnmatch.fnmatch(f"{device}:{case.__name__}", f"*{p}*") for p in patterns)
-    ]
-    print(f"1..{len(chosen)}")
-    results = [run_case(setup, i + 1, case, device) for i, (case, device) in enumerate(chosen)]
-    return 0 if chosen and all(results) else 1
+def run_cases(setup, args):
+    runs = plan_runs(setup, args)
+    print(f"1..{len(runs)}" if runs else "1..0 # SKIP no QEMU here serves the backend", flush=True)
+    results = [run_case(setup, i + 1, run) for i, run in enumerate(runs)]
+    return 0 if all(results) else 1
+
+
+def run_probe(setup, args):
+    """Says whether the QEMU can have the device: 0, or CANNOT with the reason."""
+    reason = why_not(setup, (args.device or ["gpu-pci"])[0])
+    if reason is not None:
+        print(reason)
+    return 0 if reason is None else CANNOT
 
 
 def run_demo(setup, device, out):
@@ -194,6 +257,10 @@ def run_demo(setup, device, out):
         machine.start("draw picture")
         told = machine.wait_drawn("picture")
         say(f"the guest says: {told['size']}, {told['flips']} flips at {told['rate']}/s, cursor at {told['cursor']}")
+        if setup.screenshot and device != "generic":
+            machine.expect_picture(told["size"])
+            say("QEMU's display shows it, pixel by pixel; taking the device's own picture")
+            setup.screenshot_always = True
         shutil.copy(machine.expect_picture(told["size"]), out)
         machine.release()
     say(f"{os.path.abspath(out)}: identical to what the guest drew ({told['size']}, checksum {told['sum']})")
@@ -206,7 +273,9 @@ def arguments():
     parser.add_argument("--backend", required=True, help="command template of the backend")
     parser.add_argument("--expected", required=True, help="the program tests/vm/expected")
     parser.add_argument("--peer", choices=sorted(PEERS), default="neep", help="which backend that is (default: neep)")
-    parser.add_argument("--qemu", default="qemu-system-x86_64", help="QEMU's command (default: %(default)s)")
+    parser.add_argument("--qemu", action="append", help="QEMU's command, oldest first; repeatable (default: the host's)")
+    parser.add_argument("--quick", action="store_true", help="each case once, the essential ones everywhere")
+    parser.add_argument("--probe", action="store_true", help="only tell whether QEMU can have the device (else status 77)")
     parser.add_argument("--screenshot", default="", help="command template that writes a scanout as PNG")
     parser.add_argument("--screenshot-always", action="store_true", help="use it even where QEMU has a display")
     parser.add_argument("--resize", default="", help="command template that changes the size of a scanout")
@@ -222,7 +291,7 @@ def arguments():
 def setup_of(args):
     setup = Setup(
         image=os.path.abspath(args.image),
-        qemu=args.qemu,
+        qemu=(args.qemu or ["qemu-system-x86_64"])[0],
         backend=args.backend,
         expected=os.path.abspath(args.expected),
         screenshot=args.screenshot,
@@ -243,8 +312,10 @@ def main():
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     args = arguments()
     setup = setup_of(args)
+    if args.probe:
+        return run_probe(setup, args)
     if not args.demo:
-        return run_cases(setup, args.device or list(setup.peer.features), args.case or ["*"])
+        return run_cases(setup, args)
     try:
         return run_demo(setup, (args.device or ["gpu-pci"])[0], args.demo)
     except (Failure, Skip) as error:

@@ -4,7 +4,7 @@ import subprocess
 import time
 
 from gputap import GpuTap
-from machine import Failure, Machine, Skip, wait_until
+from machine import Failure, wait_until
 
 DISPLAY_DEVICES = ("gpu-pci", "vga")
 ALL_DEVICES = ("gpu-pci", "vga", "generic")
@@ -179,8 +179,6 @@ def driver_unbinds_and_binds(setup, device):
 
 
 def resize_is_followed(setup, device):
-    if not setup.resize:
-        raise Skip("no resize command (--resize)")
     with setup.machine(device) as machine:
         machine.wait_ready()
         draw(machine, "draw resize", "before-resize")
@@ -224,3 +222,5 @@ CASES = (
     (memory_above_4g_is_reached, ("gpu-pci", "generic")),
     (backend_ends_with_its_vm, ALL_DEVICES),
 )
+
+ESSENTIAL = (picture_is_pixel_exact, reboot_draws_again, pause_in_the_middle_of_flips)

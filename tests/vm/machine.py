@@ -31,7 +31,7 @@ class Failure(Exception):
 
 
 class Skip(Exception):
-    """This QEMU or this machine cannot run the case; the text says why."""
+    """This QEMU cannot have the device on this machine; the text says why."""
 
 
 def _die_with_parent():
@@ -231,8 +231,9 @@ class Machine:
         return seconds * self.setup.slowness
 
     def fill(self, template, **more):
-        """The words of a command template with {socket}, {control} and further names filled in."""
-        names = {"socket": self.path("gpu.sock"), "control": self.path("control.sock"), **more}
+        """The words of a command template with {socket}, {control}, {display} and further names filled in."""
+        display = "headless" if self.device == "generic" else "qemu"
+        names = {"socket": self.path("gpu.sock"), "control": self.path("control.sock"), "display": display, **more}
         return [word.format(**names) for word in shlex.split(template)]
 
     def _start_backend(self):
@@ -310,14 +311,14 @@ class Machine:
     def screenshot(self, scanout, out):
         """Writes what is on a scanout as PNG: what the device itself has, or what reached QEMU's display."""
         if self.device == "generic" or self.setup.screenshot_always:
-            if not self.setup.screenshot:
-                raise Skip("no screenshot command for a device without a QEMU display (--screenshot)")
             self.host_command(self.setup.screenshot, scanout=scanout, out=out)
         else:
             self.monitor.execute("screendump", filename=out, format="png", device="gpu0", head=scanout)
 
     def host_command(self, template, **names):
         """Runs a command on the host (the backend's control command); it must succeed."""
+        if not template:
+            raise Failure("this needs a command template of the backend (--screenshot, --resize)")
         words = self.fill(template, **names)
         try:
             done = subprocess.run(words, capture_output=True, text=True, timeout=self.limit(20), check=False)

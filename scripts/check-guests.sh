@@ -1,0 +1,24 @@
+#!/bin/bash
+# Boots Debian guests with our device under every QEMU to be had and compares pixels; prints TAP.
+# usage: scripts/check-guests.sh BUILD-FOLDER [--long] [OPTIONS OF tests/vm/boot.py]
+set -eu
+cd "$(dirname "$0")/.."
+build=${1:?usage: scripts/check-guests.sh BUILD-FOLDER [--long] [OPTIONS]}
+shift
+quick=--quick
+if [ "${1:-}" = --long ]; then
+    quick=
+    shift
+fi
+
+neep=$build/src/cli/neep
+scripts/guest-image.sh --draw "$build/tests/vm/draw"
+qemus=()
+while read -r command; do
+    qemus+=(--qemu "$command")
+done < <(scripts/qemus.sh)
+exec tests/vm/boot.py --image "${NEEP_VM_DIR:-build/vm}" --expected "$build/tests/vm/expected" --peer neep ${quick:+"$quick"} \
+    --backend "$build/src/daemon/vhost-user-neep --socket-path={socket} --control={control} --display={display}" \
+    --screenshot "$neep screenshot --control {control} --scanout {scanout} {out}" \
+    --resize "$neep resize --control {control} --scanout {scanout} {size}" \
+    --artifacts "$build/guest-pictures" "${qemus[@]}" "$@"

@@ -1,0 +1,362 @@
+#include "bench/bench.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "bench/bench_internal.h"
+#include "driver/frontend.h"
+#include "util/checked.h"
+#include "util/fd.h"
+#include "util/macros.h"
+
+#define DEFAULT_ARGUMENTS "--socket-path {socket} --display qemu"
+
+const struct bench_load bench_loads[] = {
+	{ "latency", "round trip of one RESOURCE_FLUSH of a resource that no scanout shows",
+		BENCH_LATENCY_P50, BENCH_LATENCY_P99, bench_run_latency },
+	{ "pipeline", "the same command with the ring kept full", BENCH_PIPELINE, BENCH_PIPELINE,
+		bench_run_pipeline },
+	{ "transfer", "TRANSFER_TO_HOST_2D of a whole 4K resource, beside memcpy", BENCH_TRANSFER,
+		BENCH_TRANSFER_PAGES_SHARE, bench_run_transfer },
+	{ "rect", "the same of a 1920x1080 rectangle inside it", BENCH_RECT, BENCH_RECT_PAGES_SHARE,
+		bench_run_rect },
+	{ "frames", "4K page flips to a display: transfer, set scanout, flush", BENCH_FRAMES,
+		BENCH_FRAMES_SUBMITTED, bench_run_frames },
+	{ "damage", "64x64 updates of a 4K screen: transfer, flush", BENCH_DAMAGE, BENCH_DAMAGE_SUBMITTED,
+		bench_run_damage },
+	{ "resources", "the round trip again with 20000 live resources", BENCH_MANY_CREATE, BENCH_MANY_P99,
+		bench_run_many },
+	{ "memory", "memory of the back-end when idle and with 16 resources of 1080p", BENCH_IDLE_RSS,
+		BENCH_LOADED_PSS, bench_run_memory },
+	{ "idle", "CPU time of an idle back-end with running rings", BENCH_IDLE_CPU, BENCH_IDLE_CPU,
+		bench_run_idle },
+};
+const size_t bench_load_count = NEEP_ARRAY_LEN(bench_loads);
+
+/* ---- running ---- */
+
+static struct neep_driver *open_driver(struct bench_backend *backend, const struct bench_options *options,
+	const struct bench_results *results, struct neep_error *error) {
+	struct neep_driver_options driver = neep_driver_default_options;
+	driver.features &= results->features;
+	driver.protocol_features &= results->protocol_features;
+	driver.queue_size[NEEP_DRIVER_CONTROLQ] = options->queue_size;
+	driver.has_display = true;
+	driver.display_width = 3840;
+	driver.display_height = 2160;
+	int fd = bench_backend_connect(backend, error);
+	if (fd < 0) {
+		return NULL;
+	}
+	struct neep_driver *opened = neep_driver_create(fd, &driver, error);
+	if (opened != NULL && neep_driver_start(opened, error) < 0) {
+		neep_driver_destroy(opened);
+		return NULL;
+	}
+	return opened;
+}
+
+static enum bench_outcome run_on(struct bench_session *session, const struct bench_load *load) {
+	char how[64];
+	int result = load->run(session);
+	if (result == 0) {
+		return BENCH_DONE;
+	}
+	if (neep_driver_is_dead(session->driver)) {
+		/* Its exit status may lag a little behind the end of its socket. */
+		usleep(20000);
+		bool has_ended = bench_backend_has_ended(session->backend, how, sizeof(how));
+		fprintf(stderr, "died%s%s\n", has_ended ? ": " : "", how);
+		return BENCH_DIED;
+	}
+	fprintf(stderr, "failed: %s\n", result == -EREMOTEIO ? "error response" : strerror(-result));
+	return BENCH_FAILED;
+}
+
+/* One load on a fresh back-end: no measurement inherits what another has left behind. */
+static enum bench_outcome run_load(const struct bench_options *options, const struct bench_load *load,
+	size_t peer, const struct bench_results *results, double *values) {
+	struct neep_error error = { 0 };
+	enum bench_outcome outcome = BENCH_FAILED;
+	struct bench_session session = { .options = options, .values = values };
+	session.backend = bench_backend_start(options->peers[peer].command, &error);
+	if (session.backend != NULL) {
+		session.driver = open_driver(session.backend, options, results, &error);
+	}
+	if (session.driver != NULL) {
+		outcome = run_on(&session, load);
+	} else {
+		fprintf(stderr, "failed: %s\n", error.text);
+	}
+	neep_driver_destroy(session.driver);
+	bench_backend_stop(session.backend);
+	return outcome;
+}
+
+static void keep_values(struct bench_results *results, const struct bench_load *load, size_t peer,
+	enum bench_outcome outcome, const double *values) {
+	for (size_t metric = load->first; metric <= load->last; metric++) {
+		uint32_t *rounds = &results->rounds[peer][metric];
+		results->outcomes[peer][metric] = outcome;
+		if (!isnan(values[metric])) {
+			results->values[peer][metric][(*rounds)++] = values[metric];
+		}
+	}
+}
+
+/* A B A B...: whatever else the machine does meets both. */
+static void run_rounds(
+	const struct bench_options *options, const struct bench_load *load, struct bench_results *results) {
+	bool gave_up[BENCH_PEERS_MAX] = { false };
+	for (uint32_t round = 0; round < options->rounds; round++) {
+		for (size_t peer = 0; peer < options->peer_count; peer++) {
+			if (gave_up[peer]) {
+				continue;
+			}
+			double values[BENCH_METRIC_COUNT];
+			for (size_t i = 0; i < BENCH_METRIC_COUNT; i++) {
+				values[i] = NAN;
+			}
+			fprintf(stderr, "%s: %s, round %u of %u\n", load->name, options->peers[peer].name,
+				round + 1, options->rounds);
+			enum bench_outcome outcome = run_load(options, load, peer, results, values);
+			keep_values(results, load, peer, outcome, values);
+			gave_up[peer] = outcome != BENCH_DONE;
+		}
+	}
+}
+
+/* Finds out what both ends offer; the loads use what all have in common. */
+static int probe(const struct bench_options *options, size_t peer, struct bench_results *results) {
+	struct neep_error error = { 0 };
+	int result = -ECHILD;
+	struct neep_driver *driver = NULL;
+	struct bench_backend *backend = bench_backend_start(options->peers[peer].command, &error);
+	if (backend != NULL) {
+		driver = open_driver(backend, options, results, &error);
+	}
+	if (driver != NULL) {
+		results->features &= neep_driver_features(driver);
+		results->protocol_features &= neep_driver_protocol_features(driver);
+		result = 0;
+	} else {
+		fprintf(stderr, "neep bench: %s (%s): %s\n", options->peers[peer].name,
+			options->peers[peer].command, error.text);
+	}
+	neep_driver_destroy(driver);
+	bench_backend_stop(backend);
+	return result;
+}
+
+static int run_all(const struct bench_options *options, struct bench_results *results) {
+	results->features = UINT64_MAX;
+	results->protocol_features = UINT64_MAX;
+	for (size_t peer = 0; peer < options->peer_count; peer++) {
+		if (probe(options, peer, results) < 0) {
+			return 1;
+		}
+	}
+	for (size_t i = 0; i < bench_load_count; i++) {
+		if ((options->loads >> i & 1) != 0) {
+			run_rounds(options, &bench_loads[i], results);
+		}
+	}
+	bench_report(stdout, options, results);
+	return 0;
+}
+
+/* ---- options ---- */
+
+static void print_help(void) {
+	printf("Usage: neep bench [OPTION]...\n\n"
+	       "Measures a vhost-user-gpu back-end as its driver sees it. Every measurement has a freshly\n"
+	       "started back-end, one ring of the same size, the features that all back-ends have in\n"
+	       "common, and a display socket. Progress goes to stderr, the table to stdout.\n\n"
+	       "      --backend CMD    the back-end to measure; {socket} becomes the path of its socket\n"
+	       "                       (default: the vhost-user-neep beside this program, with\n"
+	       "                       --socket-path {socket} --display qemu)\n"
+	       "      --against CMD    run the same on another back-end, in turns, and print the ratios\n"
+	       "      --only LIST      these loads only, separated by commas\n"
+	       "      --seconds N      length of one measurement (default 1)\n"
+	       "      --rounds N       times each is measured, the median counts (default 3)\n"
+	       "      --queue-size N   entries of the control ring, a power of two (default 256)\n"
+	       "      --json           print JSON with the values of all rounds\n"
+	       "      --help           print this\n\nLoads:\n");
+	for (size_t i = 0; i < bench_load_count; i++) {
+		printf("  %-10s  %s\n", bench_loads[i].name, bench_loads[i].summary);
+	}
+	printf("\nExample: neep bench --against '/usr/lib/qemu/vhost-user-gpu -s {socket}' --only "
+	       "latency,frames\n");
+}
+
+static int usage(const char *format, const char *value) {
+	fputs("neep bench: ", stderr);
+	fprintf(stderr, format, value);
+	fputs("; neep bench --help lists the options\n", stderr);
+	return -EINVAL;
+}
+
+static int parse_loads(const char *list, uint64_t *loads) {
+	*loads = 0;
+	while (*list != '\0') {
+		size_t len = strcspn(list, ",");
+		size_t i = 0;
+		while (i < bench_load_count && (strlen(bench_loads[i].name) != len ||
+						       strncmp(bench_loads[i].name, list, len) != 0)) {
+			i++;
+		}
+		if (i == bench_load_count) {
+			return -EINVAL;
+		}
+		*loads |= UINT64_C(1) << i;
+		list += len;
+		list += *list == ',';
+	}
+	return *loads != 0 ? 0 : -EINVAL;
+}
+
+static int parse_number(const char *text, double min, double max, double *value) {
+	char *end;
+	*value = strtod(text, &end);
+	return end != text && *end == '\0' && *value >= min && *value <= max ? 0 : -EINVAL;
+}
+
+static int set_count(const char *text, uint32_t min, uint32_t max, uint32_t *count) {
+	double value;
+	if (parse_number(text, min, max, &value) < 0 || value != floor(value)) {
+		return -EINVAL;
+	}
+	*count = (uint32_t)value;
+	return 0;
+}
+
+enum bench_option {
+	OPTION_AGAINST = 1000,
+	OPTION_BACKEND,
+	OPTION_HELP,
+	OPTION_JSON,
+	OPTION_ONLY,
+	OPTION_QUEUE_SIZE,
+	OPTION_ROUNDS,
+	OPTION_SECONDS,
+};
+
+static const struct option long_options[] = {
+	{ "against", required_argument, NULL, OPTION_AGAINST },
+	{ "backend", required_argument, NULL, OPTION_BACKEND },
+	{ "help", no_argument, NULL, OPTION_HELP },
+	{ "json", no_argument, NULL, OPTION_JSON },
+	{ "only", required_argument, NULL, OPTION_ONLY },
+	{ "queue-size", required_argument, NULL, OPTION_QUEUE_SIZE },
+	{ "rounds", required_argument, NULL, OPTION_ROUNDS },
+	{ "seconds", required_argument, NULL, OPTION_SECONDS },
+	{ 0 },
+};
+
+static int apply(struct bench_options *options, int option, const char *value) {
+	switch (option) {
+	case OPTION_AGAINST:
+		options->peers[1].command = value;
+		options->peer_count = 2;
+		return strstr(value, "{socket}") != NULL ? 0 : usage("\"%s\" has no {socket}", value);
+	case OPTION_BACKEND:
+		options->peers[0].command = value;
+		return strstr(value, "{socket}") != NULL ? 0 : usage("\"%s\" has no {socket}", value);
+	case OPTION_JSON:
+		options->is_json = true;
+		return 0;
+	case OPTION_ONLY:
+		return parse_loads(value, &options->loads) == 0 ? 0
+								: usage("\"%s\" is no list of loads", value);
+	case OPTION_QUEUE_SIZE:
+		return set_count(value, 2, 32768, &options->queue_size) == 0 &&
+				       neep_is_power_of_two(options->queue_size)
+			       ? 0
+			       : usage("a ring of \"%s\" entries: say a power of two up to 32768", value);
+	case OPTION_ROUNDS:
+		return set_count(value, 1, BENCH_ROUNDS_MAX, &options->rounds) == 0
+			       ? 0
+			       : usage("\"%s\" rounds: say 1 to 15", value);
+	case OPTION_SECONDS:
+		return parse_number(value, 0.01, 60, &options->seconds) == 0
+			       ? 0
+			       : usage("\"%s\" seconds: say 0.01 to 60", value);
+	default:
+		return usage("%s is not an option here, or wants a value", value);
+	}
+}
+
+/* Returns 0 to go on, 1 when --help was answered, or a negative errno. */
+static int parse_options(int argc, char **argv, struct bench_options *options) {
+	int option;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+		if (option == OPTION_HELP) {
+			print_help();
+			return 1;
+		}
+		bool is_bad = option == '?' || option == ':';
+		int result = apply(options, option, is_bad ? argv[optind - 1] : optarg);
+		if (result < 0) {
+			return result;
+		}
+	}
+	return optind == argc ? 0 : usage("\"%s\" is too much", argv[optind]);
+}
+
+/* Our device: installed beside this program, or built beside it, or in the path. To be freed; NULL for want of memory. */
+static char *default_command(void) {
+	static const char *const places[] = { "vhost-user-neep", "../daemon/vhost-user-neep" };
+	char self[4096];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *command = NULL;
+	int folder_len = 0;
+	if (len > 0) {
+		self[len] = '\0';
+		folder_len = (int)(strrchr(self, '/') + 1 - self);
+	}
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(places); i++) {
+		char path[sizeof(self) + 32];
+		snprintf(path, sizeof(path), "%.*s%s", folder_len, self, places[i]);
+		if (folder_len > 0 && access(path, X_OK) == 0) {
+			return asprintf(&command, "'%s' " DEFAULT_ARGUMENTS, path) < 0 ? NULL : command;
+		}
+	}
+	return strdup("vhost-user-neep " DEFAULT_ARGUMENTS);
+}
+
+/* Some back-ends keep an fd per resource: the usual soft limit would decide what is measured. */
+static void raise_fd_limit(void) {
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+int neep_bench_main(int argc, char **argv) {
+	char *command = default_command();
+	struct bench_options options = {
+		.peers = { { "neep", command }, { "other", NULL } },
+		.peer_count = 1,
+		.loads = (UINT64_C(1) << bench_load_count) - 1,
+		.rounds = 3,
+		.queue_size = neep_driver_default_options.queue_size[NEEP_DRIVER_CONTROLQ],
+		.seconds = 1,
+	};
+	int parsed = command == NULL ? -ENOMEM : parse_options(argc, argv, &options);
+	int exit_code = parsed == 1 ? 0 : 2;
+	struct bench_results *results = calloc(1, sizeof(*results));
+	if (parsed == 0 && results != NULL) {
+		raise_fd_limit();
+		exit_code = run_all(&options, results);
+	}
+	free(results);
+	free(command);
+	return exit_code;
+}
