@@ -46,6 +46,8 @@ struct neep_image {
 	void (*free)(struct neep_image *image); // called when the last reference goes
 };
 
+/* The longest side of an image, in pixels: pixman's coordinates end there. */
+#define NEEP_DISPLAY_SIDE_MAX 32767
 /* A zeroed image of its own memory, with one reference. NULL when it cannot be had. */
 struct neep_image *neep_image_create(uint32_t width, uint32_t height, uint32_t format);
 struct neep_image *neep_image_ref(struct neep_image *image);
