@@ -31,6 +31,7 @@ struct neep_queue {
 	struct neep_queue_options options;
 	struct neep_guest_memory *memory;
 	struct neep_guest_buffer ring;
+	struct neep_guest_buffer tables; // a small indirect table for each id
 	void *desc;
 	void *avail;
 	void *used;
