@@ -43,7 +43,8 @@ static int allocate(struct neep_queue *queue) {
 	queue->used = (char *)queue->desc + used;
 	queue->kick_fd = neep_eventfd_create();
 	queue->call_fd = neep_eventfd_create();
-	return queue->kick_fd < 0 || queue->call_fd < 0 ? -EMFILE : 0;
+	queue->err_fd = neep_eventfd_create();
+	return queue->kick_fd < 0 || queue->call_fd < 0 || queue->err_fd < 0 ? -EMFILE : 0;
 }
 
 struct neep_queue *neep_queue_create(struct neep_guest_memory *memory,
@@ -62,6 +63,7 @@ struct neep_queue *neep_queue_create(struct neep_guest_memory *memory,
 	queue->memory = memory;
 	queue->kick_fd = -1;
 	queue->call_fd = -1;
+	queue->err_fd = -1;
 	int result = allocate(queue);
 	if (result < 0) {
 		neep_error_set(error, -result, "a ring of %u entries", options->size);
@@ -115,6 +117,7 @@ void neep_queue_destroy(struct neep_queue *queue) {
 	neep_guest_free(queue->memory, &queue->tables);
 	neep_close_fd(&queue->kick_fd);
 	neep_close_fd(&queue->call_fd);
+	neep_close_fd(&queue->err_fd);
 	free(queue->buffers);
 	free(queue->free_ids);
 	free(queue->chain);
@@ -155,6 +158,10 @@ int neep_queue_kick_fd(const struct neep_queue *queue) {
 
 int neep_queue_call_fd(const struct neep_queue *queue) {
 	return queue->call_fd;
+}
+
+int neep_queue_err_fd(const struct neep_queue *queue) {
+	return queue->err_fd;
 }
 
 /* A descriptor's length has 32 bits. */

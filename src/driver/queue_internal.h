@@ -37,6 +37,7 @@ struct neep_queue {
 	void *used;
 	int kick_fd;
 	int call_fd;
+	int err_fd;
 	struct neep_queue_buffer **buffers; // by id; NULL: the id is free
 	uint16_t *free_ids;                 // a stack; split: ids are descriptor slots
 	uint32_t free_id_count;
