@@ -137,7 +137,7 @@ static void send_update(struct qemu_sink *sink, struct qemu_scanout *scanout) {
 
 static bool has_any_pending(const struct qemu_sink *sink) {
 	for (uint32_t i = 0; i < NEEP_SCANOUTS_MAX; i++) {
-		if (pixman_region32_not_empty((pixman_region32_t *)(uintptr_t)&sink->scanouts[i].pending)) {
+		if (has_pending(&sink->scanouts[i])) {
 			return true;
 		}
 	}
@@ -417,13 +417,7 @@ struct neep_sink *neep_qemu_sink_create(struct neep_loop *loop) {
 	sink->base.impl = &qemu_impl;
 	sink->owner.impl = &qemu_socket_impl;
 	sink->loop = loop;
-<<<<<<< HEAD
 	sink->patience.fire = patience_ends;
-	for (uint32_t i = 0; i < NEEP_SCANOUTS_MAX; i++) {
-		pixman_region32_init(&sink->scanouts[i].pending);
-	}
-=======
->>>>>>> daemon
 	qemu_queries_init(&sink->queries, loop);
 	return &sink->base;
 }
