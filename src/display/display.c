@@ -9,7 +9,6 @@
 #include <linux/virtio_gpu.h>
 
 #include "display/sinks.h"
-#include "util/checked.h"
 #include "util/fd.h"
 #include "util/macros.h"
 
@@ -52,10 +51,11 @@ static void image_free(struct neep_image *image) {
 }
 
 struct neep_image *neep_image_create(uint32_t width, uint32_t height, uint32_t format) {
-	uint32_t stride;
-	if (!neep_format_is_known(format) || !neep_mul(width, 4, &stride)) {
+	if (!neep_format_is_known(format) || width > NEEP_DISPLAY_SIDE_MAX ||
+		height > NEEP_DISPLAY_SIDE_MAX) {
 		return NULL;
 	}
+	uint32_t stride = width * 4;
 	struct neep_image *image = malloc(sizeof(*image));
 	uint8_t *pixels = calloc(height > 0 ? height : 1, stride > 0 ? stride : 1);
 	if (image == NULL || pixels == NULL) {
@@ -164,6 +164,20 @@ void neep_sink_set_socket(struct neep_sink *sink, int owned_fd) {
 	neep_autoclose int fd = owned_fd;
 	if (sink->impl->set_socket != NULL) {
 		sink->impl->set_socket(sink, neep_steal_fd(&fd));
+	}
+}
+
+bool neep_sink_is_behind(const struct neep_sink *sink) {
+	return sink->impl->is_behind != NULL && sink->impl->is_behind(sink);
+}
+
+void neep_sink_set_listener(struct neep_sink *sink, struct neep_sink_listener *listener) {
+	sink->listener = listener;
+}
+
+void neep_sink_caught_up(struct neep_sink *sink) {
+	if (sink->listener != NULL) {
+		sink->listener->caught_up(sink->listener);
 	}
 }
 

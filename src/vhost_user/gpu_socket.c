@@ -37,8 +37,6 @@
 /* Written per turn of the loop: a front-end that reads as fast as we write must not keep the rings waiting. */
 #define FLUSH_MAX ((size_t)4 << 20)
 #define READS_MAX 16
-/* Larger than the default, so that an update takes fewer wake-ups of both ends. */
-#define SEND_BUFFER (1 << 20)
 
 struct message {
 	struct neep_list link; // neep_gpu_socket.messages
@@ -357,12 +355,16 @@ static bool reply_is_valid(const struct neep_gpu_socket *socket) {
 
 /* A whole message is in header and reply (which holds only the tail of one that is too long). */
 static void reply_handle(struct neep_gpu_socket *socket) {
-	if ((socket->header.flags & NEEP_GPU_FLAG_REPLY) == 0 ||
-		!expected_take(socket, socket->header.request)) {
-		if (!socket->is_ready && socket->header.request == NEEP_GPU_GET_PROTOCOL_FEATURES) {
-			handshake_finish(socket);
-			queries_pump(socket);
-		}
+	uint32_t request = socket->header.request;
+	if ((socket->header.flags & NEEP_GPU_FLAG_REPLY) == 0) {
+		return;
+	}
+	if (request == NEEP_GPU_GET_PROTOCOL_FEATURES && !socket->is_ready) {
+		handshake_finish(socket);
+		queries_pump(socket);
+		return;
+	}
+	if (!expected_take(socket, request)) {
 		return;
 	}
 	bool is_valid = reply_is_valid(socket);
@@ -456,8 +458,6 @@ struct neep_gpu_socket *neep_gpu_socket_create(
 	neep_list_init(&socket->messages);
 	neep_list_init(&socket->queries);
 	neep_list_init(&socket->asked);
-	int size = SEND_BUFFER;
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	if (neep_source_add(loop, &socket->source, EPOLLIN) < 0) {
 		goto err;
 	}
