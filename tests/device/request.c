@@ -74,7 +74,8 @@ static void build(struct check *check, struct check_request *request) {
 	request->is_done = false;
 }
 
-static void collect(struct check *check) {
+static bool collect(struct check *check) {
+	bool found = false;
 	for (size_t i = 0; i < NEEP_DRIVER_QUEUE_COUNT; i++) {
 		struct neep_queue_buffer *buffer;
 		struct neep_queue *queue = neep_driver_queue(check->driver, (enum neep_driver_queue)i);
@@ -85,9 +86,11 @@ static void collect(struct check *check) {
 			request->is_done = true;
 			request->used_len = buffer->used_len;
 			request->sequence = ++check->sequence;
+			found = true;
 		}
 		assert_false(neep_queue_is_broken(queue));
 	}
+	return found;
 }
 
 static bool arm(struct check *check) {
@@ -100,9 +103,7 @@ static bool arm(struct check *check) {
 
 /* Collects, and sleeps until the deadline where there is nothing. */
 static void pump(struct check *check, int64_t deadline) {
-	collect(check);
-	if (arm(check)) {
-		collect(check);
+	if (collect(check) || (arm(check) && collect(check))) {
 		return;
 	}
 	struct neep_frontend *frontend = neep_driver_frontend(check->driver);
