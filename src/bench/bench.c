@@ -309,9 +309,10 @@ static int parse_options(int argc, char **argv, struct bench_options *options) {
 	return optind == argc ? 0 : usage("\"%s\" is too much", argv[optind]);
 }
 
-/* Our device: installed beside this program, or built beside it, or in the path. To be freed; NULL for want of memory. */
+/* Our device: where it is installed or built as seen from this program, or in the path. To be freed; NULL for want of memory. */
 static char *default_command(void) {
-	static const char *const places[] = { "vhost-user-neep", "../daemon/vhost-user-neep" };
+	static const char *const places[] = { "../libexec/vhost-user-neep", "vhost-user-neep",
+		"../daemon/vhost-user-neep" };
 	char self[4096];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *command = NULL;

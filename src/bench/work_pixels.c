@@ -170,6 +170,7 @@ static int measure_both(struct bench_session *session, const struct virtio_gpu_r
 		result = measure_copy(session, &image, rect, &values[1]);
 	}
 	values[2] = values[0] / values[1] * 100;
+	neep_driver_free(session->driver, &image.backing);
 	return result;
 }
 
@@ -281,7 +282,7 @@ static int run_frames(
 }
 
 int bench_run_frames(struct bench_session *session) {
-	struct bench_image images[2];
+	struct bench_image images[2] = { 0 };
 	struct frame frames[2];
 	int result = 0;
 	for (uint32_t i = 0; result == 0 && i < 2; i++) {
@@ -302,7 +303,12 @@ int bench_run_frames(struct bench_session *session) {
 		result = neep_display_peer_wait_updates(
 			neep_driver_display(session->driver), 1, 5 * NEEP_NS_PER_S);
 	}
-	return result < 0 ? result : run_frames(session, frames, 2, BENCH_FRAMES);
+	if (result == 0) {
+		result = run_frames(session, frames, 2, BENCH_FRAMES);
+	}
+	neep_driver_free(session->driver, &images[0].backing);
+	neep_driver_free(session->driver, &images[1].backing);
+	return result;
 }
 
 #define TILES 61 // a prime, so that neighbours in time are no neighbours on the screen
@@ -337,6 +343,7 @@ int bench_run_damage(struct bench_session *session) {
 	if (result == 0) {
 		result = run_frames(session, frames, TILES, BENCH_DAMAGE);
 	}
+	neep_driver_free(session->driver, &image.backing);
 	free(frames);
 	return result;
 }

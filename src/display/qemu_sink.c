@@ -6,6 +6,7 @@
 #include "display/scanout.h"
 #include "display/sinks.h"
 #include "util/checked.h"
+#include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/macros.h"
@@ -18,7 +19,14 @@
  * about to change (settle), the socket copies what it has not written of it, and what is pending there moves to a shadow
  * of ours, from where it is sent first.
  *
+ * While something is pending the sink is behind, and the device holds back its answers to flushes: a guest that draws
+ * faster than the display reads is slowed down instead of drawing frames that nobody sees. A display that does not read
+ * for PATIENCE_NS slows nobody down any more, until it reads again.
+ *
  * QEMU knows nothing after a new socket: the sizes, the whole of every scanout and the cursors are sent again. */
+
+/* As long as Linux waits for a display to take a frame. */
+#define PATIENCE_NS (50 * NEEP_NS_PER_MS)
 
 struct qemu_scanout {
 	struct neep_scanout base;
@@ -36,6 +44,8 @@ struct qemu_sink {
 	struct neep_gpu_socket *socket; // NULL: none
 	bool is_ready;
 	bool is_held;  // no update is to be started now
+	bool is_stuck; // the display has not read for long
+	struct neep_timer patience;
 	uint32_t turn; // the scanout to look at first, so that all get their share
 	struct qemu_scanout scanouts[NEEP_SCANOUTS_MAX];
 	struct neep_image *writing; // what the update being written reads, a reference; NULL: nothing of ours
@@ -125,15 +135,48 @@ static void send_update(struct qemu_sink *sink, struct qemu_scanout *scanout) {
 	}
 }
 
+static bool has_any_pending(const struct qemu_sink *sink) {
+	for (uint32_t i = 0; i < NEEP_SCANOUTS_MAX; i++) {
+		if (has_pending(&sink->scanouts[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool qemu_is_behind(const struct neep_sink *base) {
+	const struct qemu_sink *sink = neep_container_of(base, const struct qemu_sink, base);
+	return sink->is_ready && !sink->is_stuck && has_any_pending(sink);
+}
+
+static void patience_ends(struct neep_timer *timer) {
+	struct qemu_sink *sink = neep_container_of(timer, struct qemu_sink, patience);
+	sink->is_stuck = true;
+	neep_sink_caught_up(&sink->base);
+}
+
+/* After every change of what is pending: keeps the timer running exactly while the sink is behind. */
+static void watch_patience(struct qemu_sink *sink) {
+	if (qemu_is_behind(&sink->base)) {
+		if (sink->patience.loop == NULL) {
+			neep_timer_arm(sink->loop, &sink->patience, PATIENCE_NS);
+		}
+	} else if (sink->patience.loop != NULL) {
+		neep_timer_cancel(&sink->patience);
+		neep_sink_caught_up(&sink->base);
+	}
+}
+
 static void send_pending(struct qemu_sink *sink) {
 	while (sink->is_ready && !sink->is_held && neep_gpu_socket_can_update(sink->socket)) {
 		struct qemu_scanout *scanout = next_pending(sink);
 		if (scanout == NULL) {
 			drop_writing(sink);
-			return;
+			break;
 		}
 		send_update(sink, scanout);
 	}
+	watch_patience(sink);
 }
 
 static void send_size(struct qemu_sink *sink, struct qemu_scanout *scanout) {
@@ -157,6 +200,7 @@ static void qemu_set_scanout(
 		neep_image_unref(scanout->shadow);
 		scanout->shadow = NULL;
 		send_size(sink, scanout);
+		watch_patience(sink);
 	}
 }
 
@@ -269,7 +313,14 @@ static void socket_ready(struct neep_gpu_socket_owner *owner) {
 }
 
 static void socket_update_done(struct neep_gpu_socket_owner *owner) {
-	send_pending(qemu_from_owner(owner));
+	struct qemu_sink *sink = qemu_from_owner(owner);
+	/* It reads: patience starts anew for what comes next. */
+	sink->is_stuck = false;
+	neep_timer_cancel(&sink->patience);
+	send_pending(sink);
+	if (!qemu_is_behind(&sink->base)) {
+		neep_sink_caught_up(&sink->base);
+	}
 }
 
 static void stop_showing(struct qemu_sink *sink) {
@@ -278,6 +329,8 @@ static void stop_showing(struct qemu_sink *sink) {
 	for (uint32_t i = 0; i < NEEP_SCANOUTS_MAX; i++) {
 		forget_pending(&sink->scanouts[i]);
 	}
+	sink->is_stuck = false;
+	watch_patience(sink);
 }
 
 static void drop_socket(struct qemu_sink *sink) {
@@ -352,6 +405,7 @@ static const struct neep_sink_impl qemu_impl = {
 	.query_cancel = qemu_query_cancel,
 	.set_socket = qemu_set_socket,
 	.snapshot = qemu_snapshot,
+	.is_behind = qemu_is_behind,
 	.output = qemu_output,
 };
 
@@ -363,6 +417,7 @@ struct neep_sink *neep_qemu_sink_create(struct neep_loop *loop) {
 	sink->base.impl = &qemu_impl;
 	sink->owner.impl = &qemu_socket_impl;
 	sink->loop = loop;
+	sink->patience.fire = patience_ends;
 	qemu_queries_init(&sink->queries, loop);
 	return &sink->base;
 }

@@ -353,7 +353,9 @@ int neep_frontend_receive(struct neep_frontend *frontend, struct neep_frontend_m
 		neep_fds_finish(&message->fds_in);
 		return fail(frontend, result, "reply");
 	}
-	return neep_frontend_flush_echoes(frontend);
+	/* A back-end that refuses an echo has not refused this. */
+	neep_frontend_flush_echoes(frontend);
+	return frontend->is_dead ? -EPIPE : 0;
 }
 
 int neep_frontend_ask(struct neep_frontend *frontend, struct neep_frontend_message *message) {

@@ -3,8 +3,8 @@
  * A request is copied into one piece of guest memory and put on its ring under the lock. Whoever waits and finds no pump
  * becomes the pump: it asks both rings for interrupts, leaves the lock, sleeps on poll_fd, takes the lock again and
  * collects. A completion of somebody else's request wakes the sleepers on `changed`. When the pump's own wait is over it
- * wakes them too, and one of them pumps on. Interrupts are asked for before every sleep and when the last pump leaves with
- * requests outstanding, so that poll_fd becomes readable for neep_driver_dispatch(). */
+ * wakes them too, and one of them pumps on. Interrupts are asked for before every sleep and when the last pump leaves, so
+ * that poll_fd becomes readable for neep_driver_dispatch(). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,12 +169,10 @@ static void disarm_queues(struct neep_driver *driver) {
 	}
 }
 
-static bool has_outstanding(const struct neep_driver *driver) {
-	return !neep_list_is_empty(&driver->pending);
-}
-
+/* Whoever leaves the rings alone asks for interrupts first, also while nothing is outstanding: the next request may be
+ * submitted by somebody who sleeps on poll_fd. */
 static void arm_for_dispatch(struct neep_driver *driver) {
-	if (has_outstanding(driver) && arm_queues(driver)) {
+	if (arm_queues(driver)) {
 		neep_eventfd_signal(driver->wake_fd);
 	}
 }

@@ -357,12 +357,16 @@ static bool reply_is_valid(const struct neep_gpu_socket *socket) {
 
 /* A whole message is in header and reply (which holds only the tail of one that is too long). */
 static void reply_handle(struct neep_gpu_socket *socket) {
-	if ((socket->header.flags & NEEP_GPU_FLAG_REPLY) == 0 ||
-		!expected_take(socket, socket->header.request)) {
-		if (!socket->is_ready && socket->header.request == NEEP_GPU_GET_PROTOCOL_FEATURES) {
-			handshake_finish(socket);
-			queries_pump(socket);
-		}
+	uint32_t request = socket->header.request;
+	if ((socket->header.flags & NEEP_GPU_FLAG_REPLY) == 0) {
+		return;
+	}
+	if (request == NEEP_GPU_GET_PROTOCOL_FEATURES && !socket->is_ready) {
+		handshake_finish(socket);
+		queries_pump(socket);
+		return;
+	}
+	if (!expected_take(socket, request)) {
 		return;
 	}
 	bool is_valid = reply_is_valid(socket);

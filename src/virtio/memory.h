@@ -53,15 +53,16 @@ int neep_memory_remove(struct neep_memory *memory, const struct neep_memory_regi
 /* Replaces the whole table. Regions that are the same as before (addresses, size, offset and file identity) keep
  * their mapping, so pointers into them stay valid. owned_fds[i] belongs to infos[i]; all are consumed and set to
  * -1. On failure the old table stays as it was. Returns 0 or a negative errno with `error` set. */
-int neep_memory_replace(struct neep_memory *memory, const struct neep_memory_region_info *infos, int *owned_fds,
-	size_t count, struct neep_error *error);
+int neep_memory_replace(struct neep_memory *memory, const struct neep_memory_region_info *infos,
+	int *owned_fds, size_t count, struct neep_error *error);
 
 size_t neep_memory_region_count(const struct neep_memory *memory);
 
 /* The host pointer of guest-physical `guest_addr`. *contiguous becomes the number of bytes, at most `len`, that can
  * be used from there (at least 1): a range may go on in the next region. NULL when the address is in no region or
  * the region cannot be mapped, or len is 0. */
-void *neep_memory_translate(struct neep_memory *memory, uint64_t guest_addr, uint64_t len, uint64_t *contiguous);
+void *neep_memory_translate(
+	struct neep_memory *memory, uint64_t guest_addr, uint64_t len, uint64_t *contiguous);
 
 /* As above for the front-end's own address space, and the whole range must lie in one region. */
 void *neep_memory_translate_user(struct neep_memory *memory, uint64_t user_addr, uint64_t len);

@@ -67,7 +67,8 @@ void neep_vring_destroy(struct neep_vring *ring);
 
 /* Starts (or, after neep_vring_stop(), continues) the ring. Publishes parked pushes. Returns 0 or -EINVAL with `error`
  * set (size, alignment of the three addresses: 16/2/4 split, 16/4/4 packed). */
-int neep_vring_start(struct neep_vring *ring, const struct neep_vring_config *config, struct neep_error *error);
+int neep_vring_start(
+	struct neep_vring *ring, const struct neep_vring_config *config, struct neep_error *error);
 
 /* Stops: the ring's memory is not touched afterwards. Returns the base to report. */
 uint32_t neep_vring_stop(struct neep_vring *ring);
@@ -84,7 +85,8 @@ bool neep_vring_is_broken(const struct neep_vring *ring);
  * Returns 1, or 0 when there is none, or -EPROTO when the ring is broken (told once; then 0).
  * A buffer whose descriptors are malformed beyond use (outside guest memory, readable after writable, zero-length
  * or looping chains, bad indirect tables) breaks the ring only when its head or length cannot be known; otherwise it
- * is returned to the driver with used length 0 and the next one is looked at. */
+ * is returned to the driver with used length 0 and the next one is looked at. A flood of those ends the call with 0 so
+ * that others get a turn; neep_vring_has_work() and neep_vring_enable_kick() tell that more is waiting. */
 int neep_vring_pop(struct neep_vring *ring, struct neep_vring_element **element);
 
 /* Gives the buffer back with `reply` copied to the start of its writable part; returns the bytes that fit, which is the

@@ -237,6 +237,10 @@ void check_shows_pixels(
 /* The output is off. */
 void check_shows_nothing(struct check *check, uint32_t scanout_id);
 
+/* What the scanout shows as a screenshot has it: width * height pixels that the caller frees; NULL when it is off. */
+uint32_t *check_screenshot(
+	struct check *check, uint32_t scanout_id, bool with_cursor, uint32_t *width, uint32_t *height);
+
 /* When this returns the display has seen everything that the device sent before ("qemu" only). */
 void check_settle_display(struct check *check);
 

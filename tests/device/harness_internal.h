@@ -26,12 +26,8 @@ struct check {
  * vhost-user socket. */
 int check_start_device(struct check *check);
 
-/* One command in a line, one line back, without its end; `fd` (or -1) goes along. control.c */
+/* control.c: one command in a line, one line back, without its end; `fd` (or -1) goes along. */
 void check_control_connect(struct check *check);
 void check_control(struct check *check, int fd, const char *line, char *reply, size_t reply_size);
-
-/* control.c: what the scanout shows, width * height pixels that the caller frees; NULL when it is off. */
-uint32_t *check_screenshot(
-	struct check *check, uint32_t scanout_id, bool with_cursor, uint32_t *width, uint32_t *height);
 
 #endif

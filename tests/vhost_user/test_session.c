@@ -397,8 +397,9 @@ static void request_of_a_wrong_shape_is_refused(void **state) {
 }
 
 static int get_config(struct fe *fe, uint32_t offset, uint32_t size, size_t len, struct fe_reply *reply) {
-	struct neep_vhost_user_config config = { .offset = offset, .size = size, .flags = 1 };
-	FE_SEND(fe, .request = NEEP_VHOST_USER_GET_CONFIG, .payload = &config, .len = len);
+	uint32_t words[70] = { offset, size, 1 };
+	assert_true(len <= sizeof(words));
+	FE_SEND(fe, .request = NEEP_VHOST_USER_GET_CONFIG, .payload = words, .len = len);
 	return fe_recv(fe, fe->fd, reply, NULL);
 }
 

@@ -1,0 +1,160 @@
+/* `neep bench` end to end, on our own device: that it measures, and what it says when it cannot. Numbers are not judged. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/bench.h"
+#include "bench/bench_internal.h"
+#include "support/cmocka.h"
+#include "support/fd_check.h"
+#include "util/macros.h"
+
+/* Runs the command with its output in `text`; the TAP stream stays clean. */
+struct run {
+	int exit_code;
+	char out[32768];
+};
+
+static int redirect(int fd, FILE *file) {
+	fflush(stdout);
+	fflush(stderr);
+	int saved = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+	dup2(fileno(file), fd);
+	return saved;
+}
+
+static void restore(int fd, int saved) {
+	fflush(stdout);
+	fflush(stderr);
+	dup2(saved, fd);
+	close(saved);
+}
+
+static void bench(struct run *run, int argc, const char **argv) {
+	FILE *out = tmpfile();
+	FILE *err = tmpfile();
+	int saved_out = redirect(STDOUT_FILENO, out);
+	int saved_err = redirect(STDERR_FILENO, err);
+	run->exit_code = neep_bench_main(argc, (char **)(uintptr_t)argv);
+	restore(STDOUT_FILENO, saved_out);
+	restore(STDERR_FILENO, saved_err);
+	rewind(out);
+	size_t len = fread(run->out, 1, sizeof(run->out) - 1, out);
+	run->out[len] = '\0';
+	fclose(out);
+	fclose(err);
+}
+
+#define BENCH(run, ...)                                               \
+	do {                                                          \
+		const char *words[] = { "bench", __VA_ARGS__, NULL }; \
+		bench((run), (int)NEEP_ARRAY_LEN(words) - 1, words);  \
+	} while (0)
+
+static char own_device[4096];
+
+static int name_device(void **state) {
+	(void)state;
+	const char *path = getenv("NEEP_TEST_BACKEND");
+	snprintf(
+		own_device, sizeof(own_device), "%s --socket-path {socket}", path != NULL ? path : "missing");
+	return path != NULL ? 0 : -1;
+}
+
+static void every_load_gives_its_numbers(void **state) {
+	(void)state;
+	struct run run;
+	BENCH(&run, "--backend", own_device, "--against", own_device, "--seconds", "0.02", "--rounds", "1",
+		"--json");
+	assert_int_equal(run.exit_code, 0);
+	for (size_t i = 0; i < BENCH_METRIC_COUNT; i++) {
+		char key[80];
+		snprintf(key, sizeof(key), "\"%s\": {", bench_metrics[i].key);
+		assert_non_null(strstr(run.out, key));
+	}
+	assert_null(strstr(run.out, "\"values\": []"));
+	assert_null(strstr(run.out, "died"));
+	assert_null(strstr(run.out, "failed"));
+}
+
+static void table_has_the_machine_and_the_ratio(void **state) {
+	(void)state;
+	struct run run;
+	BENCH(&run, "--backend", own_device, "--against", own_device, "--only", "latency,pipeline",
+		"--seconds", "0.02", "--rounds", "2", "--queue-size", "16");
+	assert_int_equal(run.exit_code, 0);
+	assert_non_null(strstr(run.out, " cores, Linux"));
+	assert_non_null(strstr(run.out, "ratio"));
+	assert_non_null(strstr(run.out, "pipelined commands"));
+	assert_null(strstr(run.out, "4K"));
+}
+
+static void row_says_died_when_the_back_end_dies(void **state) {
+	(void)state;
+	struct run run;
+	char mortal[4200];
+	snprintf(mortal, sizeof(mortal), "timeout -s KILL 1 %s", own_device);
+	BENCH(&run, "--backend", mortal, "--only", "latency", "--seconds", "30", "--rounds", "2");
+	assert_int_equal(run.exit_code, 0);
+	assert_non_null(strstr(run.out, "died"));
+}
+
+static void bench_ends_when_a_back_end_does_not_start(void **state) {
+	(void)state;
+	struct run run;
+	BENCH(&run, "--backend", "true {socket}");
+	assert_int_equal(run.exit_code, 1);
+	assert_string_equal(run.out, "");
+}
+
+static void wrong_command_lines_are_refused(void **state) {
+	(void)state;
+	struct run run;
+	static const char *const bad[][2] = {
+		{ "--only", "speed" },
+		{ "--only", "" },
+		{ "--seconds", "0" },
+		{ "--seconds", "1x" },
+		{ "--rounds", "16" },
+		{ "--rounds", "1.5" },
+		{ "--queue-size", "100" },
+		{ "--backend", "no-socket" },
+		{ "--against", "no-socket" },
+		{ "--unknown", "1" },
+		{ "--json", "more" },
+	};
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(bad); i++) {
+		BENCH(&run, bad[i][0], bad[i][1]);
+		assert_int_equal(run.exit_code, 2);
+	}
+	BENCH(&run, "--seconds");
+	assert_int_equal(run.exit_code, 2);
+	BENCH(&run, "--help");
+	assert_int_equal(run.exit_code, 0);
+	assert_non_null(strstr(run.out, "--against"));
+}
+
+static void percentile_and_median_hold_at_the_edges(void **state) {
+	(void)state;
+	double one[] = { 5 };
+	assert_true(bench_median(one, 1) == 5);
+	assert_true(bench_percentile(one, 1, 99) == 5);
+	double four[] = { 4, 1, 3, 2 };
+	assert_true(bench_median(four, 4) == 2.5);
+	assert_true(bench_percentile(four, 4, 0) == 1);
+	assert_true(bench_percentile(four, 4, 100) == 4);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		fd_checked_test(every_load_gives_its_numbers),
+		fd_checked_test(table_has_the_machine_and_the_ratio),
+		fd_checked_test(row_says_died_when_the_back_end_dies),
+		fd_checked_test(bench_ends_when_a_back_end_does_not_start),
+		fd_checked_test(wrong_command_lines_are_refused),
+		fd_checked_test(percentile_and_median_hold_at_the_edges),
+	};
+	return cmocka_run_group_tests_name("bench", tests, name_device, NULL);
+}
