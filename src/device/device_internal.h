@@ -145,6 +145,7 @@ struct neep_window_map {
 	struct neep_device *device;
 	struct neep_resource *resource; // NULL: the driver was reset, the far side unmaps on its own time
 	struct neep_device_window_request change;
+	bool is_changing;             // `change` was asked for and is not done
 	struct neep_request *waiting; // the command that is answered when the change is done
 	uint64_t offset, len;         // bytes
 	int fd;                       // the memory, until the front-end has it

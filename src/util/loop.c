@@ -22,6 +22,8 @@
 #define SPIN_MIN_NS INT64_C(2000)
 /* How often a spinning loop looks at its sources: each look is a system call. */
 #define SPIN_EPOLL_INTERVAL_NS INT64_C(3000)
+/* Looks at the pollers per look at the clock, which costs as much as several of them. */
+#define SPIN_POLLS 8
 
 struct neep_loop {
 	int epoll_fd;
@@ -119,6 +121,9 @@ static bool run_tasks(struct neep_loop *loop) {
 
 static bool run_timers(struct neep_loop *loop) {
 	bool any = false;
+	if (neep_list_is_empty(&loop->timers)) {
+		return false;
+	}
 	int64_t now = neep_clock_ns();
 	while (!neep_list_is_empty(&loop->timers)) {
 		struct neep_timer *timer = neep_container_of(loop->timers.next, struct neep_timer, link);
@@ -179,6 +184,24 @@ static int deliver(struct neep_loop *loop, int timeout_ms) {
 	return count;
 }
 
+static void relax_cpu(void) {
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static bool poll_often(struct neep_loop *loop) {
+	for (int i = 0; i < SPIN_POLLS; i++) {
+		if (run_pollers(loop)) {
+			return true;
+		}
+		relax_cpu();
+	}
+	return false;
+}
+
 /* Looks for work without sleeping for up to the window. Returns the events delivered, or 0 after a fruitless
  * spin, or a negative errno. */
 static int spin(struct neep_loop *loop) {
@@ -186,7 +209,7 @@ static int spin(struct neep_loop *loop) {
 	int64_t end = now + loop->spin_ns;
 	int64_t look_at = now;
 	while (now < end) {
-		if (run_pollers(loop)) {
+		if (poll_often(loop)) {
 			loop->spin_ns = loop->spin_max_ns;
 			return 1;
 		}
