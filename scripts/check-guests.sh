@@ -20,5 +20,5 @@ done < <(scripts/qemus.sh)
 exec tests/vm/boot.py --image "${NEEP_VM_DIR:-build/vm}" --expected "$build/tests/vm/expected" --peer neep ${quick:+"$quick"} \
     --backend "$build/src/daemon/vhost-user-neep --socket-path={socket} --control={control} --display={display}" \
     --screenshot "$neep screenshot --control {control} --scanout {scanout} {out}" \
-    --resize "$neep resize --control {control} --scanout {scanout} {size}" \
+    --resize "$neep resize --control {control} {scanout} {size}" \
     --artifacts "$build/guest-pictures" "${qemus[@]}" "$@"

@@ -39,6 +39,7 @@ tap() { # NAME COMMAND...: a program that prints TAP
         echo "not ok - $name ended with status $status" >>"$logs/$name.tap"
         tail -n 20 "$logs/$name.err"
     fi
+    grep -qE '^(ok|not ok)' "$logs/$name.tap" || echo "not ok - $name ran no case" >>"$logs/$name.tap"
     grep -cE '^ok' "$logs/$name.tap" | sed "s/^/   ok: /"
     grep -A12 -E '^not ok' "$logs/$name.tap" || true
     counted+=("$logs/$name.tap")
@@ -75,7 +76,7 @@ if CC=clang CI=1 require build-fuzz scripts/build.sh build-fuzz -Dfuzz=true -Dte
 fi
 
 stage "guests"
-tap guests scripts/check-guests.sh build
+tap guests scripts/check-guests.sh build ${long:+--long}
 
 read -r passed failed < <(scripts/count-tests.py "${counted[@]}")
 printf '== done in %d s\n' $((SECONDS - start))

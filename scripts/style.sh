@@ -18,8 +18,13 @@ result() { # NAME FINDINGS
 
 sources=$(git ls-files 'src/*.c' 'src/*.h' 'include/*.h' 'tests/*.c' 'tests/*.h')
 
-# shellcheck disable=SC2086
-result formatted_by_clang_format "$(clang-format --dry-run $sources 2>&1 | grep -E 'warning|error' | head -20)"
+# Formatters of other releases break other lines: the one of Debian 12 decides.
+if clang-format --version | grep -q 'version 14\.'; then
+    # shellcheck disable=SC2086
+    result formatted_by_clang_format "$(clang-format --dry-run $sources 2>&1 | grep -E 'warning|error' | head -20)"
+else
+    echo "# formatting is not checked: clang-format is not version 14"
+fi
 
 # A room includes only what stands to its left; the public API stands beside util.
 order='util virtio vhost_user rutabaga twod display device daemon driver bench cli'
@@ -59,7 +64,7 @@ long=$(ctags --languages=C --kinds-C=f --fields=+ne -f - $sources 2>/dev/null | 
         if ($i ~ /^line:/) line = substr($i, 6)
         if ($i ~ /^end:/) end = substr($i, 5)
     }
-    if (end - line + 1 > 80 && $1 != "main") printf "%s:%d %s has %d lines\n", $2, line, $1, end - line + 1
+    if (end - line + 1 > 80 ) printf "%s:%d %s has %d lines\n", $2, line, $1, end - line + 1
 }')
 result functions_have_at_most_80_lines "$long"
 # shellcheck disable=SC2086

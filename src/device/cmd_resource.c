@@ -100,6 +100,7 @@ uint32_t cmd_transfer_2d(struct neep_device *device, struct neep_request *reques
 	if (resource == NULL) {
 		return unknown_resource(device, request);
 	}
+	device->turn_bytes += (uint64_t)cmd->r.width * cmd->r.height * BYTES_PER_PIXEL;
 	/* Linux sends these for its dumb buffers that are blobs, and waits for the fence. The pixels are in place. */
 	if (resource->kind == NEEP_RESOURCE_BLOB) {
 		return VIRTIO_GPU_RESP_OK_NODATA;

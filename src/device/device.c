@@ -6,12 +6,12 @@
 #include <string.h>
 
 #include "device/device_internal.h"
-#include "util/clock.h"
 #include "util/trace.h"
 
-/* One turn of a queue ends after this much work, so that the other queue, the transport and the display get theirs. */
+/* One turn of a queue ends after this much work, about a millisecond, so that the other queue, the transport and the
+ * display get theirs. Counted, because a look at the clock costs as much as a small command. */
 #define COMMANDS_PER_TURN 256
-#define TURN_NS           NEEP_NS_PER_MS
+#define BYTES_PER_TURN    (UINT64_C(8) << 20)
 
 const struct neep_device_quota neep_device_default_quota = {
 	.resources = 65536,
@@ -29,6 +29,10 @@ const struct neep_device_quota neep_device_default_quota = {
 static void memory_removed(struct neep_memory_listener *listener, const void *host, size_t size) {
 	struct neep_device *device = neep_container_of(listener, struct neep_device, memory_listener);
 	resource_drop_backing_in(device, host, size);
+}
+
+static void sink_caught_up(struct neep_sink_listener *listener) {
+	flush_release(neep_container_of(listener, struct neep_device, sink_listener));
 }
 
 static int apply_quota(struct neep_device *device) {
@@ -81,6 +85,7 @@ struct neep_device *neep_device_create(const struct neep_device_options *options
 	device->host = host;
 	neep_list_init(&device->maps);
 	neep_list_init(&device->free_requests);
+	neep_list_init(&device->held_flushes);
 	neep_list_init(&device->memory_listener.link);
 	device->memory_listener.removed = memory_removed;
 	init_outputs(device);
@@ -90,6 +95,8 @@ struct neep_device *neep_device_create(const struct neep_device_options *options
 		neep_device_destroy(device);
 		return NULL;
 	}
+	device->sink_listener.caught_up = sink_caught_up;
+	neep_sink_set_listener(sink, &device->sink_listener);
 	return device;
 }
 
@@ -99,6 +106,7 @@ static void drop_driver_state(struct neep_device *device) {
 		neep_sink_query_cancel(device->sink, &device->query);
 		request_finish(device, device->waiting, VIRTIO_GPU_RESP_ERR_UNSPEC);
 	}
+	flush_release(device);
 	context_remove_all(device);
 	fence_drop_all(device);
 	for (uint32_t i = 0; i < NEEP_SCANOUTS_MAX; i++) {
@@ -117,6 +125,7 @@ void neep_device_destroy(struct neep_device *device) {
 		window_finish(device);
 		drop_driver_state(device);
 	}
+	neep_sink_set_listener(device->sink, NULL);
 	neep_device_set_memory(device, NULL);
 	while (!neep_list_is_empty(&device->free_requests)) {
 		struct neep_request *request =
@@ -258,19 +267,17 @@ bool neep_device_run_queue(struct neep_device *device, enum neep_device_queue qu
 	if (ring == NULL || is_paused(device, queue)) {
 		return false;
 	}
-	int64_t deadline = neep_clock_ns() + TURN_NS;
 	uint32_t count = 0;
 	device->is_in_batch = true;
-	while (count < COMMANDS_PER_TURN && !is_paused(device, queue)) {
+	device->turn_bytes = 0;
+	while (count < COMMANDS_PER_TURN && device->turn_bytes < BYTES_PER_TURN &&
+		!is_paused(device, queue)) {
 		struct neep_request *request = request_pop(device, ring);
 		if (request == NULL) {
 			break;
 		}
 		execute(device, queue, request);
 		count++;
-		if (neep_clock_ns() >= deadline) {
-			break;
-		}
 	}
 	device->is_in_batch = false;
 	neep_vring_notify(ring);

@@ -145,6 +145,7 @@ struct neep_window_map {
 	struct neep_device *device;
 	struct neep_resource *resource; // NULL: the driver was reset, the far side unmaps on its own time
 	struct neep_device_window_request change;
+	bool is_changing;             // `change` was asked for and is not done
 	struct neep_request *waiting; // the command that is answered when the change is done
 	uint64_t offset, len;         // bytes
 	int fd;                       // the memory, until the front-end has it
@@ -174,8 +175,11 @@ struct neep_device {
 	struct neep_list free_requests; // neep_request.link
 	struct neep_request *waiting;   // pauses the control queue; NULL: none
 	bool is_in_batch;               // pushes are told to the guest at the end of the batch
+	uint64_t turn_bytes;            // copied in this turn of a queue, about
 	struct neep_sink_query query;   // of the waiting request
 	uint32_t pending_fences;
+	struct neep_list held_flushes; // neep_request.link; answered when the sink has caught up
+	struct neep_sink_listener sink_listener;
 
 	struct neep_scanout scanouts[NEEP_SCANOUTS_MAX];
 	uint32_t scanout_count;
@@ -238,6 +242,8 @@ uint32_t cmd_set_scanout(struct neep_device *device, struct neep_request *reques
 uint32_t cmd_set_scanout_blob(struct neep_device *device, struct neep_request *request);
 uint32_t cmd_flush(struct neep_device *device, struct neep_request *request);
 uint32_t cmd_cursor(struct neep_device *device, struct neep_request *request);
+/* Answers the flushes that were held back. */
+void flush_release(struct neep_device *device);
 void scanout_disable(struct neep_device *device, uint32_t scanout_id);
 /* Takes the resource off every scanout that shows it. */
 void scanout_drop_resource(struct neep_device *device, struct neep_resource *resource);

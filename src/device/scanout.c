@@ -290,6 +290,7 @@ static void flush_scanout(struct neep_device *device, uint32_t scanout_id, const
 		damage = (struct neep_rect){ .width = scanout->rect.width, .height = scanout->rect.height };
 		scanout->needs_all = false;
 	}
+	device->turn_bytes += (uint64_t)damage.width * damage.height * BYTES_PER_PIXEL;
 	if (scanout->is_copied) {
 		neep_sink_settle(device->sink, scanout->image);
 		if (scanout->resource->kind == NEEP_RESOURCE_BLOB) {
@@ -317,6 +318,12 @@ static bool flush_fits(
 	return true;
 }
 
+/* A guest that draws faster than the display reads is paced by its flushes. One with a fence is answered at once: the
+ * fences behind it on its timeline must not wait for a display. */
+static bool must_hold(const struct neep_device *device, const struct neep_request *request) {
+	return !request->is_fenced && neep_sink_is_behind(device->sink);
+}
+
 uint32_t cmd_flush(struct neep_device *device, struct neep_request *request) {
 	const struct virtio_gpu_resource_flush *cmd = &request->cmd.flush;
 	struct neep_resource *resource = resource_find(device, cmd->resource_id);
@@ -332,5 +339,18 @@ uint32_t cmd_flush(struct neep_device *device, struct neep_request *request) {
 	for (uint32_t mask = resource->scanouts; mask != 0; mask &= mask - 1) {
 		flush_scanout(device, (uint32_t)__builtin_ctz(mask), &rect);
 	}
+	if (resource->scanouts != 0 && must_hold(device, request)) {
+		neep_list_append(&device->held_flushes, &request->link);
+		return RESP_LATER;
+	}
 	return VIRTIO_GPU_RESP_OK_NODATA;
+}
+
+void flush_release(struct neep_device *device) {
+	while (!neep_list_is_empty(&device->held_flushes)) {
+		struct neep_request *first =
+			neep_container_of(device->held_flushes.next, struct neep_request, link);
+		neep_list_remove(&first->link);
+		request_finish(device, first, VIRTIO_GPU_RESP_OK_NODATA);
+	}
 }

@@ -4,8 +4,12 @@
  *
  * The front-end maps the blob's own fd into the guest, so nothing here owns an address. A change takes a round trip to
  * the front-end: the command waits, and with it the control queue, until the guest really sees (or no longer sees) the
- * memory. Mappings are kept by offset and must not overlap; one that is being unmapped keeps its range until that is
- * done. The front-end keeps its own reference to the memory, so unref and renderer loss pull nothing from under a vCPU. */
+ * memory. Mappings are kept by offset and must not overlap. The front-end keeps its own reference to the memory, so unref
+ * and renderer loss pull nothing from under a vCPU.
+ *
+ * What a driver left mapped at its reset has no resource any more and is unmapped without anybody waiting. Changes happen
+ * in the order in which they were asked for, so its range is free for the next driver at once. A reset cancels what is
+ * under way, and then what was left over must be unmapped once more. */
 #include "device/device_internal.h"
 
 #include <errno.h>
@@ -36,7 +40,8 @@ static struct neep_list *find_place(struct neep_device *device, uint64_t offset)
 
 static bool is_free(struct neep_device *device, uint64_t offset, uint64_t len) {
 	neep_list_for_each (map, &device->maps, struct neep_window_map, link) {
-		if (offset < map->offset + map->len && map->offset < offset + len) {
+		bool overlaps = offset < map->offset + map->len && map->offset < offset + len;
+		if (overlaps && map->resource != NULL) {
 			return false;
 		}
 	}
@@ -58,6 +63,7 @@ static void map_done(struct neep_device_window_request *change, int result) {
 	struct neep_device *device = map->device;
 	struct neep_request *request = map->waiting;
 	map->waiting = NULL;
+	map->is_changing = false;
 	neep_close_fd(&map->fd);
 	if (result < 0) {
 		uint32_t resp =
@@ -73,6 +79,7 @@ static void map_done(struct neep_device_window_request *change, int result) {
 }
 
 static void start_change(struct neep_window_map *map, bool is_map) {
+	map->is_changing = true;
 	map->change.is_map = is_map;
 	map->change.offset = map->offset;
 	map->change.len = map->len;
@@ -201,13 +208,18 @@ uint32_t cmd_map_blob(struct neep_device *device, struct neep_request *request) 
 	return start_map(device, resource, request, len);
 }
 
-/* Ends the wait of an UNMAP_BLOB or of an UNREF. A front-end that failed has no mapping any more either. */
+/* Ends the wait of an UNMAP_BLOB or of an UNREF. A front-end that failed has no mapping any more either; but one that was
+ * not asked, because of a reset, is asked by window_reset(). */
 static void unmap_done(struct neep_device_window_request *change, int result) {
 	struct neep_window_map *map = neep_container_of(change, struct neep_window_map, change);
 	struct neep_device *device = map->device;
 	struct neep_resource *resource = map->resource;
 	struct neep_request *request = map->waiting;
 	NEEP_TRACE3(window_unmap, map->offset, map->len, result);
+	if (result == -ECANCELED) {
+		map->is_changing = false;
+		return;
+	}
 	map_free(map);
 	if (request == NULL) {
 		return;
@@ -242,7 +254,8 @@ uint32_t cmd_unmap_blob(struct neep_device *device, struct neep_request *request
 	return window_unmap_for(device, resource, request);
 }
 
-/* The waiting command belongs to the old driver: its push goes nowhere, but the request must come home. */
+/* Takes the mapping from its resource and its command, which belong to the old driver: the push goes nowhere, but the
+ * request must come home. */
 static void abandon(struct neep_window_map *map) {
 	struct neep_device *device = map->device;
 	struct neep_request *request = map->waiting;
@@ -251,20 +264,21 @@ static void abandon(struct neep_window_map *map) {
 		map->resource->map = NULL;
 		map->resource = NULL;
 	}
-	if (request != NULL) {
+	if (map->is_changing) {
 		device->host->impl->cancel_window(device->host, &map->change);
+		map->is_changing = false;
+	}
+	if (request != NULL) {
 		request_finish(device, request, VIRTIO_GPU_RESP_ERR_UNSPEC);
 	}
 }
 
 void window_reset(struct neep_device *device, bool window_is_empty) {
 	neep_list_for_each_safe (map, &device->maps, struct neep_window_map, link) {
-		bool is_left_over = map->resource == NULL;
-		bool was_unmapping = map->change.done == unmap_done;
 		abandon(map);
-		if (window_is_empty || (was_unmapping && !is_left_over)) {
+		if (window_is_empty) {
 			map_free(map);
-		} else if (!was_unmapping) {
+		} else {
 			map->change.done = unmap_done;
 			start_change(map, false);
 		}

@@ -167,6 +167,20 @@ void neep_sink_set_socket(struct neep_sink *sink, int owned_fd) {
 	}
 }
 
+bool neep_sink_is_behind(const struct neep_sink *sink) {
+	return sink->impl->is_behind != NULL && sink->impl->is_behind(sink);
+}
+
+void neep_sink_set_listener(struct neep_sink *sink, struct neep_sink_listener *listener) {
+	sink->listener = listener;
+}
+
+void neep_sink_caught_up(struct neep_sink *sink) {
+	if (sink->listener != NULL) {
+		sink->listener->caught_up(sink->listener);
+	}
+}
+
 struct neep_image *neep_sink_snapshot(
 	struct neep_sink *sink, uint32_t scanout_id, bool with_cursor, struct neep_error *error) {
 	if (sink->impl->snapshot == NULL) {

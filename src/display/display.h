@@ -99,13 +99,22 @@ struct neep_sink_impl {
 	 * over it on request. May be NULL. Returns one reference, or NULL with `error` set, also when the scanout is off. */
 	struct neep_image *(*snapshot)(
 		struct neep_sink *sink, uint32_t scanout_id, bool with_cursor, struct neep_error *error);
+	/* Whether flushed pixels wait behind earlier ones that are still being written; the sink says when they no longer do
+	 * (neep_sink_caught_up()), and does not stay behind a display that has stopped reading. May be NULL: never. */
+	bool (*is_behind)(const struct neep_sink *sink);
 	/* What the scanout shows: its size, at 0, 0, and whether it is on. May be NULL: nothing is known. */
 	void (*output)(const struct neep_sink *sink, uint32_t scanout_id, struct neep_output_info *info);
+};
+
+/* Hears that a sink which was behind has caught up: the next frame is welcome. */
+struct neep_sink_listener {
+	void (*caught_up)(struct neep_sink_listener *listener);
 };
 
 /* Embedded in the implementation. */
 struct neep_sink {
 	const struct neep_sink_impl *impl;
+	struct neep_sink_listener *listener; // NULL: nobody
 };
 
 /* A question whose answer comes later; alive until done or cancelled. */
@@ -130,6 +139,9 @@ bool neep_sink_has_query(const struct neep_sink *sink);
 void neep_sink_query(struct neep_sink *sink, struct neep_sink_query *query);
 void neep_sink_query_cancel(struct neep_sink *sink, struct neep_sink_query *query);
 void neep_sink_set_socket(struct neep_sink *sink, int owned_fd);
+bool neep_sink_is_behind(const struct neep_sink *sink);
+void neep_sink_set_listener(struct neep_sink *sink, struct neep_sink_listener *listener); // NULL ends it
+void neep_sink_caught_up(struct neep_sink *sink); // for implementations
 struct neep_image *neep_sink_snapshot(
 	struct neep_sink *sink, uint32_t scanout_id, bool with_cursor, struct neep_error *error);
 /* Off, all zero, where nothing is known. */

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "display/damage.h"
 #include "display/scanout.h"
 #include "display/sinks.h"
 #include "util/fd.h"
@@ -15,7 +16,7 @@
 struct headless_scanout {
 	struct neep_scanout base;
 	struct neep_image *shadow; // B8G8R8X8; what was flushed, but for `fresh`; NULL: not needed yet
-	pixman_region32_t fresh;   // what was flushed here lies in base.shown
+	struct neep_damage fresh;  // what was flushed here lies in base.shown
 };
 
 struct headless_sink {
@@ -33,7 +34,6 @@ static void headless_destroy(struct neep_sink *base) {
 	for (uint32_t i = 0; i < NEEP_SCANOUTS_MAX; i++) {
 		neep_scanout_finish(&sink->scanouts[i].base);
 		neep_image_unref(sink->scanouts[i].shadow);
-		pixman_region32_fini(&sink->scanouts[i].fresh);
 	}
 	neep_close_fd(&sink->socket);
 	free(sink);
@@ -46,27 +46,29 @@ static void headless_set_scanout(
 	if (scanout->base.shown.image == NULL) {
 		neep_image_unref(scanout->shadow);
 		scanout->shadow = NULL;
-		pixman_region32_clear(&scanout->fresh);
+		neep_damage_clear(&scanout->fresh);
 	}
 }
 
 static void headless_damage(struct neep_sink *base, uint32_t scanout_id, const struct neep_rect *damage) {
 	struct headless_scanout *scanout = &headless_from_base(base)->scanouts[scanout_id];
-	if (neep_scanout_show(&scanout->base)) {
-		neep_scanout_whole(&scanout->base, &scanout->fresh);
-	} else if (scanout->base.shown.image != NULL) {
-		neep_region_add(&scanout->fresh, damage);
+	bool is_new = neep_scanout_show(&scanout->base);
+	struct neep_rect area = is_new ? neep_scanout_area(&scanout->base) : *damage;
+	if (scanout->base.shown.image != NULL) {
+		neep_damage_add(&scanout->fresh, &area);
 	}
 }
 
 /* Without memory for a shadow the scanout goes on showing the image as it becomes. */
 static void take_fresh(struct headless_scanout *scanout) {
-	if (!pixman_region32_not_empty(&scanout->fresh) ||
+	if (neep_damage_is_empty(&scanout->fresh) ||
 		!neep_scanout_ensure_shadow(&scanout->base, &scanout->shadow)) {
 		return;
 	}
-	neep_view_copy_region(&scanout->base.shown, &scanout->fresh, scanout->shadow);
-	pixman_region32_clear(&scanout->fresh);
+	for (size_t i = 0; i < scanout->fresh.count; i++) {
+		neep_view_copy_to(&scanout->base.shown, &scanout->fresh.rects[i], scanout->shadow);
+	}
+	neep_damage_clear(&scanout->fresh);
 }
 
 static void headless_settle(struct neep_sink *base, struct neep_image *image) {
@@ -129,8 +131,5 @@ struct neep_sink *neep_headless_sink_create(struct neep_loop *loop) {
 	}
 	sink->base.impl = &headless_impl;
 	sink->socket = -1;
-	for (uint32_t i = 0; i < NEEP_SCANOUTS_MAX; i++) {
-		pixman_region32_init(&sink->scanouts[i].fresh);
-	}
 	return &sink->base;
 }

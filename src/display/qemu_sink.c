@@ -1,10 +1,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "display/damage.h"
 #include "display/qemu_queries.h"
 #include "display/scanout.h"
 #include "display/sinks.h"
 #include "util/checked.h"
+#include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/macros.h"
@@ -12,20 +14,27 @@
 
 /* Theory of operation
  *
- * Damage goes out as an update that the socket reads straight from the guest's image. While one is being written, later
- * damage gathers in `pending`, a region per scanout, and goes out afterwards: a slow display sees fewer, never older,
- * frames. When an image is about to change (settle), the socket copies what it has not written of it, and what is pending
- * there moves to a shadow of ours. New damage of the image takes the region back: its pixels are newer.
+ * Damage goes out as updates that the socket reads straight from the guest's image. While one is being written, later
+ * damage gathers in `pending` and goes out afterwards: a slow display sees fewer, never older, frames. When an image is
+ * about to change (settle), the socket copies what it has not written of it, and what is pending there moves to a shadow
+ * of ours, from where it is sent first.
+ *
+ * While something is pending the sink is behind, and the device holds back its answers to flushes: a guest that draws
+ * faster than the display reads is slowed down instead of drawing frames that nobody sees. A display that does not read
+ * for PATIENCE_NS slows nobody down any more, until it reads again.
  *
  * QEMU knows nothing after a new socket: the sizes, the whole of every scanout and the cursors are sent again. */
+
+/* As long as Linux waits for a display to take a frame. */
+#define PATIENCE_NS (50 * NEEP_NS_PER_MS)
 
 struct qemu_scanout {
 	struct neep_scanout base;
 	uint32_t sent_width, sent_height; // of the surface at the far side; 0: none
-	pixman_region32_t pending;        // flushed, not sent
-	struct neep_image *shadow;        // B8G8R8X8; holds the pixels of `pending` when is_in_shadow
-	bool is_in_shadow;
-	bool is_cursor_sent; // the far side has the image of the cursor
+	struct neep_damage pending;       // flushed, not sent; the pixels are in the image
+	struct neep_damage saved;         // the same, older; the pixels are in the shadow
+	struct neep_image *shadow;        // B8G8R8X8; NULL: not needed yet
+	bool is_cursor_sent;              // the far side has the image of the cursor
 };
 
 struct qemu_sink {
@@ -35,6 +44,8 @@ struct qemu_sink {
 	struct neep_gpu_socket *socket; // NULL: none
 	bool is_ready;
 	bool is_held;  // no update is to be started now
+	bool is_stuck; // the display has not read for long
+	struct neep_timer patience;
 	uint32_t turn; // the scanout to look at first, so that all get their share
 	struct qemu_scanout scanouts[NEEP_SCANOUTS_MAX];
 	struct neep_image *writing; // what the update being written reads, a reference; NULL: nothing of ours
@@ -56,13 +67,13 @@ static void drop_writing(struct qemu_sink *sink) {
 	sink->writing = NULL;
 }
 
-static bool has_pending(struct qemu_scanout *scanout) {
-	return pixman_region32_not_empty(&scanout->pending);
+static bool has_pending(const struct qemu_scanout *scanout) {
+	return !neep_damage_is_empty(&scanout->pending) || !neep_damage_is_empty(&scanout->saved);
 }
 
 static void forget_pending(struct qemu_scanout *scanout) {
-	pixman_region32_clear(&scanout->pending);
-	scanout->is_in_shadow = false;
+	neep_damage_clear(&scanout->pending);
+	neep_damage_clear(&scanout->saved);
 }
 
 static struct qemu_scanout *next_pending(struct qemu_sink *sink) {
@@ -74,21 +85,6 @@ static struct qemu_scanout *next_pending(struct qemu_sink *sink) {
 		}
 	}
 	return NULL;
-}
-
-static struct neep_rect take_first(pixman_region32_t *region) {
-	int count;
-	pixman_box32_t box = *pixman_region32_rectangles(region, &count);
-	pixman_region32_t taken;
-	pixman_region32_init_with_extents(&taken, &box);
-	pixman_region32_subtract(region, region, &taken);
-	pixman_region32_fini(&taken);
-	return (struct neep_rect){
-		.x = (uint32_t)box.x1,
-		.y = (uint32_t)box.y1,
-		.width = (uint32_t)(box.x2 - box.x1),
-		.height = (uint32_t)(box.y2 - box.y1),
-	};
 }
 
 /* The view's pixels as x8r8g8b8, in the buffer for that; NULL for want of memory. */
@@ -112,11 +108,12 @@ static const uint8_t *convert(
 
 static void send_update(struct qemu_sink *sink, struct qemu_scanout *scanout) {
 	struct neep_view view = scanout->base.shown;
-	if (scanout->is_in_shadow) {
+	bool is_saved = !neep_damage_is_empty(&scanout->saved);
+	if (is_saved) {
 		view = (struct neep_view){ .image = scanout->shadow,
 			.rect = neep_scanout_area(&scanout->base) };
 	}
-	struct neep_rect area = take_first(&scanout->pending);
+	struct neep_rect area = neep_damage_take(is_saved ? &scanout->saved : &scanout->pending);
 	struct neep_gpu_update update = {
 		.scanout_id = (uint32_t)(scanout - sink->scanouts),
 		.x = area.x,
@@ -138,15 +135,48 @@ static void send_update(struct qemu_sink *sink, struct qemu_scanout *scanout) {
 	}
 }
 
+static bool has_any_pending(const struct qemu_sink *sink) {
+	for (uint32_t i = 0; i < NEEP_SCANOUTS_MAX; i++) {
+		if (has_pending(&sink->scanouts[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool qemu_is_behind(const struct neep_sink *base) {
+	const struct qemu_sink *sink = neep_container_of(base, const struct qemu_sink, base);
+	return sink->is_ready && !sink->is_stuck && has_any_pending(sink);
+}
+
+static void patience_ends(struct neep_timer *timer) {
+	struct qemu_sink *sink = neep_container_of(timer, struct qemu_sink, patience);
+	sink->is_stuck = true;
+	neep_sink_caught_up(&sink->base);
+}
+
+/* After every change of what is pending: keeps the timer running exactly while the sink is behind. */
+static void watch_patience(struct qemu_sink *sink) {
+	if (qemu_is_behind(&sink->base)) {
+		if (sink->patience.loop == NULL) {
+			neep_timer_arm(sink->loop, &sink->patience, PATIENCE_NS);
+		}
+	} else if (sink->patience.loop != NULL) {
+		neep_timer_cancel(&sink->patience);
+		neep_sink_caught_up(&sink->base);
+	}
+}
+
 static void send_pending(struct qemu_sink *sink) {
 	while (sink->is_ready && !sink->is_held && neep_gpu_socket_can_update(sink->socket)) {
 		struct qemu_scanout *scanout = next_pending(sink);
 		if (scanout == NULL) {
 			drop_writing(sink);
-			return;
+			break;
 		}
 		send_update(sink, scanout);
 	}
+	watch_patience(sink);
 }
 
 static void send_size(struct qemu_sink *sink, struct qemu_scanout *scanout) {
@@ -170,6 +200,7 @@ static void qemu_set_scanout(
 		neep_image_unref(scanout->shadow);
 		scanout->shadow = NULL;
 		send_size(sink, scanout);
+		watch_patience(sink);
 	}
 }
 
@@ -181,12 +212,12 @@ static void qemu_damage(struct neep_sink *base, uint32_t scanout_id, const struc
 		return;
 	}
 	send_size(sink, scanout);
-	scanout->is_in_shadow = false;
+	struct neep_rect area = is_new ? neep_scanout_area(&scanout->base) : *damage;
 	if (is_new) {
-		neep_scanout_whole(&scanout->base, &scanout->pending);
-	} else {
-		neep_region_add(&scanout->pending, damage);
+		forget_pending(scanout);
 	}
+	neep_damage_drop(&scanout->saved, &area);
+	neep_damage_add(&scanout->pending, &area);
 	send_pending(sink);
 }
 
@@ -196,14 +227,19 @@ static void settle_socket(struct qemu_sink *sink) {
 }
 
 /* Without memory for a shadow the update shows the image as it becomes. */
-static void move_to_shadow(struct qemu_sink *sink, struct qemu_scanout *scanout) {
+static void save_pending(struct qemu_sink *sink, struct qemu_scanout *scanout) {
 	if (sink->writing != NULL && sink->writing == scanout->shadow) {
 		settle_socket(sink);
 	}
-	if (neep_scanout_ensure_shadow(&scanout->base, &scanout->shadow)) {
-		neep_view_copy_region(&scanout->base.shown, &scanout->pending, scanout->shadow);
-		scanout->is_in_shadow = true;
+	if (!neep_scanout_ensure_shadow(&scanout->base, &scanout->shadow)) {
+		return;
 	}
+	for (size_t i = 0; i < scanout->pending.count; i++) {
+		/* What is joined may reach beyond what the shadow holds. */
+		struct neep_rect area = neep_damage_add(&scanout->saved, &scanout->pending.rects[i]);
+		neep_view_copy_to(&scanout->base.shown, &area, scanout->shadow);
+	}
+	neep_damage_clear(&scanout->pending);
 }
 
 static void qemu_settle(struct neep_sink *base, struct neep_image *image) {
@@ -217,8 +253,8 @@ static void qemu_settle(struct neep_sink *base, struct neep_image *image) {
 	}
 	for (uint32_t i = 0; i < NEEP_SCANOUTS_MAX; i++) {
 		struct qemu_scanout *scanout = &sink->scanouts[i];
-		if (scanout->base.shown.image == image && !scanout->is_in_shadow && has_pending(scanout)) {
-			move_to_shadow(sink, scanout);
+		if (scanout->base.shown.image == image && !neep_damage_is_empty(&scanout->pending)) {
+			save_pending(sink, scanout);
 		}
 	}
 	sink->is_held = false;
@@ -265,8 +301,9 @@ static void socket_ready(struct neep_gpu_socket_owner *owner) {
 		scanout->sent_height = 0;
 		scanout->is_cursor_sent = false;
 		if (scanout->base.shown.image != NULL) {
+			struct neep_rect all = neep_scanout_area(&scanout->base);
 			send_size(sink, scanout);
-			neep_scanout_whole(&scanout->base, &scanout->pending);
+			neep_damage_add(&scanout->pending, &all);
 		}
 		if (scanout->base.cursor.is_visible) {
 			send_cursor(sink, scanout);
@@ -276,7 +313,14 @@ static void socket_ready(struct neep_gpu_socket_owner *owner) {
 }
 
 static void socket_update_done(struct neep_gpu_socket_owner *owner) {
-	send_pending(qemu_from_owner(owner));
+	struct qemu_sink *sink = qemu_from_owner(owner);
+	/* It reads: patience starts anew for what comes next. */
+	sink->is_stuck = false;
+	neep_timer_cancel(&sink->patience);
+	send_pending(sink);
+	if (!qemu_is_behind(&sink->base)) {
+		neep_sink_caught_up(&sink->base);
+	}
 }
 
 static void stop_showing(struct qemu_sink *sink) {
@@ -285,6 +329,8 @@ static void stop_showing(struct qemu_sink *sink) {
 	for (uint32_t i = 0; i < NEEP_SCANOUTS_MAX; i++) {
 		forget_pending(&sink->scanouts[i]);
 	}
+	sink->is_stuck = false;
+	watch_patience(sink);
 }
 
 static void drop_socket(struct qemu_sink *sink) {
@@ -343,7 +389,6 @@ static void qemu_destroy(struct neep_sink *base) {
 	for (uint32_t i = 0; i < NEEP_SCANOUTS_MAX; i++) {
 		neep_scanout_finish(&sink->scanouts[i].base);
 		neep_image_unref(sink->scanouts[i].shadow);
-		pixman_region32_fini(&sink->scanouts[i].pending);
 	}
 	free(sink->converted);
 	free(sink);
@@ -360,6 +405,7 @@ static const struct neep_sink_impl qemu_impl = {
 	.query_cancel = qemu_query_cancel,
 	.set_socket = qemu_set_socket,
 	.snapshot = qemu_snapshot,
+	.is_behind = qemu_is_behind,
 	.output = qemu_output,
 };
 
@@ -371,9 +417,7 @@ struct neep_sink *neep_qemu_sink_create(struct neep_loop *loop) {
 	sink->base.impl = &qemu_impl;
 	sink->owner.impl = &qemu_socket_impl;
 	sink->loop = loop;
-	for (uint32_t i = 0; i < NEEP_SCANOUTS_MAX; i++) {
-		pixman_region32_init(&sink->scanouts[i].pending);
-	}
+	sink->patience.fire = patience_ends;
 	qemu_queries_init(&sink->queries, loop);
 	return &sink->base;
 }

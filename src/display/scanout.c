@@ -1,15 +1,13 @@
 #include "display/scanout.h"
 
 #include <errno.h>
+#include <pixman.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <linux/virtio_gpu.h>
 
 #define CURSOR_BYTES (NEEP_CURSOR_SIZE * NEEP_CURSOR_SIZE * sizeof(uint32_t))
-
-/* More rectangles than this cost more in messages and bookkeeping than the pixels between them. */
-#define REGION_RECTS_MAX 16
 
 static void view_set(struct neep_view *view, struct neep_image *image, const struct neep_rect *rect) {
 	struct neep_image *old = view->image;
@@ -115,33 +113,9 @@ void neep_view_copy(
 	}
 }
 
-void neep_view_copy_region(const struct neep_view *view, pixman_region32_t *region, struct neep_image *to) {
-	int count = 0;
-	const pixman_box32_t *boxes = pixman_region32_rectangles(region, &count);
-	for (int i = 0; i < count; i++) {
-		struct neep_rect area = {
-			.x = (uint32_t)boxes[i].x1,
-			.y = (uint32_t)boxes[i].y1,
-			.width = (uint32_t)(boxes[i].x2 - boxes[i].x1),
-			.height = (uint32_t)(boxes[i].y2 - boxes[i].y1),
-		};
-		uint8_t *pixels = to->pixels + (size_t)area.y * to->stride + (size_t)area.x * 4;
-		neep_view_copy(view, &area, pixels, to->stride);
-	}
-}
-
-void neep_scanout_whole(const struct neep_scanout *scanout, pixman_region32_t *region) {
-	struct neep_rect area = neep_scanout_area(scanout);
-	pixman_region32_clear(region);
-	neep_region_add(region, &area);
-}
-
-void neep_region_add(pixman_region32_t *region, const struct neep_rect *area) {
-	pixman_region32_union_rect(region, region, (int)area->x, (int)area->y, area->width, area->height);
-	if (pixman_region32_n_rects(region) > REGION_RECTS_MAX) {
-		pixman_box32_t extents = *pixman_region32_extents(region);
-		pixman_region32_reset(region, &extents);
-	}
+void neep_view_copy_to(const struct neep_view *view, const struct neep_rect *area, struct neep_image *to) {
+	uint8_t *pixels = to->pixels + (size_t)area->y * to->stride + (size_t)area->x * 4;
+	neep_view_copy(view, area, pixels, to->stride);
 }
 
 bool neep_scanout_ensure_shadow(const struct neep_scanout *scanout, struct neep_image **shadow) {

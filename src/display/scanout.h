@@ -4,8 +4,6 @@
 #ifndef NEEP_DISPLAY_SCANOUT_H
 #define NEEP_DISPLAY_SCANOUT_H
 
-#include <pixman.h>
-
 #include "display/display.h"
 
 /* A rectangle of an image; NULL: nothing. */
@@ -49,14 +47,8 @@ const uint8_t *neep_view_at(const struct neep_view *view, uint32_t x, uint32_t y
 void neep_view_copy(
 	const struct neep_view *view, const struct neep_rect *area, uint8_t *to, size_t to_stride);
 
-/* Copies every rectangle of `region` to the same place of `to`, a B8G8R8X8 image of the view's size. */
-void neep_view_copy_region(const struct neep_view *view, pixman_region32_t *region, struct neep_image *to);
-
-/* Sets `region` to the whole of what is shown. */
-void neep_scanout_whole(const struct neep_scanout *scanout, pixman_region32_t *region);
-
-/* Adds `area` to `region`, which is rounded up to one rectangle when it falls into too many. */
-void neep_region_add(pixman_region32_t *region, const struct neep_rect *area);
+/* Copies `area` to the same place of `to`, a B8G8R8X8 image of the view's size. */
+void neep_view_copy_to(const struct neep_view *view, const struct neep_rect *area, struct neep_image *to);
 
 /* Makes *shadow a B8G8R8X8 image of the size that the scanout shows, replacing one of another size. Returns false for
  * want of memory. */

@@ -247,6 +247,7 @@ int neep_driver_reset(struct neep_driver *driver) {
 		result = 0;
 	}
 	neep_frontend_clear_window(driver->frontend);
+	neep_frontend_forget_inflight(driver->frontend);
 	neep_driver_fail_all_locked(driver, -ECANCELED);
 	pthread_mutex_unlock(&driver->lock);
 	return result;

@@ -89,6 +89,9 @@ int neep_frontend_reset_device(struct neep_frontend *frontend);
  * INFLIGHT_SHMFD. */
 int neep_frontend_share_inflight(struct neep_frontend *frontend, uint16_t queue_count, uint16_t queue_size);
 
+/* The next share fetches a fresh area: what is in the old one belongs to rings that are no more. */
+void neep_frontend_forget_inflight(struct neep_frontend *frontend);
+
 /* The fds to sleep on: the main socket is readable when the back-end closed it, the channel (-1: none) when it has a
  * request. Borrowed. */
 int neep_frontend_socket(const struct neep_frontend *frontend);

@@ -341,6 +341,9 @@ int neep_frontend_start_queue(
 		result = tell_addresses(frontend, index, &setup);
 	}
 	if (result == 0) {
+		result = tell_fd(frontend, NEEP_VHOST_USER_SET_VRING_ERR, index, neep_queue_err_fd(queue));
+	}
+	if (result == 0) {
 		result = tell_fd(frontend, NEEP_VHOST_USER_SET_VRING_KICK, index, neep_queue_kick_fd(queue));
 	}
 	if (result == 0) {
@@ -428,6 +431,10 @@ int neep_frontend_reset_device(struct neep_frontend *frontend) {
 	}
 	struct neep_frontend_message message = { .request = NEEP_VHOST_USER_RESET_DEVICE };
 	return neep_frontend_send(frontend, &message);
+}
+
+void neep_frontend_forget_inflight(struct neep_frontend *frontend) {
+	neep_close_fd(&frontend->inflight_fd);
 }
 
 static int fetch_inflight(struct neep_frontend *frontend, uint16_t queue_count, uint16_t queue_size) {

@@ -23,9 +23,10 @@ struct free_run {
 
 /* Free objects of one size. They are kept here and not in the objects, which the device may write. */
 struct small_pool {
-	uint64_t *guest_addrs;
+	uint64_t *guest_addrs; // of the free ones
 	size_t count;
-	size_t capacity;
+	size_t capacity; // of guest_addrs
+	size_t objects;  // free or not
 };
 
 struct neep_guest_memory {
@@ -234,13 +235,14 @@ static int pool_refill(struct neep_guest_memory *memory, size_t level) {
 	uint64_t step = SMALL_MIN << level;
 	size_t objects = NEEP_GUEST_PAGE_SIZE / step;
 	uint64_t page;
-	if (pool_reserve(pool, pool->capacity + objects) < 0 ||
+	if (pool_reserve(pool, pool->objects + objects) < 0 ||
 		take_pages(memory, NEEP_GUEST_PAGE_SIZE, &page) < 0) {
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < objects; i++) {
 		pool->guest_addrs[pool->count++] = page + i * step;
 	}
+	pool->objects += objects;
 	memory->free_bytes += NEEP_GUEST_PAGE_SIZE;
 	return 0;
 }

@@ -10,6 +10,10 @@
 
 #define QUEUE_SIZE_MAX 32768
 
+/* Every id has a table of this many descriptors of its own; only longer chains allocate one. */
+#define SMALL_TABLE_COUNT 4
+#define SMALL_TABLE_LEN   (SMALL_TABLE_COUNT * sizeof(struct vring_desc))
+
 static bool options_are_valid(const struct neep_queue_options *options) {
 	return options->size >= 1 && options->size <= QUEUE_SIZE_MAX &&
 	       (options->is_packed || neep_is_power_of_two(options->size));
@@ -28,6 +32,9 @@ static int allocate(struct neep_queue *queue) {
 	uint64_t len = queue->impl->layout(size, &avail, &used);
 	/* Whole pages, so that the ring is aligned whatever its size. */
 	int result = neep_guest_alloc(queue->memory, len + NEEP_GUEST_PAGE_SIZE, &queue->ring);
+	if (result == 0) {
+		result = neep_guest_alloc(queue->memory, size * SMALL_TABLE_LEN, &queue->tables);
+	}
 	if (result < 0) {
 		return result;
 	}
@@ -36,7 +43,8 @@ static int allocate(struct neep_queue *queue) {
 	queue->used = (char *)queue->desc + used;
 	queue->kick_fd = neep_eventfd_create();
 	queue->call_fd = neep_eventfd_create();
-	return queue->kick_fd < 0 || queue->call_fd < 0 ? -EMFILE : 0;
+	queue->err_fd = neep_eventfd_create();
+	return queue->kick_fd < 0 || queue->call_fd < 0 || queue->err_fd < 0 ? -EMFILE : 0;
 }
 
 struct neep_queue *neep_queue_create(struct neep_guest_memory *memory,
@@ -55,6 +63,7 @@ struct neep_queue *neep_queue_create(struct neep_guest_memory *memory,
 	queue->memory = memory;
 	queue->kick_fd = -1;
 	queue->call_fd = -1;
+	queue->err_fd = -1;
 	int result = allocate(queue);
 	if (result < 0) {
 		neep_error_set(error, -result, "a ring of %u entries", options->size);
@@ -65,10 +74,35 @@ struct neep_queue *neep_queue_create(struct neep_guest_memory *memory,
 	return queue;
 }
 
+/* The indirect table of `count` descriptors for the buffer under `id`. */
+static int table_take(
+	struct neep_queue *queue, struct neep_queue_buffer *buffer, uint16_t id, uint32_t count) {
+	if (count > SMALL_TABLE_COUNT) {
+		return neep_guest_alloc(queue->memory, count * sizeof(struct vring_desc), &buffer->table);
+	}
+	uint64_t offset = id * SMALL_TABLE_LEN;
+	buffer->table = (struct neep_guest_buffer){
+		.size = count * sizeof(struct vring_desc),
+		.first = {
+			.guest_addr = queue->tables.first.guest_addr + offset,
+			.host = (char *)queue->tables.first.host + offset,
+			.len = count * sizeof(struct vring_desc),
+		},
+	};
+	return 0;
+}
+
+static void table_give(struct neep_queue *queue, struct neep_queue_buffer *buffer) {
+	if (buffer->table.size > SMALL_TABLE_LEN) {
+		neep_guest_free(queue->memory, &buffer->table);
+	}
+	buffer->table = (struct neep_guest_buffer){ 0 };
+}
+
 static void forget_buffers(struct neep_queue *queue) {
 	for (uint32_t i = 0; queue->buffers != NULL && i < queue->options.size; i++) {
 		if (queue->buffers[i] != NULL) {
-			neep_guest_free(queue->memory, &queue->buffers[i]->table);
+			table_give(queue, queue->buffers[i]);
 			queue->buffers[i] = NULL;
 		}
 	}
@@ -80,8 +114,10 @@ void neep_queue_destroy(struct neep_queue *queue) {
 	}
 	forget_buffers(queue);
 	neep_guest_free(queue->memory, &queue->ring);
+	neep_guest_free(queue->memory, &queue->tables);
 	neep_close_fd(&queue->kick_fd);
 	neep_close_fd(&queue->call_fd);
+	neep_close_fd(&queue->err_fd);
 	free(queue->buffers);
 	free(queue->free_ids);
 	free(queue->chain);
@@ -124,6 +160,10 @@ int neep_queue_call_fd(const struct neep_queue *queue) {
 	return queue->call_fd;
 }
 
+int neep_queue_err_fd(const struct neep_queue *queue) {
+	return queue->err_fd;
+}
+
 /* A descriptor's length has 32 bits. */
 static bool pieces_fit(const struct neep_queue_buffer *buffer, uint32_t count) {
 	for (uint32_t i = 0; i < count; i++) {
@@ -147,15 +187,13 @@ int neep_queue_add(struct neep_queue *queue, struct neep_queue_buffer *buffer) {
 	if (slots > queue->free_slots) {
 		return -ENOSPC;
 	}
+	uint16_t id = queue->free_ids[queue->free_id_count - 1];
 	buffer->table = (struct neep_guest_buffer){ 0 };
-	if (is_indirect) {
-		int result =
-			neep_guest_alloc(queue->memory, count * sizeof(struct vring_desc), &buffer->table);
-		if (result < 0) {
-			return result;
-		}
+	int result = is_indirect ? table_take(queue, buffer, id, count) : 0;
+	if (result < 0) {
+		return result;
 	}
-	uint16_t id = queue->free_ids[--queue->free_id_count];
+	queue->free_id_count--;
 	buffer->slots = slots;
 	queue->buffers[id] = buffer;
 	queue->free_slots -= slots;
@@ -185,7 +223,7 @@ static struct neep_queue_buffer *take_buffer(struct neep_queue *queue, uint32_t 
 	queue->buffers[id] = NULL;
 	queue->free_slots += buffer->slots;
 	queue->outstanding--;
-	neep_guest_free(queue->memory, &buffer->table);
+	table_give(queue, buffer);
 	return buffer;
 }
 

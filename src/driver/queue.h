@@ -61,9 +61,10 @@ struct neep_queue_setup {
 };
 struct neep_queue_setup neep_queue_setup(const struct neep_queue *queue);
 
-/* eventfds: kick wakes the device, call wakes the driver. Borrowed. */
+/* eventfds: kick wakes the device, call wakes the driver, err tells that the device gave the ring up. Borrowed. */
 int neep_queue_kick_fd(const struct neep_queue *queue);
 int neep_queue_call_fd(const struct neep_queue *queue);
+int neep_queue_err_fd(const struct neep_queue *queue);
 
 /* Makes `buffer` available. Returns 0, -ENOSPC while the ring is full, -E2BIG when it can never fit, -EINVAL for no
  * pieces or one of 4 GiB and more, -ENOMEM for want of memory for its table. */

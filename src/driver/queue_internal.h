@@ -31,11 +31,13 @@ struct neep_queue {
 	struct neep_queue_options options;
 	struct neep_guest_memory *memory;
 	struct neep_guest_buffer ring;
+	struct neep_guest_buffer tables; // a small indirect table for each id
 	void *desc;
 	void *avail;
 	void *used;
 	int kick_fd;
 	int call_fd;
+	int err_fd;
 	struct neep_queue_buffer **buffers; // by id; NULL: the id is free
 	uint16_t *free_ids;                 // a stack; split: ids are descriptor slots
 	uint32_t free_id_count;

@@ -17,6 +17,9 @@
 
 #define PIECE_ALIGN 16
 
+/* Commands up to this size find memory that an earlier one left. */
+#define SMALL_MEMORY 512
+
 /* ---- fds ---- */
 
 /* Sockets have no number in their event: their owner looks at all of them. */
@@ -66,7 +69,9 @@ static struct neep_driver_pending *take_pending(struct neep_driver *driver) {
 }
 
 static void give_pending(struct neep_driver *driver, struct neep_driver_pending *pending) {
-	neep_guest_free(driver->memory, &pending->memory);
+	if (pending->memory.size > SMALL_MEMORY) {
+		neep_guest_free(driver->memory, &pending->memory);
+	}
 	pending->request = NULL;
 	neep_list_remove(&pending->link);
 	neep_list_insert(&driver->spare, &pending->link);
@@ -74,6 +79,7 @@ static void give_pending(struct neep_driver *driver, struct neep_driver_pending 
 
 void neep_driver_finish_requests(struct neep_driver *driver) {
 	neep_list_for_each_safe (pending, &driver->spare, struct neep_driver_pending, link) {
+		neep_guest_free(driver->memory, &pending->memory);
 		free(pending);
 	}
 	neep_list_init(&driver->spare);
@@ -279,6 +285,10 @@ static int turn(struct neep_driver *driver, int64_t deadline) {
 }
 
 static int wait_locked(struct neep_driver *driver, const struct condition *condition, int64_t timeout_ns) {
+	/* Who collected it has armed the rings when it left. */
+	if (is_met(driver, condition)) {
+		return 0;
+	}
 	int64_t deadline = neep_clock_ns() + timeout_ns;
 	int result = 0;
 	while (result == 0 && !is_met(driver, condition)) {
@@ -317,11 +327,20 @@ static uint64_t place_piece(
 	return offset + align_piece(len);
 }
 
+static int ensure_memory(struct neep_driver *driver, struct neep_driver_pending *pending, uint64_t size) {
+	if (pending->memory.size >= size && size > 0) {
+		return 0;
+	}
+	neep_guest_free(driver->memory, &pending->memory);
+	bool is_small = size > 0 && size <= SMALL_MEMORY;
+	return neep_guest_alloc(driver->memory, is_small ? SMALL_MEMORY : size, &pending->memory);
+}
+
 static int fill_pending(struct neep_driver *driver, struct neep_driver_pending *pending,
 	const struct neep_driver_request *request) {
 	uint64_t size = align_piece(request->cmd_len) + align_piece(request->payload_len) +
 			align_piece(request->reply_len);
-	int result = neep_guest_alloc(driver->memory, size, &pending->memory);
+	int result = ensure_memory(driver, pending, size);
 	if (result < 0) {
 		return result;
 	}

@@ -37,8 +37,6 @@
 /* Written per turn of the loop: a front-end that reads as fast as we write must not keep the rings waiting. */
 #define FLUSH_MAX ((size_t)4 << 20)
 #define READS_MAX 16
-/* Larger than the default, so that an update takes fewer wake-ups of both ends. */
-#define SEND_BUFFER (1 << 20)
 
 struct message {
 	struct neep_list link; // neep_gpu_socket.messages
@@ -460,8 +458,6 @@ struct neep_gpu_socket *neep_gpu_socket_create(
 	neep_list_init(&socket->messages);
 	neep_list_init(&socket->queries);
 	neep_list_init(&socket->asked);
-	int size = SEND_BUFFER;
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	if (neep_source_add(loop, &socket->source, EPOLLIN) < 0) {
 		goto err;
 	}

@@ -9,6 +9,7 @@
 
 #include <linux/virtio_gpu.h>
 
+#include "display/damage.h"
 #include "display/display.h"
 #include "display/scanout.h"
 #include "support/fd_check.h"
@@ -164,20 +165,60 @@ static void format_knows_eight_and_no_other(void **state) {
 	assert_int_equal(neep_format_to_pixman(0, true), 0);
 }
 
-static void region_add_becomes_one_rectangle_when_it_falls_apart(void **state) {
+static void damage_joins_what_fits_together(void **state) {
 	(void)state;
-	pixman_region32_t region;
-	pixman_region32_init(&region);
-	for (uint32_t i = 0; i < 16; i++) {
-		struct neep_rect area = rect(i * 20, i * 20, 10, 10);
-		neep_region_add(&region, &area);
+	struct neep_damage damage = { 0 };
+	assert_true(neep_damage_is_empty(&damage));
+	struct neep_rect r = rect(0, 0, 10, 10);
+	neep_damage_add(&damage, &r);
+	neep_damage_add(&damage, &r);
+	r = rect(2, 2, 3, 3);
+	neep_damage_add(&damage, &r);
+	assert_int_equal(damage.count, 1);
+	assert_rect(damage.rects[0], rect(0, 0, 10, 10));
+	r = rect(10, 0, 5, 10); // beside it, as high
+	neep_damage_add(&damage, &r);
+	assert_int_equal(damage.count, 1);
+	assert_rect(damage.rects[0], rect(0, 0, 15, 10));
+	r = rect(20, 20, 1, 1);
+	neep_damage_add(&damage, &r);
+	assert_int_equal(damage.count, 2);
+	assert_rect(neep_damage_extents(&damage), rect(0, 0, 21, 21));
+	r = rect(0, 0, 30, 30); // covers both
+	neep_damage_add(&damage, &r);
+	assert_int_equal(damage.count, 1);
+	assert_rect(neep_damage_take(&damage), r);
+	assert_true(neep_damage_is_empty(&damage));
+	assert_rect(neep_damage_extents(&damage), rect(0, 0, 0, 0));
+}
+
+static void damage_comes_oldest_first(void **state) {
+	(void)state;
+	struct neep_damage damage = { 0 };
+	for (uint32_t i = 0; i < 5; i++) {
+		struct neep_rect r = rect(i * 100, 0, 10, 10);
+		neep_damage_add(&damage, &r);
 	}
-	assert_int_equal(pixman_region32_n_rects(&region), 16);
-	struct neep_rect last = rect(400, 0, 10, 10);
-	neep_region_add(&region, &last);
-	assert_int_equal(pixman_region32_n_rects(&region), 1);
-	assert_int_equal(pixman_region32_extents(&region)->x2, 410);
-	pixman_region32_fini(&region);
+	struct neep_rect dropped = rect(195, 0, 115, 10); // the third and the fourth
+	neep_damage_drop(&damage, &dropped);
+	assert_rect(neep_damage_take(&damage), rect(0, 0, 10, 10));
+	assert_rect(neep_damage_take(&damage), rect(100, 0, 10, 10));
+	assert_rect(neep_damage_take(&damage), rect(400, 0, 10, 10));
+	assert_true(neep_damage_is_empty(&damage));
+}
+
+static void damage_rounds_up_where_it_costs_least_when_full(void **state) {
+	(void)state;
+	struct neep_damage damage = { 0 };
+	for (uint32_t i = 0; i < NEEP_DAMAGE_MAX; i++) {
+		struct neep_rect r = rect(i * 100, i * 100, 10, 10);
+		neep_damage_add(&damage, &r);
+	}
+	assert_int_equal(damage.count, NEEP_DAMAGE_MAX);
+	struct neep_rect last = rect(3 * 100 + 12, 3 * 100, 10, 10);
+	neep_damage_add(&damage, &last);
+	assert_int_equal(damage.count, NEEP_DAMAGE_MAX);
+	assert_rect(damage.rects[3], rect(300, 300, 22, 10));
 }
 
 static void sink_create_names_the_right_words(void **state) {
@@ -240,7 +281,9 @@ int main(void) {
 		cmocka_unit_test(view_copy_converts_every_format),
 		cmocka_unit_test(view_copy_takes_rows_of_any_distance),
 		cmocka_unit_test(format_knows_eight_and_no_other),
-		cmocka_unit_test(region_add_becomes_one_rectangle_when_it_falls_apart),
+		cmocka_unit_test(damage_joins_what_fits_together),
+		cmocka_unit_test(damage_comes_oldest_first),
+		cmocka_unit_test(damage_rounds_up_where_it_costs_least_when_full),
 		cmocka_unit_test(sink_create_names_the_right_words),
 		fd_checked_test(sink_none_looks_at_nothing_and_holds_the_socket),
 	};

@@ -249,6 +249,29 @@ static void formats_are_converted(void **state) {
 #define LARGE 1600 // pixels; 10 MB: no socket takes it at once
 static const struct neep_rect all_of_large = { 0, 0, LARGE, LARGE };
 
+/* Reads updates into `screen` until no more come; returns how many. */
+static size_t read_updates(struct fixture *f, uint32_t *screen) {
+	size_t count = 0;
+	struct neep_gpu_header header;
+	for (int idle = 0; idle < 20;) {
+		turn(f);
+		if (recv(f->peer, &header, sizeof(header), MSG_DONTWAIT | MSG_PEEK) != sizeof(header)) {
+			idle++;
+			continue;
+		}
+		struct neep_gpu_update_header update;
+		peer_read(f, &header, sizeof(header));
+		assert_int_equal(header.request, NEEP_GPU_UPDATE);
+		peer_read(f, &update, sizeof(update));
+		for (uint32_t y = update.y; y < update.y + update.height; y++) {
+			peer_read(f, screen + (size_t)y * LARGE + update.x, (size_t)update.width * 4);
+		}
+		idle = 0;
+		count++;
+	}
+	return count;
+}
+
 static void damage_is_merged_while_an_update_is_written(void **state) {
 	(void)state;
 	struct fixture f;
@@ -311,6 +334,36 @@ static void settle_while_the_shadow_is_being_written(void **state) {
 	peer_expect_flat_update(&f, all_of_large, 0x222222);
 	peer_expect_flat_update(&f, all_of_large, 0x333333);
 	peer_is_quiet(&f);
+	neep_image_unref(image);
+	fixture_destroy(&f);
+}
+
+static void many_waiting_updates_are_rounded_up(void **state) {
+	(void)state;
+	struct fixture f;
+	fixture_create(&f);
+	connect_peer(&f);
+	struct neep_image *image = show(&f, LARGE, LARGE, 0x111111);
+	for (uint32_t i = 0; i < 100; i++) {
+		struct neep_rect tile = { i % 10 * 100, i / 10 * 100, 8, 8 };
+		neep_sink_settle(f.sink, image);
+		picture_fill(image, &tile, 0x222222);
+		damage(&f, tile);
+	}
+	neep_sink_settle(f.sink, image);
+	picture_fill_all(image, 0x333333);
+	peer_expect_scanout(&f, 0, LARGE, LARGE);
+	peer_expect_flat_update(&f, all_of_large, 0x111111);
+	/* However they are cut: in the end every tile is there, and no pixel of later. */
+	uint32_t *screen = calloc((size_t)LARGE * LARGE, sizeof(*screen));
+	size_t updates = read_updates(&f, screen);
+	assert_true(updates < 100);
+	for (uint32_t i = 0; i < 100; i++) {
+		size_t corner = (size_t)(i / 10 * 100 + 7) * LARGE + i % 10 * 100 + 7;
+		assert_int_equal(screen[corner] & 0xffffff, 0x222222);
+		assert_int_not_equal(screen[corner + 1] & 0xffffff, 0x333333);
+	}
+	free(screen);
 	neep_image_unref(image);
 	fixture_destroy(&f);
 }
@@ -428,6 +481,62 @@ static void cursor_image_is_sent_when_it_changes(void **state) {
 	cursor.is_visible = false;
 	neep_sink_cursor(f.sink, 0, &cursor, true);
 	peer_expect(&f, NEEP_GPU_CURSOR_POS_HIDE, (uint32_t[]){ 0, 7, 6 }, 12);
+	fixture_destroy(&f);
+}
+
+/* Counts how often the sink caught up. */
+struct counter {
+	struct neep_sink_listener base;
+	int count;
+};
+
+static void count_up(struct neep_sink_listener *listener) {
+	((struct counter *)listener)->count++;
+}
+
+static void sink_is_behind_while_a_frame_waits(void **state) {
+	(void)state;
+	struct fixture f;
+	fixture_create(&f);
+	connect_peer(&f);
+	struct counter counter = { .base.caught_up = count_up };
+	neep_sink_set_listener(f.sink, &counter.base);
+	neep_image_unref(show(&f, LARGE, LARGE, 0x111111));
+	assert_false(neep_sink_is_behind(f.sink)); // it is being written
+	neep_image_unref(show(&f, LARGE, LARGE, 0x222222));
+	assert_true(neep_sink_is_behind(f.sink));
+	assert_int_equal(counter.count, 0);
+	peer_expect_scanout(&f, 0, LARGE, LARGE);
+	peer_expect_flat_update(&f, all_of_large, 0x111111);
+	peer_expect_flat_update(&f, all_of_large, 0x222222);
+	assert_false(neep_sink_is_behind(f.sink));
+	assert_true(counter.count > 0);
+	neep_sink_set_listener(f.sink, NULL);
+	fixture_destroy(&f);
+}
+
+static void sink_does_not_stay_behind_a_display_that_stopped(void **state) {
+	(void)state;
+	struct fixture f;
+	fixture_create(&f);
+	connect_peer(&f);
+	struct counter counter = { .base.caught_up = count_up };
+	neep_sink_set_listener(f.sink, &counter.base);
+	neep_image_unref(show(&f, LARGE, LARGE, 0x111111));
+	neep_image_unref(show(&f, LARGE, LARGE, 0x222222));
+	assert_true(neep_sink_is_behind(f.sink));
+	for (int i = 0; i < 100 && counter.count == 0; i++) {
+		assert_int_equal(neep_loop_step(f.loop, 20), 0);
+	}
+	assert_int_equal(counter.count, 1);
+	assert_false(neep_sink_is_behind(f.sink));
+	neep_image_unref(show(&f, LARGE, LARGE, 0x333333));
+	assert_false(neep_sink_is_behind(f.sink));
+	/* It reads again. */
+	peer_expect_scanout(&f, 0, LARGE, LARGE);
+	peer_expect_flat_update(&f, all_of_large, 0x111111);
+	peer_expect_flat_update(&f, all_of_large, 0x333333);
+	neep_sink_set_listener(f.sink, NULL);
 	fixture_destroy(&f);
 }
 
@@ -589,10 +698,13 @@ int main(void) {
 		fd_checked_test(damage_is_merged_while_an_update_is_written),
 		fd_checked_test(settle_keeps_what_is_being_written_and_what_waits),
 		fd_checked_test(settle_while_the_shadow_is_being_written),
+		fd_checked_test(many_waiting_updates_are_rounded_up),
 		fd_checked_test(newer_damage_supersedes_the_shadow),
 		fd_checked_test(image_that_is_being_written_outlives_its_resource),
 		fd_checked_test(new_socket_is_told_everything),
 		fd_checked_test(peer_that_closes_in_an_update_harms_nobody),
+		fd_checked_test(sink_is_behind_while_a_frame_waits),
+		fd_checked_test(sink_does_not_stay_behind_a_display_that_stopped),
 		fd_checked_test(cursor_image_is_sent_when_it_changes),
 		fd_checked_test(query_is_answered_at_once_without_a_socket),
 		fd_checked_test(query_waits_for_the_handshake),

@@ -12,6 +12,7 @@
 #include "driver/driver.h"
 #include "driver/frontend.h"
 #include "driver/gpu.h"
+#include "driver/queue.h"
 #include "driver/stock_peer.h"
 #include "support/cmocka.h"
 #include "support/fd_check.h"
@@ -246,6 +247,33 @@ static void driver_goes_on_with_a_new_back_end(void **state) {
 	close_driver(&f);
 }
 
+static void reset_starts_a_fresh_inflight_area(void **state) {
+	(void)state;
+	struct fixture f;
+	struct neep_driver_options options = neep_driver_default_options;
+	options.protocol_features |= BIT(NEEP_VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
+	open_driver(&f, &options);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(create(f.driver, 1), OK);
+		assert_int_equal(neep_driver_reset(f.driver), 0);
+		assert_int_equal(neep_driver_start(f.driver, NULL), 0);
+	}
+	close_driver(&f);
+}
+
+/* The device tells of a ring that it gave up, and serves the other one. */
+static void broken_ring_is_told_on_its_err_fd(void **state) {
+	(void)state;
+	struct fixture f;
+	open_driver(&f, &neep_driver_default_options);
+	struct neep_queue *queue = neep_driver_queue(f.driver, NEEP_DRIVER_CURSORQ);
+	neep_queue_raw_publish(queue, 999);
+	struct pollfd poller = { .fd = neep_queue_err_fd(queue), .events = POLLIN };
+	assert_int_equal(poll(&poller, 1, 5000), 1);
+	assert_int_equal(create(f.driver, 1), OK);
+	close_driver(&f);
+}
+
 static void run_inflight(bool is_packed) {
 	struct fixture f;
 	struct neep_driver_options options = neep_driver_default_options;
@@ -312,6 +340,8 @@ int main(void) {
 		fd_checked_test(many_threads_that_spin_share_a_ring),
 		fd_checked_test(dispatch_completes_without_a_waiter),
 		fd_checked_test(driver_goes_on_with_a_new_back_end),
+		fd_checked_test(reset_starts_a_fresh_inflight_area),
+		fd_checked_test(broken_ring_is_told_on_its_err_fd),
 		fd_checked_test(split_requests_in_flight_survive_the_back_end),
 		fd_checked_test(packed_requests_in_flight_survive_the_back_end),
 	};

@@ -121,6 +121,22 @@ static void small_objects_are_apart_and_aligned(void **state) {
 	neep_guest_memory_destroy(memory);
 }
 
+static void small_objects_fill_all_of_memory(void **state) {
+	(void)state;
+	enum { PAGES = 256, COUNT = 2 * PAGES };
+	struct neep_guest_memory *memory = create(PAGES, 1, 0);
+	struct neep_guest_buffer buffers[COUNT], none;
+	for (int i = 0; i < COUNT; i++) {
+		assert_int_equal(neep_guest_alloc(memory, PAGE / 2, &buffers[i]), 0);
+	}
+	assert_int_equal(neep_guest_alloc(memory, PAGE / 2, &none), -ENOMEM);
+	for (int i = 0; i < COUNT; i++) {
+		neep_guest_free(memory, &buffers[i]);
+	}
+	assert_int_equal(neep_guest_memory_free_bytes(memory), PAGES * PAGE);
+	neep_guest_memory_destroy(memory);
+}
+
 static void scattered_neighbours_are_no_neighbours(void **state) {
 	(void)state;
 	struct neep_guest_memory *memory = create(512, 1, 0);
@@ -155,6 +171,7 @@ int main(void) {
 		fd_checked_test(alloc_does_not_cross_regions),
 		fd_checked_test(alloc_refuses_nothing_and_too_much),
 		fd_checked_test(small_objects_are_apart_and_aligned),
+		fd_checked_test(small_objects_fill_all_of_memory),
 		fd_checked_test(scattered_neighbours_are_no_neighbours),
 	};
 	return cmocka_run_group_tests_name("guest memory of the driver", tests, NULL, NULL);

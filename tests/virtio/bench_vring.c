@@ -18,7 +18,9 @@ static void offer_indirect(struct guest *guest, uint16_t slot) {
 	if (guest->config.is_packed) {
 		struct vring_packed_desc *desc = (struct vring_packed_desc *)(void *)table;
 		desc[0] = (struct vring_packed_desc){ .addr = in, .len = 64 };
-		desc[1] = (struct vring_packed_desc){ .addr = in + 128, .len = 24, .flags = VRING_DESC_F_WRITE };
+		desc[1] = (struct vring_packed_desc){
+			.addr = in + 128, .len = 24, .flags = VRING_DESC_F_WRITE
+		};
 		guest_offer_packed(guest, guest_addr(offset), 32, VRING_DESC_F_INDIRECT, slot);
 		return;
 	}

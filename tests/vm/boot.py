@@ -8,6 +8,7 @@ Command templates may name {socket} (the vhost-user socket to serve), {control} 
 """
 
 import argparse
+import contextlib
 import dataclasses
 import fnmatch
 import os
@@ -74,11 +75,36 @@ class Setup:
     slowness: float
     artifacts: str
     notes: list = dataclasses.field(default_factory=list)
-    last: Machine = None
+    idle: Machine = None
+    idle_key: tuple = ()
 
+    @contextlib.contextmanager
     def machine(self, device, **kwargs):
-        self.last = ReportingMachine(self, device, **kwargs)
-        return self.last
+        """A machine of that kind for one case. One that came through the case before unharmed is used again."""
+        key = (self.qemu, device, *sorted(kwargs.items()))
+        machine = self.take_idle(key)
+        if machine is None:
+            machine = Machine(self, device, **kwargs)
+            machine.start()
+        try:
+            yield machine
+        except BaseException as error:
+            if isinstance(error, Failure):
+                self.note(machine.report())
+            machine.close()
+            raise
+        if machine.is_ready and not machine.is_spent:
+            self.idle, self.idle_key = machine, key
+        else:
+            machine.close()
+
+    def take_idle(self, key):
+        """The idle machine if it is of the wanted kind; one of another kind is ended."""
+        machine, self.idle = self.idle, None
+        if machine is not None and self.idle_key != key:
+            machine.close()
+            machine = None
+        return machine
 
     def note(self, text):
         self.notes.append(text)
@@ -101,15 +127,6 @@ class Setup:
             *("-initrd", os.path.join(self.image, "initrd.cpio")),
             *("-append", append),
         ]
-
-
-class ReportingMachine(Machine):
-    """A machine that leaves its logs in the notes when its case fails."""
-
-    def __exit__(self, kind, *rest):
-        if kind is not None and issubclass(kind, Failure):
-            self.setup.note(self.report())
-        super().__exit__(kind, *rest)
 
 
 def boots_with_kvm(setup):
@@ -231,7 +248,10 @@ def run_case(setup, number, run):
 def run_cases(setup, args):
     runs = plan_runs(setup, args)
     print(f"1..{len(runs)}" if runs else "1..0 # SKIP no QEMU here serves the backend", flush=True)
-    results = [run_case(setup, i + 1, run) for i, run in enumerate(runs)]
+    try:
+        results = [run_case(setup, i + 1, run) for i, run in enumerate(runs)]
+    finally:
+        setup.take_idle(None)
     return 0 if all(results) else 1
 
 
@@ -254,7 +274,7 @@ def run_demo(setup, device, out):
     with setup.machine(device) as machine:
         machine.wait_ready()
         say("the guest is up and draws: page flips, a partial update, a moving cursor")
-        machine.start("draw picture")
+        machine.run("draw picture")
         told = machine.wait_drawn("picture")
         say(f"the guest says: {told['size']}, {told['flips']} flips at {told['rate']}/s, cursor at {told['cursor']}")
         if setup.screenshot and device != "generic":
@@ -262,7 +282,7 @@ def run_demo(setup, device, out):
             say("QEMU's display shows it, pixel by pixel; taking the device's own picture")
             setup.screenshot_always = True
         shutil.copy(machine.expect_picture(told["size"]), out)
-        machine.release()
+        machine.is_spent = True
     say(f"{os.path.abspath(out)}: identical to what the guest drew ({told['size']}, checksum {told['sum']})")
     return 0
 

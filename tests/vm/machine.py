@@ -17,6 +17,8 @@ import subprocess
 import tempfile
 import time
 
+from gputap import GpuTap
+
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 DEVICES = {
@@ -181,40 +183,43 @@ class Console:
 
 
 class Machine:
-    """One backend, one QEMU, one guest. Use as a context manager.
+    """One backend, one QEMU, one guest, alive from start() to close().
 
     setup    the Setup of the run: paths, commands, limits
     device   a key of DEVICES
     options  more device properties, as "max_outputs=2"
     backend  more words for the backend's command line
     memory   size of the guest's RAM
-    tap      a GpuTap to put between QEMU and the backend, or None
+    tap      how many heads a GpuTap between QEMU and the backend shows; 0: no tap
     """
 
-    def __init__(self, setup, device, options="", backend=(), memory="512M", tap=None):
+    def __init__(self, setup, device, options="", backend=(), memory="512M", tap=0):
         self.setup = setup
         self.device = device
         self.options = options
         self.backend_words = list(backend)
         self.memory = memory
-        self.tap = tap
+        self.tap = GpuTap(tap) if tap else None
+        self.is_ready = False
+        self.is_spent = False
         self.folder = None
         self.backend = None
         self.qemu = None
         self.console = None
         self.monitor = None
 
-    def __enter__(self):
+    def start(self):
         self.folder = tempfile.mkdtemp(prefix="neep-vm.")
         try:
             self._start_backend()
             self._start_qemu()
-        except BaseException:
-            self.__exit__(None, None, None)
+        except BaseException as error:
+            if isinstance(error, Failure):
+                self.setup.note(self.report())
+            self.close()
             raise
-        return self
 
-    def __exit__(self, *_):
+    def close(self):
         for item in (self.monitor, self.console):
             if item is not None:
                 item.close()
@@ -285,10 +290,17 @@ class Machine:
         raise Failure(f"QEMU ended with status {self.qemu.returncode} at its start")
 
     def wait_ready(self):
-        """Waits until the guest takes commands."""
-        self.console.expect(r"neep-guest: ready", self.limit(60))
+        """Waits until the guest takes commands; a machine that served an earlier case does already."""
+        if not self.is_ready:
+            self.console.expect(r"neep-guest: ready", self.limit(60))
+        self.is_ready = True
 
-    def start(self, command):
+    def reset(self):
+        """Pulls the machine's reset line: the guest boots again."""
+        self.is_ready = False
+        self.monitor.execute("system_reset")
+
+    def run(self, command):
         """Starts a command in the guest."""
         self.console.send(command)
 
