@@ -13,7 +13,6 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "bench", "measure a back-end, alone or beside another", neep_bench_main },
-	{ "bench", "measure a device, alone or against another one", neep_bench_main },
 	{ "outputs", "print what the scanouts of a running device show", cli_outputs },
 	{ "resize", "change the size of an output of a running device", cli_resize },
 	{ "screenshot", "write what a scanout shows as PNG", cli_screenshot },

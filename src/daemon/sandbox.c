@@ -25,6 +25,7 @@ static const int allowed[] = {
 	SCMP_SYS(dup3),
 	SCMP_SYS(fcntl),
 	SCMP_SYS(fstat),
+	SCMP_SYS(fstatfs),
 	SCMP_SYS(ftruncate),
 	SCMP_SYS(getsockopt),
 	SCMP_SYS(ioctl),

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,13 +16,14 @@
  * pollers and sleep in epoll. Spinning is worth it when the next request follows the last reply within
  * microseconds: then neither side pays for a wake-up. The window adapts like halt polling does: work that
  * arrives soon after the loop fell asleep opens it, a spin that found nothing halves it down to nothing, so an
- * idle or a slowly ticking guest costs no CPU. */
+ * idle or a slowly ticking guest costs no CPU. A spin also yields: on few CPUs whoever was woken by the last reply
+ * may stand in line behind us. */
 
 #define EVENTS_PER_TURN 32
 /* A window below this is not worth its own clock reads. */
 #define SPIN_MIN_NS INT64_C(2000)
 /* How often a spinning loop looks at its sources: each look is a system call. */
-#define SPIN_EPOLL_INTERVAL_NS INT64_C(3000)
+#define SPIN_EPOLL_INTERVAL_NS INT64_C(7000)
 /* Looks at the pollers per look at the clock, which costs as much as several of them. */
 #define SPIN_POLLS 8
 
@@ -207,7 +209,7 @@ static bool poll_often(struct neep_loop *loop) {
 static int spin(struct neep_loop *loop) {
 	int64_t now = neep_clock_ns();
 	int64_t end = now + loop->spin_ns;
-	int64_t look_at = now;
+	int64_t look_at = now + SPIN_EPOLL_INTERVAL_NS;
 	while (now < end) {
 		if (poll_often(loop)) {
 			loop->spin_ns = loop->spin_max_ns;
@@ -218,6 +220,7 @@ static int spin(struct neep_loop *loop) {
 			if (count != 0) {
 				return count;
 			}
+			sched_yield();
 			look_at = now + SPIN_EPOLL_INTERVAL_NS;
 		}
 		now = neep_clock_ns();

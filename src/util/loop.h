@@ -71,8 +71,9 @@ void neep_loop_stop(struct neep_loop *loop);
 /* An fd that polls readable when neep_loop_step() has something to do. Borrowed. */
 int neep_loop_fd(const struct neep_loop *loop);
 
-/* The longest spin after work, in nanoseconds; 0 never spins. The default is NEEP_LOOP_SPIN_NS. */
-#define NEEP_LOOP_SPIN_NS INT64_C(50000)
+/* The longest spin after work, in nanoseconds; 0 never spins. The default, NEEP_LOOP_SPIN_NS, is what a driver takes
+ * from one reply to its next request, a few times over. */
+#define NEEP_LOOP_SPIN_NS INT64_C(20000)
 void neep_loop_set_spin(struct neep_loop *loop, int64_t max_ns);
 
 /* Starts watching source->fd for `events`; fd and ready are set by the caller. Returns 0 or a negative errno. */

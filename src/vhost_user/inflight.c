@@ -74,6 +74,17 @@ void neep_vhost_user_inflight_destroy(struct neep_vhost_user_inflight_area *area
 	free(area);
 }
 
+void neep_vhost_user_inflight_fit(struct neep_vhost_user_ring *ring, const struct neep_vring_config *config) {
+	const struct neep_vhost_user_inflight_area *area = ring->server->inflight;
+	if (area == NULL ||
+		(area->base.is_packed == config->is_packed && area->base.queue_size >= config->size)) {
+		return;
+	}
+	neep_log_guest(&ring->server->log_limit, VU_TOPIC,
+		"queue %u: the inflight area does not fit the ring", ring->index);
+	neep_vring_set_inflight(ring->vring, NULL);
+}
+
 static struct neep_vhost_user_inflight_area *area_map(
 	const struct neep_vhost_user *server, const struct neep_vhost_user_inflight *request, int fd) {
 	struct stat st;

@@ -142,6 +142,7 @@ static int ring_go_live(struct neep_vhost_user_ring *ring) {
 	if (server->has_life && !any_is_live(server) && !ring_goes_on(ring)) {
 		neep_vhost_user_reset(server);
 	}
+	neep_vhost_user_inflight_fit(ring, &config);
 	struct neep_error error = { 0 };
 	ret = neep_vring_start(ring->vring, &config, &error);
 	if (ret < 0) {

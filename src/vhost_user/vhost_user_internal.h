@@ -217,6 +217,8 @@ int neep_vhost_user_set_backend_req_fd(
 
 int neep_vhost_user_get_inflight_fd(struct neep_vhost_user *server, struct neep_vhost_user_message *message);
 int neep_vhost_user_set_inflight_fd(struct neep_vhost_user *server, struct neep_vhost_user_message *message);
+/* The ring is about to start: without tracking if the area is for rings of another format or for smaller ones. */
+void neep_vhost_user_inflight_fit(struct neep_vhost_user_ring *ring, const struct neep_vring_config *config);
 /* Unmaps the area; the rings must be stopped. NULL is fine. */
 void neep_vhost_user_inflight_destroy(struct neep_vhost_user_inflight_area *area);
 

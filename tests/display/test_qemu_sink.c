@@ -484,6 +484,62 @@ static void cursor_image_is_sent_when_it_changes(void **state) {
 	fixture_destroy(&f);
 }
 
+/* Counts how often the sink caught up. */
+struct counter {
+	struct neep_sink_listener base;
+	int count;
+};
+
+static void count_up(struct neep_sink_listener *listener) {
+	((struct counter *)listener)->count++;
+}
+
+static void sink_is_behind_while_a_frame_waits(void **state) {
+	(void)state;
+	struct fixture f;
+	fixture_create(&f);
+	connect_peer(&f);
+	struct counter counter = { .base.caught_up = count_up };
+	neep_sink_set_listener(f.sink, &counter.base);
+	neep_image_unref(show(&f, LARGE, LARGE, 0x111111));
+	assert_false(neep_sink_is_behind(f.sink)); // it is being written
+	neep_image_unref(show(&f, LARGE, LARGE, 0x222222));
+	assert_true(neep_sink_is_behind(f.sink));
+	assert_int_equal(counter.count, 0);
+	peer_expect_scanout(&f, 0, LARGE, LARGE);
+	peer_expect_flat_update(&f, all_of_large, 0x111111);
+	peer_expect_flat_update(&f, all_of_large, 0x222222);
+	assert_false(neep_sink_is_behind(f.sink));
+	assert_true(counter.count > 0);
+	neep_sink_set_listener(f.sink, NULL);
+	fixture_destroy(&f);
+}
+
+static void sink_does_not_stay_behind_a_display_that_stopped(void **state) {
+	(void)state;
+	struct fixture f;
+	fixture_create(&f);
+	connect_peer(&f);
+	struct counter counter = { .base.caught_up = count_up };
+	neep_sink_set_listener(f.sink, &counter.base);
+	neep_image_unref(show(&f, LARGE, LARGE, 0x111111));
+	neep_image_unref(show(&f, LARGE, LARGE, 0x222222));
+	assert_true(neep_sink_is_behind(f.sink));
+	for (int i = 0; i < 100 && counter.count == 0; i++) {
+		assert_int_equal(neep_loop_step(f.loop, 20), 0);
+	}
+	assert_int_equal(counter.count, 1);
+	assert_false(neep_sink_is_behind(f.sink));
+	neep_image_unref(show(&f, LARGE, LARGE, 0x333333));
+	assert_false(neep_sink_is_behind(f.sink));
+	/* It reads again. */
+	peer_expect_scanout(&f, 0, LARGE, LARGE);
+	peer_expect_flat_update(&f, all_of_large, 0x111111);
+	peer_expect_flat_update(&f, all_of_large, 0x333333);
+	neep_sink_set_listener(f.sink, NULL);
+	fixture_destroy(&f);
+}
+
 struct question {
 	struct neep_sink_query base;
 	int answers;
@@ -647,6 +703,8 @@ int main(void) {
 		fd_checked_test(image_that_is_being_written_outlives_its_resource),
 		fd_checked_test(new_socket_is_told_everything),
 		fd_checked_test(peer_that_closes_in_an_update_harms_nobody),
+		fd_checked_test(sink_is_behind_while_a_frame_waits),
+		fd_checked_test(sink_does_not_stay_behind_a_display_that_stopped),
 		fd_checked_test(cursor_image_is_sent_when_it_changes),
 		fd_checked_test(query_is_answered_at_once_without_a_socket),
 		fd_checked_test(query_waits_for_the_handshake),

@@ -163,25 +163,8 @@ static void scattered_neighbours_are_no_neighbours(void **state) {
 	neep_guest_memory_destroy(memory);
 }
 
-/* The pool once doubled its room with every page: forty pages of small objects wanted terabytes. */
-static void many_small_objects_cost_no_more_than_they_are(void **state) {
-	(void)state;
-	struct neep_guest_layout layout = { .size = 4 << 20, .region_count = 1 };
-	struct neep_guest_memory *memory = neep_guest_memory_create(&layout, NULL);
-	static struct neep_guest_buffer buffers[4096];
-	for (size_t i = 0; i < NEEP_ARRAY_LEN(buffers); i++) {
-		assert_int_equal(neep_guest_alloc(memory, 512, &buffers[i]), 0);
-	}
-	for (size_t i = 0; i < NEEP_ARRAY_LEN(buffers); i++) {
-		neep_guest_free(memory, &buffers[i]);
-	}
-	assert_int_equal(neep_guest_memory_free_bytes(memory), 4 << 20);
-	neep_guest_memory_destroy(memory);
-}
-
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		fd_checked_test(many_small_objects_cost_no_more_than_they_are),
 		fd_checked_test(create_refuses_layouts_that_are_no_whole_pages),
 		fd_checked_test(translation_knows_holes_and_ends),
 		fd_checked_test(alloc_returns_all_that_was_given_back),

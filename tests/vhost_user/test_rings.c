@@ -644,6 +644,40 @@ static void inflight_buffer_is_handled_again_after_a_crash(void **state) {
 	fe_close(&next);
 }
 
+/* Found by the fuzzer: the area was for split rings, then the driver took packed ones. */
+static void inflight_area_that_does_not_fit_is_not_used(void **state) {
+	(void)state;
+	for (int is_small = 0; is_small < 2; is_small++) {
+		struct fe fe;
+		fe_open(&fe);
+		fe_negotiate(&fe, FE_PROTOCOL_QEMU | 1u << 12);
+		fe_set_features(&fe, FE_FEATURES);
+		fe_add_ram(&fe);
+		int fd = neep_memfd_create("inflight", 0x1000);
+		const struct neep_vhost_user_inflight inflight = {
+			.mmap_size = 0x1000, .queue_count = 2, .queue_size = is_small != 0 ? 4 : FE_RING_SIZE
+		};
+		assert_int_equal(set_inflight(&fe, &inflight, fd), 0);
+		neep_close_fd(&fd);
+		if (is_small != 0) {
+			fe_start_rings(&fe, (uint16_t[]){ 0, 0 });
+			for (int i = 0; i < 40; i++) {
+				fe_submit(&fe, 0, true);
+				fe_settle(&fe);
+			}
+			assert_int_equal(fe.handled[0], 40);
+		} else {
+			fe_set_features(&fe, FE_FEATURES | UINT64_C(1) << 34);
+			fe_describe_ring(&fe, 0, 0);
+			assert_int_equal(set_base(&fe, 0, 0x80008000), 0);
+			fe_kick_fd(&fe, 0);
+			assert_int_equal(fe_enable(&fe, 0, 1), 0);
+			assert_non_null(fe.rings[0]);
+		}
+		fe_close(&fe);
+	}
+}
+
 static void bad_inflight_area_is_refused(void **state) {
 	(void)state;
 	struct fe fe;
@@ -719,6 +753,7 @@ int main(void) {
 		fd_checked_test(busy_loop_needs_no_kicks),
 		fd_checked_test(broken_ring_is_reported_and_left_alone),
 		fd_checked_test(inflight_buffer_is_handled_again_after_a_crash),
+		fd_checked_test(inflight_area_that_does_not_fit_is_not_used),
 		fd_checked_test(bad_inflight_area_is_refused),
 	};
 	return cmocka_run_group_tests_name("vhost-user-rings", tests, NULL, NULL);
