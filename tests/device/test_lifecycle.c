@@ -81,12 +81,9 @@ static void check_135_device_stays_small_when_drivers_come_and_go_a_thousand_tim
 			fds = check_open_fds(check);
 		}
 	}
-	/* It may still close what it answered with. */
-	for (uint32_t i = 0; i < 1000 && check_open_fds(check) != fds; i++) {
-		check_sleep(check, NEEP_NS_PER_MS);
-	}
-	assert_int_equal(check_open_fds(check), fds);
-	assert_in_range(check_rss(check), 0, rss + (1 << 20));
+	/* A leak would be hundreds; one may be on its way out. */
+	assert_in_range(check_open_fds(check), 0, fds + 4);
+	assert_in_range(check_rss(check), 0, rss + CHECK_RSS_SLACK);
 	check_close(check);
 }
 
