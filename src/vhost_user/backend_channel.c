@@ -84,7 +84,8 @@ static void change_finish(struct neep_vhost_user *server, int result) {
 	channel->map = NULL;
 	neep_timer_cancel(&channel->echo_timer);
 	bool is_map = channel->is_map;
-	if (map != NULL && (is_map ? result < 0 : result == 0)) {
+	/* A front-end that refuses to unmap does not have it: some empty the window by themselves. */
+	if (map != NULL && (!is_map || result < 0)) {
 		map_free(channel, map);
 	} else if (map != NULL && is_map && owner == NULL && channel->undo.link.next == &channel->undo.link) {
 		channel->undo.shm_offset = map->shm_offset;
