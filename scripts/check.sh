@@ -63,7 +63,7 @@ stage "build"
 CI=1 require build scripts/build.sh build || exit 1
 
 stage "unit and device tests"
-meson_tests build ${long:+--suite=unit --suite=device --suite=long}
+meson_tests build ${long:+--setup=long}
 
 stage "the same under ASan and UBSan"
 if CI=1 require build-asan scripts/build.sh build-asan -Db_sanitize=address,undefined -Db_lundef=false; then

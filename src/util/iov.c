@@ -15,6 +15,11 @@ size_t neep_iov_size(const struct iovec *iov, size_t count) {
 	return total;
 }
 
+/* NULL is a fine address of no iovecs, and the only one that may not be counted on from. */
+static const struct iovec *end_of(const struct iovec *iov, size_t count) {
+	return count > 0 ? iov + count : iov;
+}
+
 /* The next piece of [offset, offset + len) and how long it is; 0 where the iovecs end. */
 struct piece {
 	const struct iovec *iov;
@@ -23,7 +28,7 @@ struct piece {
 };
 
 static struct piece piece_at(const struct iovec *iov, size_t count, size_t offset) {
-	struct piece p = { .iov = iov, .end = iov + count, .skip = offset };
+	struct piece p = { .iov = iov, .end = end_of(iov, count), .skip = offset };
 	while (p.iov < p.end && p.skip >= p.iov->iov_len) {
 		p.skip -= p.iov->iov_len;
 		p.iov++;
@@ -67,7 +72,7 @@ size_t neep_iov_write(const struct iovec *iov, size_t count, size_t offset, cons
 }
 
 void neep_iov_cursor_init(struct neep_iov_cursor *cursor, const struct iovec *iov, size_t count) {
-	*cursor = (struct neep_iov_cursor){ .iov = iov, .end = iov + count };
+	*cursor = (struct neep_iov_cursor){ .iov = iov, .end = end_of(iov, count) };
 }
 
 size_t neep_iov_cursor_read_at(struct neep_iov_cursor *cursor, size_t offset, void *out, size_t len) {

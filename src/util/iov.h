@@ -1,4 +1,4 @@
-/* Copies between flat buffers and scattered memory. Offsets and lengths are bytes. */
+/* Copies between flat buffers and scattered memory. Offsets and lengths are bytes; no iovecs may be NULL. */
 #ifndef NEEP_UTIL_IOV_H
 #define NEEP_UTIL_IOV_H
 

@@ -84,7 +84,8 @@ static void change_finish(struct neep_vhost_user *server, int result) {
 	channel->map = NULL;
 	neep_timer_cancel(&channel->echo_timer);
 	bool is_map = channel->is_map;
-	if (map != NULL && (is_map ? result < 0 : result == 0)) {
+	/* A front-end that refuses to unmap does not have it: some empty the window by themselves. */
+	if (map != NULL && (!is_map || result < 0)) {
 		map_free(channel, map);
 	} else if (map != NULL && is_map && owner == NULL && channel->undo.link.next == &channel->undo.link) {
 		channel->undo.shm_offset = map->shm_offset;
@@ -479,12 +480,16 @@ static void maps_forget(struct neep_vhost_user_channel *channel) {
 
 bool neep_vhost_user_channel_reset(struct neep_vhost_user *server) {
 	struct neep_vhost_user_channel *channel = &server->channel;
+	bool has_undo = !neep_list_is_empty(&channel->undo.link);
 	pending_cancel(channel);
 	/* A front-end that shows the window to us as guest memory (QEMU) empties it by itself; of the others, the one
 	 * known (crosvm) does not. */
 	bool is_empty = channel->has_echo || channel->map_count == 0;
 	if (is_empty) {
 		maps_forget(channel);
+	} else if (has_undo) {
+		/* The device does not know of that map. */
+		neep_list_insert(&channel->queue, &channel->undo.link);
 	}
 	return is_empty;
 }

@@ -41,7 +41,7 @@ static void check_047_more_entries_than_can_be(void **state) {
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(counts); i++) {
 		assert_int_equal(check_attach_entries(check, 1, counts[i], &entry, 1), CHECK_BAD_PARAMETER);
 	}
-	assert_true(check_rss(check) < before + (UINT64_C(4) << 20));
+	assert_true(check_rss(check) < before + CHECK_RSS_SLACK);
 	check_close(check);
 }
 

@@ -376,7 +376,7 @@ static void check_083_moves_while_the_display_hangs(void **state) {
 		move(check, CURSOR, i, 2);
 	}
 	/* It does not keep 16 KiB for each image that nobody has seen. */
-	assert_true(check_rss(check) < rss + (UINT64_C(4) << 20));
+	assert_true(check_rss(check) < rss + CHECK_RSS_SLACK);
 	neep_display_peer_pause(check_display(check), false);
 	struct neep_display_peer_cursor cursor = seen(check);
 	assert_image(&cursor, &picture);

@@ -12,20 +12,6 @@
 #define FORMAT VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM
 #define MIB    (UINT64_C(1) << 20)
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_ASAN 1
-#endif
-#endif
-#ifndef HAS_ASAN
-#define HAS_ASAN 0
-#endif
-
-/* The sanitizer keeps what was freed for a while. */
-#define RSS_SLACK (HAS_ASAN ? 512 * MIB : 2 * MIB)
-
 static void check_035_id_zero(void **state) {
 	(void)state;
 	struct check *check = check_open(NULL);
@@ -97,7 +83,7 @@ static void check_040_sizes_that_wrap(void **state) {
 		uint32_t type = check_create_2d(check, 1, FORMAT, sizes[i][0], sizes[i][1]);
 		assert_true(type == CHECK_BAD_PARAMETER || type == CHECK_NO_MEMORY);
 	}
-	assert_true(check_rss(check) < before + RSS_SLACK);
+	assert_true(check_rss(check) < before + CHECK_RSS_SLACK);
 	assert_int_equal(check_counts(check).device.bytes, 0);
 	check_close(check);
 }
@@ -338,7 +324,7 @@ static void run_batch(struct cycles *c, uint32_t first_id) {
 
 static void check_045_many_cycles(void **state) {
 	(void)state;
-	bool is_short = HAS_ASAN && getenv("NEEP_TEST_LONG") == NULL;
+	bool is_short = CHECK_HAS_ASAN && getenv("NEEP_TEST_LONG") == NULL;
 	uint32_t count = is_short ? 100000 : 1000000;
 	struct check *check = check_open(NULL);
 	struct cycles *c = calloc(1, sizeof(*c));
@@ -359,7 +345,7 @@ static void check_045_many_cycles(void **state) {
 		}
 	}
 	assert_int_equal(check_open_fds(check), fds);
-	assert_true(check_rss(check) < rss + RSS_SLACK);
+	assert_true(check_rss(check) < rss + CHECK_RSS_SLACK);
 	assert_int_equal(check_counts(check).device.resources, 0);
 	free(c);
 	check_close(check);

@@ -40,6 +40,8 @@ static void cursor_reads_at_growing_offsets(void **state) {
 	assert_memory_equal(out, "fgh", 3);
 	assert_int_equal(neep_iov_cursor_read_at(&cursor, 0, out, 1), 0);
 	assert_int_equal(neep_iov_cursor_read_at(&cursor, 8, out, 1), 0);
+	neep_iov_cursor_init(&cursor, NULL, 0);
+	assert_int_equal(neep_iov_cursor_read_at(&cursor, 0, out, 1), 0);
 }
 
 static void size_saturates(void **state) {

@@ -1,0 +1,17 @@
+/* Commands out of fuzz bytes: the type chooses the fields, and the input what each of them holds, mostly values that mean
+ * something to the device. */
+#ifndef NEEP_TESTS_FUZZ_DEVICE_COMMAND_H
+#define NEEP_TESTS_FUZZ_DEVICE_COMMAND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/reader.h"
+
+/* Writes a control command with its payload; returns its length, at most MACHINE_COMMAND_MAX. */
+size_t fuzz_control_command(struct neep_reader *in, uint8_t *out);
+
+/* The same for the cursor queue. */
+size_t fuzz_cursor_command(struct neep_reader *in, uint8_t *out);
+
+#endif
