@@ -12,13 +12,15 @@ if [ "${1:-}" = --long ]; then
 fi
 
 neep=$build/src/cli/neep
-scripts/guest-image.sh --draw "$build/tests/vm/draw"
+words="--socket-path={socket} --control={control} --display={display}"
+scripts/guest-image.sh --draw "$build/tests/vm/draw" --blob "$build/tests/vm/blob"
 qemus=()
 while read -r command; do
     qemus+=(--qemu "$command")
 done < <(scripts/qemus.sh)
 exec tests/vm/boot.py --image "${NEEP_VM_DIR:-build/vm}" --expected "$build/tests/vm/expected" --peer neep ${quick:+"$quick"} \
-    --backend "$build/src/daemon/vhost-user-neep --socket-path={socket} --control={control} --display={display}" \
+    --backend "$build/src/daemon/vhost-user-neep $words" --backend-3d "$build/tests/vm/vhost-user-neep-fake $words" \
     --screenshot "$neep screenshot --control {control} --scanout {scanout} {out}" \
+    --stats "$neep stats --control {control}" \
     --resize "$neep resize --control {control} {scanout} {size}" \
     --artifacts "$build/guest-pictures" "${qemus[@]}" "$@"

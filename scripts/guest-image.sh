@@ -5,10 +5,11 @@ set -eu
 
 usage() {
     cat <<END
-usage: scripts/guest-image.sh [--dir DIR] [--kernel-root ROOT] --draw PROGRAM
+usage: scripts/guest-image.sh [--dir DIR] [--kernel-root ROOT] --draw PROGRAM [--blob PROGRAM]
   --dir DIR           where the guest and what is downloaded for it go (default: \$NEEP_VM_DIR or build/vm)
   --kernel-root ROOT  take kernel and modules from this unpacked Debian tree instead of the host's distribution
   --draw PROGRAM      the statically linked guest program (build/tests/vm/draw)
+  --blob PROGRAM      another one, for back-ends with 3D (build/tests/vm/blob)
 END
 }
 
@@ -16,6 +17,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 dir=${NEEP_VM_DIR:-build/vm}
 root=
 draw=
+blob=
 PATH=$PATH:/usr/sbin:/sbin
 
 die() {
@@ -29,12 +31,13 @@ say() {
 
 while [ $# -gt 0 ]; do
     case $1 in
-    --dir | --kernel-root | --draw)
+    --dir | --kernel-root | --draw | --blob)
         [ $# -ge 2 ] || die "$1 needs a value"
         case $1 in
         --dir) dir=$2 ;;
         --kernel-root) root=$2 ;;
         --draw) draw=$2 ;;
+        --blob) blob=$2 ;;
         esac
         shift 2
         ;;
@@ -49,6 +52,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 [ -x "$draw" ] || die "no guest program '$draw': build it first and name it with --draw"
+[ -z "$blob" ] || [ -x "$blob" ] || die "no guest program '$blob'"
 for tool in busybox cpio depmod modprobe xz zstd; do
     command -v "$tool" >/dev/null || die "$tool is missing: run scripts/deps.sh"
 done
@@ -155,8 +159,9 @@ pack() {
     done
     cp "$dir"/modules/* "$image/modules/"
     cp "$draw" "$image/bin/draw"
+    [ -z "$blob" ] || cp "$blob" "$image/bin/blob"
     cp "$here/tests/vm/guest/init" "$image/init"
-    chmod 755 "$image/init" "$image/bin/draw"
+    chmod 755 "$image/init" "$image/bin/"*
     (cd "$image" && find . | sort | cpio --quiet -o -H newc -R 0:0) >"$work/initrd.cpio"
     mv "$work/initrd.cpio" "$dir/initrd.cpio"
 }

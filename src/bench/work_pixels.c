@@ -72,24 +72,66 @@ static double gb_per_s(uint64_t bytes, int64_t ns) {
 	return (double)bytes / (double)ns;
 }
 
+/* Transfers that are under way at a time: the device goes from one to the next without waiting for us. */
+#define TRANSFERS 4
+
+struct transfers {
+	struct virtio_gpu_transfer_to_host_2d command;
+	struct virtio_gpu_ctrl_hdr replies[TRANSFERS];
+	struct neep_driver_request requests[TRANSFERS];
+};
+
+static int transfer_submit(struct neep_driver *driver, struct transfers *transfers, size_t i) {
+	transfers->requests[i] = (struct neep_driver_request){
+		.cmd = &transfers->command,
+		.cmd_len = sizeof(transfers->command),
+		.reply = &transfers->replies[i],
+		.reply_len = sizeof(transfers->replies[i]),
+	};
+	return neep_driver_submit(driver, &transfers->requests[i], 1);
+}
+
+static int transfer_wait(struct neep_driver *driver, struct transfers *transfers, size_t i) {
+	int result = neep_driver_wait(driver, &transfers->requests[i]);
+	return result < 0 ? result : bench_expect_ok((int)transfers->replies[i].type);
+}
+
+/* Keeps TRANSFERS under way until `end`. Returns how many were done, or a negative errno. */
+static int64_t transfer_until(struct neep_driver *driver, struct transfers *transfers, int64_t end) {
+	int64_t submitted = 0;
+	int64_t done = 0;
+	int result = 0;
+	while (result == 0 && (done < submitted || neep_clock_ns() < end)) {
+		if (submitted - done < TRANSFERS && neep_clock_ns() < end) {
+			result = transfer_submit(driver, transfers, (size_t)(submitted++ % TRANSFERS));
+		} else {
+			result = transfer_wait(driver, transfers, (size_t)(done++ % TRANSFERS));
+		}
+	}
+	for (size_t i = 0; result < 0 && i < TRANSFERS; i++) {
+		neep_driver_abandon(driver, &transfers->requests[i]);
+	}
+	return result < 0 ? result : done;
+}
+
 /* Repeats transfers of `rect`; returns the rate through *rate. */
 static int measure_transfer(struct bench_session *session, const struct bench_image *image,
 	const struct virtio_gpu_rect *rect, double *rate) {
-	uint64_t offset = ((uint64_t)rect->y * image->width + rect->x) * BPP;
+	struct transfers transfers = {
+		.command = {
+			.hdr.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D,
+			.r = *rect,
+			.offset = ((uint64_t)rect->y * image->width + rect->x) * BPP,
+			.resource_id = image->resource_id,
+		},
+	};
 	int64_t start = neep_clock_ns();
 	int64_t end = start + (int64_t)(session->options->seconds * (double)NEEP_NS_PER_S);
-	int64_t now = start;
-	uint64_t bytes = 0;
-	while (now < end) {
-		int result = bench_expect_ok(
-			neep_cmd_transfer_to_host_2d(session->driver, image->resource_id, rect, offset));
-		if (result < 0) {
-			return result;
-		}
-		bytes += (uint64_t)rect->width * rect->height * BPP;
-		now = neep_clock_ns();
+	int64_t done = transfer_until(session->driver, &transfers, end);
+	if (done < 0) {
+		return (int)done;
 	}
-	*rate = gb_per_s(bytes, now - start);
+	*rate = gb_per_s((uint64_t)done * rect->width * rect->height * BPP, neep_clock_ns() - start);
 	return 0;
 }
 

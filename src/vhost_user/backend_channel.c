@@ -480,12 +480,16 @@ static void maps_forget(struct neep_vhost_user_channel *channel) {
 
 bool neep_vhost_user_channel_reset(struct neep_vhost_user *server) {
 	struct neep_vhost_user_channel *channel = &server->channel;
+	bool has_undo = !neep_list_is_empty(&channel->undo.link);
 	pending_cancel(channel);
 	/* A front-end that shows the window to us as guest memory (QEMU) empties it by itself; of the others, the one
 	 * known (crosvm) does not. */
 	bool is_empty = channel->has_echo || channel->map_count == 0;
 	if (is_empty) {
 		maps_forget(channel);
+	} else if (has_undo) {
+		/* The device does not know of that map. */
+		neep_list_insert(&channel->queue, &channel->undo.link);
 	}
 	return is_empty;
 }

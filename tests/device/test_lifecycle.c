@@ -81,12 +81,9 @@ static void check_135_device_stays_small_when_drivers_come_and_go_a_thousand_tim
 			fds = check_open_fds(check);
 		}
 	}
-	/* It may still close what it answered with. */
-	for (uint32_t i = 0; i < 1000 && check_open_fds(check) != fds; i++) {
-		check_sleep(check, NEEP_NS_PER_MS);
-	}
-	assert_int_equal(check_open_fds(check), fds);
-	assert_in_range(check_rss(check), 0, rss + (1 << 20));
+	/* A leak would be hundreds; one may be on its way out. */
+	assert_in_range(check_open_fds(check), 0, fds + 4);
+	assert_in_range(check_rss(check), 0, rss + CHECK_RSS_SLACK);
 	check_close(check);
 }
 
@@ -118,6 +115,54 @@ static void check_135_pending_fence_survives_when_the_rings_are_paused(void **st
 		assert_int_equal(reply.fence_id, i);
 	}
 	check_close(check);
+}
+
+/* GET_DISPLAY_INFO waits for a display that does not answer. */
+static void ask_hanging_display(struct check *check, struct check_fenced *fenced) {
+	struct virtio_gpu_ctrl_hdr cmd = { .type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO };
+	check_fence_set(&cmd, 0, CHECK_GLOBAL, 1);
+	neep_display_peer_pause(check_display(check), true);
+	check_fenced_send(check, fenced, &cmd, sizeof(cmd));
+	check_sleep(check, 2 * NEEP_NS_PER_MS);
+	assert_false(check_poll(check, &fenced->request));
+}
+
+static void cursor_moves_when_the_control_queue_waits_for_a_display_that_hangs(void **state) {
+	(void)state;
+	struct check_options options = check_options();
+	options.display = "qemu";
+	struct check *check = check_open(&options);
+	struct check_fenced fenced;
+	const struct virtio_gpu_update_cursor move = { .hdr.type = VIRTIO_GPU_CMD_MOVE_CURSOR };
+	ask_hanging_display(check, &fenced);
+	for (uint32_t i = 0; i < 100; i++) {
+		check_cursor(check, &move);
+	}
+	assert_false(check_poll(check, &fenced.request));
+	neep_display_peer_pause(check_display(check), false);
+	assert_int_equal(check_fenced_finish(check, &fenced), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
+	check_close(check);
+}
+
+static void check_135_device_works_when_the_reset_comes_while_a_display_hangs(void **state) {
+	(void)state;
+	for (uint32_t i = 0; i < 10; i++) {
+		struct check_options options = check_options();
+		options.display = "qemu";
+		struct check *check = check_open(&options);
+		struct check_fenced fenced;
+		ask_hanging_display(check, &fenced);
+		if (i % 2 == 0) {
+			neep_display_peer_pause(check_display(check), false);
+		}
+		check_reset(check);
+		neep_display_peer_pause(check_display(check), false);
+		struct neep_error error;
+		assert_int_equal(neep_driver_start(check_driver(check), &error), 0);
+		check_forget(check, &fenced.request);
+		check_release(check, &fenced.request);
+		check_close(check);
+	}
 }
 
 static void works_with_rings_of(uint32_t size, uint64_t without) {
@@ -551,6 +596,8 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		device_check(check_135_device_stays_small_when_drivers_come_and_go_a_thousand_times),
 		device_check(check_135_pending_fence_survives_when_the_rings_are_paused),
+		device_check(cursor_moves_when_the_control_queue_waits_for_a_display_that_hangs),
+		device_check(check_135_device_works_when_the_reset_comes_while_a_display_hangs),
 		device_check(check_138_device_works_when_rings_have_any_size),
 		device_check(check_138_device_works_when_the_driver_takes_few_features),
 		device_check(check_140_update_of_a_part_is_quick_when_the_image_is_huge_and_scattered),

@@ -484,6 +484,25 @@ static void reset_cancels_what_is_pending(void **state) {
 	fe_close(&fe);
 }
 
+static void map_is_taken_back_when_a_second_reset_comes_before(void **state) {
+	(void)state;
+	struct fe fe;
+	open_started(&fe);
+	struct change a;
+	start_map(&fe, &a, 0);
+	expect_map(&fe, 0);
+	assert_int_equal(FE_ACK(&fe, .request = NEEP_VHOST_USER_RESET_DEVICE), 0);
+	expect_done(&a, -ECANCELED);
+	ack_map(&fe, 0);
+	fe_settle(&fe);
+	assert_int_equal(FE_ACK(&fe, .request = NEEP_VHOST_USER_RESET_DEVICE), 0);
+	assert_false(fe.window_is_empty);
+	fe_clear_rings(&fe);
+	fe_start_rings(&fe, (uint16_t[]){ 0, 0 });
+	expect_unmap(&fe, 0);
+	fe_close(&fe);
+}
+
 static void end_of_session_cancels_what_is_pending(void **state) {
 	(void)state;
 	struct fe fe;
@@ -747,6 +766,7 @@ int main(void) {
 		fd_checked_test(pause_delays_what_was_not_sent),
 		fd_checked_test(stop_completes_a_map_that_waits_for_its_echo),
 		fd_checked_test(reset_cancels_what_is_pending),
+		fd_checked_test(map_is_taken_back_when_a_second_reset_comes_before),
 		fd_checked_test(end_of_session_cancels_what_is_pending),
 		fd_checked_test(cancelled_map_that_was_sent_is_taken_back),
 		fd_checked_test(cap_on_maps_is_kept),

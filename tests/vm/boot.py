@@ -21,7 +21,7 @@ import sys
 import time
 
 import cases
-from machine import DEVICES, Failure, Machine, Skip, end, spawn
+from machine import DEVICES, Failure, Machine, Skip, end, is_generic, spawn
 
 KVM_PROBE_S = 8
 CANNOT = 77
@@ -42,6 +42,7 @@ PEERS = {
             "gpu-pci": ["+edid"],
             "vga": ["+edid"],
             "generic": ["+edid", "+resource_blob"],
+            "generic-3d": ["+virgl", "+edid", "+resource_blob", "+host_visible", "+context_init"],
         },
         known={},
     ),
@@ -65,10 +66,11 @@ class Setup:
 
     image: str
     qemu: str
-    backend: str
+    backends: dict
     expected: str
     screenshot: str
     resize: str
+    stats: str
     screenshot_always: bool
     peer: Peer
     accel: str
@@ -221,7 +223,8 @@ def quick_runs(runs):
     last = {}
     for run in runs:
         if run.device != "vga":
-            last[(run.case, run.device == "generic")] = run
+            last[(run.case, is_generic(run.device))] = run
+    runs = [run for run in runs if run.case not in cases.LONG]
     return [run for run in runs if run.case in cases.ESSENTIAL or any(run is other for other in last.values())]
 
 
@@ -277,7 +280,7 @@ def run_demo(setup, device, out):
         machine.run("draw picture")
         told = machine.wait_drawn("picture")
         say(f"the guest says: {told['size']}, {told['flips']} flips at {told['rate']}/s, cursor at {told['cursor']}")
-        if setup.screenshot and device != "generic":
+        if setup.screenshot and not is_generic(device):
             machine.expect_picture(told["size"])
             say("QEMU's display shows it, pixel by pixel; taking the device's own picture")
             setup.screenshot_always = True
@@ -291,6 +294,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image", required=True, help="folder made by scripts/guest-image.sh")
     parser.add_argument("--backend", required=True, help="command template of the backend")
+    parser.add_argument("--backend-3d", default="", help="command template of a backend with a renderer (default: none)")
     parser.add_argument("--expected", required=True, help="the program tests/vm/expected")
     parser.add_argument("--peer", choices=sorted(PEERS), default="neep", help="which backend that is (default: neep)")
     parser.add_argument("--qemu", action="append", help="QEMU's command, oldest first; repeatable (default: the host's)")
@@ -299,6 +303,7 @@ def arguments():
     parser.add_argument("--screenshot", default="", help="command template that writes a scanout as PNG")
     parser.add_argument("--screenshot-always", action="store_true", help="use it even where QEMU has a display")
     parser.add_argument("--resize", default="", help="command template that changes the size of a scanout")
+    parser.add_argument("--stats", default="", help="command template that prints the device's counters as JSON")
     parser.add_argument("--device", action="append", choices=sorted(DEVICES), help="repeatable (default: all of the peer)")
     parser.add_argument("--case", action="append", help="part of a case's name, with wildcards; repeatable (default: all)")
     parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), default="auto")
@@ -312,10 +317,11 @@ def setup_of(args):
     setup = Setup(
         image=os.path.abspath(args.image),
         qemu=(args.qemu or ["qemu-system-x86_64"])[0],
-        backend=args.backend,
+        backends=dict.fromkeys(DEVICES, args.backend) | {"generic-3d": args.backend_3d},
         expected=os.path.abspath(args.expected),
         screenshot=args.screenshot,
         resize=args.resize,
+        stats=args.stats,
         screenshot_always=args.screenshot_always,
         peer=PEERS[args.peer],
         accel="tcg",

@@ -21,11 +21,18 @@ from gputap import GpuTap
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
+GENERIC = "vhost-user-test-device-pci,virtio-id=16,num_vqs=2,config_size=16,vq_size=256"
 DEVICES = {
     "gpu-pci": "vhost-user-gpu-pci",
     "vga": "vhost-user-vga",
-    "generic": "vhost-user-test-device-pci,virtio-id=16,num_vqs=2,config_size=16,vq_size=256",
+    "generic": GENERIC,
+    "generic-3d": GENERIC,
 }
+
+
+def is_generic(device):
+    """True for the device that has no display in QEMU: the backend's own picture is looked at."""
+    return device.startswith("generic")
 
 
 class Failure(Exception):
@@ -152,7 +159,7 @@ class Console:
             return False
         data = os.read(self.process.stdout.fileno(), 65536)
         if not data:
-            raise Failure("QEMU ended")
+            raise Failure(f"QEMU ended with status {self.process.wait()}")
         self.log.write(data)
         self.log.flush()
         self.pending += data
@@ -237,12 +244,12 @@ class Machine:
 
     def fill(self, template, **more):
         """The words of a command template with {socket}, {control}, {display} and further names filled in."""
-        display = "headless" if self.device == "generic" else "qemu"
+        display = "headless" if is_generic(self.device) else "qemu"
         names = {"socket": self.path("gpu.sock"), "control": self.path("control.sock"), "display": display, **more}
         return [word.format(**names) for word in shlex.split(template)]
 
     def _start_backend(self):
-        command = self.fill(self.setup.backend) + self.backend_words
+        command = self.fill(self.setup.backends[self.device]) + self.backend_words
         with open(self.path("backend.log"), "wb") as log:
             self.backend = spawn(command, log, stdout=log, stdin=subprocess.DEVNULL)
         wait_until(self._backend_listens, self.limit(10), "the backend's socket")
@@ -322,7 +329,7 @@ class Machine:
 
     def screenshot(self, scanout, out):
         """Writes what is on a scanout as PNG: what the device itself has, or what reached QEMU's display."""
-        if self.device == "generic" or self.setup.screenshot_always:
+        if is_generic(self.device) or self.setup.screenshot_always:
             self.host_command(self.setup.screenshot, scanout=scanout, out=out)
         else:
             self.monitor.execute("screendump", filename=out, format="png", device="gpu0", head=scanout)
@@ -338,6 +345,11 @@ class Machine:
             raise Failure(f"{words[0]}: {error}") from error
         if done.returncode != 0:
             raise Failure(f"{shlex.join(words)} ended with status {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
+
+    def stats(self):
+        """The device's counters."""
+        return json.loads(self.host_command(self.setup.stats))
 
     def expect_picture(self, size, scanout=0, crop=None):
         """Takes pictures until one equals what the guest drew; the display path may lag behind the guest a little."""
