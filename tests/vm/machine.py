@@ -159,7 +159,7 @@ class Console:
             return False
         data = os.read(self.process.stdout.fileno(), 65536)
         if not data:
-            raise Failure("QEMU ended")
+            raise Failure(f"QEMU ended with status {self.process.wait()}")
         self.log.write(data)
         self.log.flush()
         self.pending += data
