@@ -37,7 +37,9 @@ int neep_rutabaga_dispatch(struct rutabaga *rutabaga);
  * atomic, so a reference may travel to another thread; transfers keep writing the pixels, so what is read
  * while a transfer runs may be torn. */
 struct neep_rutabaga_image {
-	void *pixels;    // stride * height bytes, row 0 is the top
+	/* stride * height bytes, row 0 is the top. From 128 KiB on they lie in pages of their own: private, anonymous,
+	 * nothing else in them. */
+	void *pixels;
 	uint32_t stride; // bytes from row to row
 	uint32_t width;  // pixels of 4 bytes
 	uint32_t height;

@@ -32,6 +32,7 @@ static const int allowed[] = {
 	SCMP_SYS(lseek),
 	SCMP_SYS(memfd_create),
 	SCMP_SYS(newfstatat),
+	SCMP_SYS(pipe2),
 	SCMP_SYS(pread64),
 	SCMP_SYS(pwrite64),
 	SCMP_SYS(read),
@@ -42,6 +43,8 @@ static const int allowed[] = {
 	SCMP_SYS(sendto),
 	SCMP_SYS(setsockopt),
 	SCMP_SYS(shutdown),
+	SCMP_SYS(splice),
+	SCMP_SYS(vmsplice),
 	SCMP_SYS(write),
 	SCMP_SYS(writev),
 	/* memory; mmap and mprotect have a rule of their own */

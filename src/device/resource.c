@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "util/pages.h"
 #include "util/trace.h"
 
 /* Rutabaga's image in the clothes of the display room. */
@@ -31,6 +32,7 @@ static struct neep_image *borrow_image(struct neep_rutabaga_image *owned_source)
 		.stride = owned_source->stride,
 		.format = owned_source->format,
 		.pixels = owned_source->pixels,
+		.has_own_pages = neep_pages_are_own((size_t)owned_source->stride * owned_source->height),
 		.free = borrowed_image_free,
 	};
 	return &borrowed->base;

@@ -11,6 +11,7 @@
 #include "display/sinks.h"
 #include "util/fd.h"
 #include "util/macros.h"
+#include "util/pages.h"
 
 static uint32_t min_u32(uint32_t a, uint32_t b) {
 	return a < b ? a : b;
@@ -45,8 +46,13 @@ struct neep_rect neep_rect_union(const struct neep_rect *a, const struct neep_re
 	return (struct neep_rect){ .x = left, .y = top, .width = right - left, .height = bottom - top };
 }
 
+/* An empty image has a pixel all the same. */
+static size_t image_size(uint32_t stride, uint32_t height) {
+	return stride > 0 && height > 0 ? (size_t)stride * height : 4;
+}
+
 static void image_free(struct neep_image *image) {
-	free(image->pixels);
+	neep_pages_free(image->pixels, image_size(image->stride, image->height));
 	free(image);
 }
 
@@ -57,9 +63,10 @@ struct neep_image *neep_image_create(uint32_t width, uint32_t height, uint32_t f
 	}
 	uint32_t stride = width * 4;
 	struct neep_image *image = malloc(sizeof(*image));
-	uint8_t *pixels = calloc(height > 0 ? height : 1, stride > 0 ? stride : 1);
+	size_t size = image_size(stride, height);
+	uint8_t *pixels = neep_pages_alloc(size);
 	if (image == NULL || pixels == NULL) {
-		free(pixels);
+		neep_pages_free(pixels, size);
 		free(image);
 		return NULL;
 	}
@@ -70,6 +77,7 @@ struct neep_image *neep_image_create(uint32_t width, uint32_t height, uint32_t f
 		.stride = stride,
 		.format = format,
 		.pixels = pixels,
+		.has_own_pages = neep_pages_are_own(size),
 		.free = image_free,
 	};
 	return image;

@@ -43,6 +43,7 @@ struct neep_image {
 	uint32_t stride; // bytes
 	uint32_t format; // enum virtio_gpu_formats, 4 bytes a pixel
 	uint8_t *pixels;
+	bool has_own_pages;                     // the pixels are as neep_pages_are_own() says
 	void (*free)(struct neep_image *image); // called when the last reference goes
 };
 

@@ -54,6 +54,10 @@ static void headless_damage(struct neep_sink *base, uint32_t scanout_id, const s
 	struct headless_scanout *scanout = &headless_from_base(base)->scanouts[scanout_id];
 	bool is_new = neep_scanout_show(&scanout->base);
 	struct neep_rect area = is_new ? neep_scanout_area(&scanout->base) : *damage;
+	if (is_new) {
+		/* Those were places of the view before, which may have been larger. */
+		neep_damage_clear(&scanout->fresh);
+	}
 	if (scanout->base.shown.image != NULL) {
 		neep_damage_add(&scanout->fresh, &area);
 	}

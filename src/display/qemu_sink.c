@@ -122,6 +122,7 @@ static void send_update(struct qemu_sink *sink, struct qemu_scanout *scanout) {
 		.height = area.height,
 		.pixels = neep_view_at(&view, area.x, area.y),
 		.stride = view.image->stride,
+		.has_own_pages = view.image->has_own_pages,
 	};
 	drop_writing(sink);
 	if (neep_view_is_xrgb(&view)) {
@@ -129,6 +130,7 @@ static void send_update(struct qemu_sink *sink, struct qemu_scanout *scanout) {
 	} else {
 		update.pixels = convert(sink, &view, &area);
 		update.stride = (size_t)area.width * 4;
+		update.has_own_pages = false;
 	}
 	if (update.pixels != NULL) {
 		neep_gpu_socket_update(sink->socket, &update);

@@ -3,12 +3,9 @@
 #include <linux/virtio_gpu.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "util/macros.h"
-
-/* From this size on pixels come straight from the kernel: zeroed for free, and given back when freed. */
-#define MMAP_MIN (UINT64_C(128) << 10)
+#include "util/pages.h"
 
 struct image {
 	struct neep_rutabaga_image base;
@@ -31,22 +28,6 @@ bool neep_twod_format_is_known(uint32_t format) {
 	}
 }
 
-static void *pixels_alloc(uint64_t size) {
-	if (size < MMAP_MIN) {
-		return calloc(1, (size_t)size);
-	}
-	void *pixels = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return pixels == MAP_FAILED ? NULL : pixels;
-}
-
-static void pixels_free(void *pixels, uint64_t size) {
-	if (size < MMAP_MIN) {
-		free(pixels);
-	} else {
-		munmap(pixels, (size_t)size);
-	}
-}
-
 struct neep_rutabaga_image *neep_twod_image_create(uint32_t width, uint32_t height, uint32_t format) {
 	neep_assert(width - 1 < NEEP_IMAGE_SIDE_MAX && height - 1 < NEEP_IMAGE_SIDE_MAX);
 	struct image *image = calloc(1, sizeof(*image));
@@ -56,7 +37,7 @@ struct neep_rutabaga_image *neep_twod_image_create(uint32_t width, uint32_t heig
 	image->base = (struct neep_rutabaga_image){
 		.stride = width * 4, .width = width, .height = height, .format = format
 	};
-	image->base.pixels = pixels_alloc(neep_twod_image_size(&image->base));
+	image->base.pixels = neep_pages_alloc((size_t)neep_twod_image_size(&image->base));
 	if (image->base.pixels == NULL) {
 		free(image);
 		return NULL;
@@ -79,7 +60,7 @@ void neep_rutabaga_image_unref(struct neep_rutabaga_image *base) {
 	}
 	struct image *image = neep_container_of(base, struct image, base);
 	if (atomic_fetch_sub_explicit(&image->refs, 1, memory_order_acq_rel) == 1) {
-		pixels_free(base->pixels, neep_twod_image_size(base));
+		neep_pages_free(base->pixels, (size_t)neep_twod_image_size(base));
 		free(image);
 	}
 }

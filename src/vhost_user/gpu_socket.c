@@ -1,11 +1,9 @@
 #include "vhost_user/gpu_socket.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <linux/virtio_gpu.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "util/checked.h"
 #include "util/clock.h"
@@ -13,12 +11,13 @@
 #include "util/log.h"
 #include "util/macros.h"
 #include "vhost_user/gpu_protocol.h"
+#include "vhost_user/gpu_update.h"
 
 /* Theory of operation
  *
  * Outgoing messages stand in one list and are written in its order, each to its end before the next begins. The small
- * ones are copies; of an update only the head is, its pixels are read from the owner's rows while they are written. There
- * is one update at most.
+ * ones are copies; of an update only the head is, its pixels are read from the owner's rows while they are written, as
+ * gpu_update.c says. There is one update at most.
  *
  * Until the front-end has answered GET_PROTOCOL_FEATURES, which it does when it is back in its main loop, nothing but that
  * request leaves the list.
@@ -48,15 +47,6 @@ struct message {
 	uint8_t head[];
 };
 
-/* The rows of the update that is being written. */
-struct update_rows {
-	const uint8_t *pixels; // of row `first`
-	uint32_t first;
-	uint32_t count; // rows of the update
-	size_t stride;  // bytes
-	size_t row_len; // bytes
-};
-
 struct neep_gpu_socket {
 	struct neep_loop *loop;
 	struct neep_gpu_socket_owner *owner;
@@ -67,12 +57,10 @@ struct neep_gpu_socket {
 	bool is_lost; // the front-end closed its end
 	bool is_lost_told;
 	uint64_t features;
-	struct neep_list messages; // message.link
-	struct message *update;    // in `messages`, NULL for none
-	bool is_update_over;       // and the owner does not know yet
-	struct update_rows rows;
-	uint8_t *copy; // of rows.pixels after a settle
-	bool is_blank; // there was no memory for it
+	struct neep_list messages;     // message.link
+	struct message *update;        // in `messages`, NULL for none
+	bool is_update_over;           // and the owner does not know yet
+	struct neep_gpu_writer writer; // of its pixels
 	bool is_on[SCANOUTS_MAX];
 	struct neep_list queries; // neep_gpu_query.link, not asked yet
 	struct neep_list asked;   // neep_gpu_query.link, one at most; empty when it was cancelled
@@ -114,8 +102,7 @@ static void message_finish(struct neep_gpu_socket *socket, struct message *messa
 	if (message == socket->update) {
 		socket->update = NULL;
 		socket->is_update_over = true;
-		free(socket->copy);
-		socket->copy = NULL;
+		neep_gpu_writer_end(&socket->writer);
 		tell(socket);
 	}
 	neep_list_remove(&message->link);
@@ -131,61 +118,15 @@ static void socket_lose(struct neep_gpu_socket *socket) {
 	tell(socket);
 }
 
-/* What stands for pixels that could not be kept: the message must go on to its announced length. */
-static const uint8_t blank[4096];
-
-static size_t gather_blank(size_t left, struct iovec *iov, size_t iov_max) {
-	size_t count = 0;
-	for (; count < iov_max && left > 0; count++) {
-		size_t len = left < sizeof(blank) ? left : sizeof(blank);
-		iov[count] = (struct iovec){ .iov_base = (void *)(uintptr_t)blank, .iov_len = len };
-		left -= len;
-	}
-	return count;
-}
-
-/* Fills iovecs with the pixels from byte `sent` on, as far as they reach. Returns how many. */
-static size_t gather_rows(const struct update_rows *rows, size_t sent, struct iovec *iov, size_t iov_max) {
-	uint32_t row = (uint32_t)(sent / rows->row_len);
-	size_t column = sent % rows->row_len;
-	if (rows->stride == rows->row_len) {
-		const uint8_t *start = rows->pixels + (row - rows->first) * rows->stride + column;
-		size_t left = (rows->count - row) * rows->row_len - column;
-		iov[0] = (struct iovec){ .iov_base = (void *)(uintptr_t)start, .iov_len = left };
-		return left > 0 ? 1 : 0;
-	}
-	size_t count = 0;
-	for (; count < iov_max && row < rows->count; count++, row++, column = 0) {
-		const uint8_t *start = rows->pixels + (row - rows->first) * rows->stride + column;
-		iov[count] = (struct iovec){ .iov_base = (void *)(uintptr_t)start,
-			.iov_len = rows->row_len - column };
-	}
-	return count;
-}
-
 /* One write of what is left of `message`. Returns the bytes taken or a negative errno. */
 static int64_t message_write(struct neep_gpu_socket *socket, struct message *message) {
-	struct iovec iov[IOV_MAX];
-	size_t count = 0;
-	size_t pixels_sent = 0;
+	struct iovec head = { 0 };
 	if (message->sent < message->head_len) {
-		iov[count++] = (struct iovec){ .iov_base = message->head + message->sent,
+		head = (struct iovec){ .iov_base = message->head + message->sent,
 			.iov_len = message->head_len - message->sent };
-	} else {
-		pixels_sent = message->sent - message->head_len;
 	}
-	if (message == socket->update) {
-		size_t room = IOV_MAX - count;
-		count += socket->is_blank ? gather_blank(message->len - message->head_len - pixels_sent,
-						    iov + count, room)
-					  : gather_rows(&socket->rows, pixels_sent, iov + count, room);
-	}
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = count };
-	ssize_t sent;
-	do {
-		sent = sendmsg(socket->source.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	} while (sent < 0 && errno == EINTR);
-	return sent < 0 ? -errno : sent;
+	return message == socket->update ? neep_gpu_writer_write(&socket->writer, &head)
+					 : neep_gpu_send(socket->source.fd, &head, 1);
 }
 
 /* The message to write next; NULL when there is none, or it must wait for the handshake. */
@@ -455,6 +396,7 @@ struct neep_gpu_socket *neep_gpu_socket_create(
 	socket->source = (struct neep_source){ .fd = fd, .ready = socket_event };
 	socket->events.run = events_run;
 	socket->timer.fire = query_timed_out;
+	neep_gpu_writer_init(&socket->writer, fd);
 	neep_list_init(&socket->messages);
 	neep_list_init(&socket->queries);
 	neep_list_init(&socket->asked);
@@ -482,6 +424,7 @@ void neep_gpu_socket_destroy(struct neep_gpu_socket *socket) {
 	}
 	neep_task_cancel(&socket->events);
 	neep_timer_cancel(&socket->timer);
+	neep_gpu_writer_finish(&socket->writer);
 	neep_close_fd(&socket->source.fd);
 	free(socket);
 }
@@ -560,37 +503,13 @@ void neep_gpu_socket_update(struct neep_gpu_socket *socket, const struct neep_gp
 		tell(socket);
 		return;
 	}
-	socket->rows = (struct update_rows){
-		.pixels = update->pixels,
-		.count = update->height,
-		.stride = update->stride,
-		.row_len = (size_t)update->width * 4,
-	};
-	socket->is_blank = false;
+	neep_gpu_writer_begin(&socket->writer, update);
 	socket->update = message;
 	socket_post(socket, message);
 }
 
 void neep_gpu_socket_settle(struct neep_gpu_socket *socket) {
-	const struct message *update = socket->update;
-	if (update == NULL || socket->copy != NULL || socket->is_blank) {
-		return;
-	}
-	struct update_rows *rows = &socket->rows;
-	size_t sent = update->sent > update->head_len ? update->sent - update->head_len : 0;
-	uint32_t row = (uint32_t)(sent / rows->row_len);
-	socket->copy = malloc((rows->count - row) * rows->row_len);
-	socket->is_blank = socket->copy == NULL;
-	if (socket->is_blank) {
-		return;
-	}
-	for (uint32_t i = row; i < rows->count; i++) {
-		memcpy(socket->copy + (i - row) * rows->row_len,
-			rows->pixels + (i - rows->first) * rows->stride, rows->row_len);
-	}
-	rows->pixels = socket->copy;
-	rows->first = row;
-	rows->stride = rows->row_len;
+	neep_gpu_writer_settle(&socket->writer);
 }
 
 /* Posts a cursor message in place of what waits there for the same scanout. */

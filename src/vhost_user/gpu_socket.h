@@ -75,6 +75,9 @@ struct neep_gpu_update {
 	uint32_t x, y, width, height; // pixels
 	const uint8_t *pixels;        // of the top left pixel; read until update_done
 	size_t stride;                // bytes between rows
+	/* The pixels lie in anonymous private pages, in which there is nothing else and which no other thread touches: large
+	 * updates go without a copy then. */
+	bool has_own_pages;
 };
 /* Only while neep_gpu_socket_can_update(). Writes what fits at once, the rest when the socket drains. An update of a
  * scanout that is off is given up. */

@@ -223,6 +223,53 @@ static void check_091_output_changes_only_where_it_is_flushed(void **state) {
 	}
 }
 
+/* What was there before is another buffer's. */
+static void check_091_output_shows_all_of_a_new_blob_when_a_part_is_flushed_first(void **state) {
+	const struct neep_rect part = { .x = 10, .y = 20, .width = 30, .height = 7 };
+	(void)state;
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(displays); i++) {
+		struct check *check = open_display(displays[i]);
+		struct check_picture pictures[2] = { picture(1), picture(2) };
+		for (uint32_t k = 0; k < 2; k++) {
+			struct neep_guest_buffer *memory = check_alloc(check, SIZE);
+			check_write(memory, 0, pictures[k].bytes, SIZE);
+			assert_int_equal(check_create_blob(check, 5 + k, memory, SIZE), CHECK_OK);
+			assert_int_equal(show(check, 5 + k), CHECK_OK);
+			assert_int_equal(check_flush(check, 5 + k, &part), CHECK_OK);
+			check_shows(check, 0, &pictures[k], NULL);
+		}
+		check_picture_free(&pictures[0]);
+		check_picture_free(&pictures[1]);
+		check_close(check);
+	}
+}
+
+/* What was flushed of the larger one and never looked at is nothing to the smaller one. */
+static void check_091_output_shrinks_when_flushed_parts_of_it_were_never_looked_at(void **state) {
+	const struct neep_rect all = { .width = WIDTH, .height = HEIGHT },
+			       small = { .width = WIDTH, .height = 3 };
+	(void)state;
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(displays); i++) {
+		struct check *check = open_display(displays[i]);
+		struct check_picture first = picture(1);
+		struct neep_guest_buffer *memory = check_alloc(check, SIZE);
+		check_write(memory, 0, first.bytes, SIZE);
+		assert_int_equal(check_create_blob(check, 5, memory, SIZE), CHECK_OK);
+		for (uint32_t round = 0; round < 50; round++) {
+			struct virtio_gpu_set_scanout_blob cmd = scanout_cmd(5);
+			assert_int_equal(check_send(check, &cmd), CHECK_OK);
+			assert_int_equal(check_flush(check, 5, &all), CHECK_OK);
+			cmd.r.height = small.height;
+			assert_int_equal(check_send(check, &cmd), CHECK_OK);
+			assert_int_equal(check_flush(check, 5, &small), CHECK_OK);
+			assert_int_equal(check_flush(check, 5, &small), CHECK_OK);
+		}
+		check_shows(check, 0, &first, &small);
+		check_picture_free(&first);
+		check_close(check);
+	}
+}
+
 static void check_091_output_has_the_right_colours_in_each_format(void **state) {
 	static const uint32_t formats[] = { 1, 2, 3, 4, 67, 68, 121, 134 };
 	(void)state;
@@ -528,6 +575,8 @@ int main(void) {
 		device_check(check_090_transfer_of_a_guest_blob_does_nothing_and_succeeds),
 		device_check(check_091_output_shows_the_guests_pixels_when_they_are_flushed),
 		device_check(check_091_output_changes_only_where_it_is_flushed),
+		device_check(check_091_output_shows_all_of_a_new_blob_when_a_part_is_flushed_first),
+		device_check(check_091_output_shrinks_when_flushed_parts_of_it_were_never_looked_at),
 		device_check(check_091_output_has_the_right_colours_in_each_format),
 		device_check(check_092_framebuffer_is_refused_when_it_is_not_inside_the_blob),
 		device_check(check_092_scanout_is_refused_when_its_rectangle_or_number_is_wrong),

@@ -13,7 +13,7 @@
 /* One letter for each 32-bit word of the body:
  *	i resource id     s scanout id      c coordinate or size     f format        e number of entries
  *	m blob_mem        p small number    w anything               0 zero
- *	O, S  the two words of a 64-bit offset, or size
+ *	O  the two words of a 64-bit offset or size
  * and for what follows it: E memory entries, T a command stream. */
 struct shape {
 	uint32_t type;
@@ -33,7 +33,7 @@ static const struct shape control_shapes[] = {
 	{ VIRTIO_GPU_CMD_GET_CAPSET, "pp" },
 	{ VIRTIO_GPU_CMD_GET_EDID, "s0" },
 	{ VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID, "i0" },
-	{ VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, "impeOSE" },
+	{ VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, "impeOOE" },
 	{ VIRTIO_GPU_CMD_SET_SCANOUT_BLOB, "ccccsiccf0cccccccc" },
 	{ VIRTIO_GPU_CMD_CTX_CREATE, "ppwwwwwwwwwwwwwwww" },
 	{ VIRTIO_GPU_CMD_CTX_DESTROY, "" },
@@ -133,9 +133,6 @@ static void put_field(struct writer *writer, char kind, struct neep_reader *in) 
 		break;
 	case 'O':
 		put_u64(writer, make_offset(in));
-		break;
-	case 'S':
-		put_u64(writer, make_offset(in) + 1);
 		break;
 	default:
 		put_u32(writer, 0);
