@@ -10,6 +10,7 @@ DISPLAY_DEVICES = ("gpu-pci", "vga")
 ALL_DEVICES = ("gpu-pci", "vga", "generic")
 RENDERER = ("generic-3d",)
 WINDOW = ("--hostmem=256M",)
+WITHOUT_SLOTS = (*WINDOW, "--no-mem-slots")
 RING_PACKED = 34
 
 
@@ -204,8 +205,8 @@ def backend_ends_with_its_vm(setup, device):
         draw(machine)
         machine.is_spent = True
         machine.monitor.execute("quit")
-        wait_until(lambda: machine.backend.poll() is not None, machine.limit(5), "the end of the backend")
-        want(machine.backend.returncode, 0, "exit status of the backend")
+        wait_until(lambda: machine.backends[0].poll() is not None, machine.limit(5), "the end of the backend")
+        want(machine.backends[0].returncode, 0, "exit status of the backend")
 
 
 def blob(machine, command, status=0, timeout=60):
@@ -251,23 +252,40 @@ def live_blobs_survive_a_pause(setup, device):
         machine.check_alive()
 
 
-def live_blobs_end_with_a_reboot(setup, device):
-    with setup.machine(device, backend=WINDOW) as machine:
+def blobs_are_shared_without_memory_slots(setup, device):
+    with setup.machine(device, backend=WITHOUT_SLOTS) as machine:
         machine.wait_ready()
+        before = machine.stats()
+        blob(machine, "cycles 100")
+        blob(machine, "many 50")
+        want_no_leftovers(machine, before)
+
+
+def reboot_with_blobs(setup, device, backend):
+    with setup.machine(device, backend=backend) as machine:
+        machine.wait_ready()
+        before = machine.stats()
         machine.run("blob keep 20")
         machine.console.expect("neep-blob: kept=20", machine.limit(30))
         machine.reset()
         machine.wait_ready()
-        want(machine.stats()["maps"], 0, "live maps")
-        want(machine.stats()["contexts"], 0, "contexts")
+        want_no_leftovers(machine, before)
         blob(machine, "many 50")
         draw(machine)
         machine.release()
         machine.check_alive()
 
 
+def live_blobs_end_with_a_reboot(setup, device):
+    reboot_with_blobs(setup, device, WITHOUT_SLOTS)
+
+
+def live_blobs_in_memory_slots_end_with_a_reboot(setup, device):
+    reboot_with_blobs(setup, device, WINDOW)
+
+
 def live_blobs_end_with_the_driver(setup, device):
-    with setup.machine(device, backend=WINDOW) as machine:
+    with setup.machine(device, backend=WITHOUT_SLOTS) as machine:
         machine.wait_ready()
         blob(machine, "leave 20")
         want(machine.stats()["maps"], 20, "live maps")
@@ -307,6 +325,87 @@ def a_map_beyond_the_limit_is_refused(setup, device):
         machine.check_alive()
 
 
+def ring_formats(machine):
+    """What the guest negotiated: a string of bits per virtio device."""
+    bits = [match.group(1) for match in machine.console.find(r"neep-virtio: ([01]+)")]
+    return ["packed" if word[RING_PACKED] == "1" else "split" for word in bits]
+
+
+def picture_through_rings(setup, device, ring_format, **more):
+    with setup.machine(device, **more) as machine:
+        machine.wait_ready()
+        want(set(ring_formats(machine)), {ring_format}, "format of the rings")
+        told = draw(machine, "draw flips 100", "flips")
+        setup.note(f"{told['rate']} flips/s")
+        machine.monitor.execute("stop")
+        machine.monitor.execute("cont")
+        machine.expect_picture(told["size"])
+        machine.release()
+        machine.reset()
+        machine.wait_ready()
+        draw(machine)
+        machine.release()
+        machine.check_alive()
+
+
+def packed_rings_carry_the_picture(setup, device):
+    options = "packed=on" if device in DISPLAY_DEVICES else ""
+    picture_through_rings(setup, device, "packed", options=options)
+
+
+def split_rings_carry_the_picture(setup, device):
+    more = {"split": True, "backend": WINDOW} if device in RENDERER else {}
+    picture_through_rings(setup, device, "split", **more)
+
+
+def rings_of_any_size_carry_the_picture(setup, device):
+    for size in (16, 64, 1024):
+        with setup.machine(device, options=f"vq_size={size}") as machine:
+            machine.wait_ready()
+            draw(machine)
+            machine.release()
+            machine.check_alive()
+
+
+def two_devices_live_in_one_machine(setup, device):
+    with setup.machine(device, twins=True) as machine:
+        machine.wait_ready()
+        for index in (1, 0):
+            machine.run(f"draw --card={index} picture")
+            told = machine.wait_drawn("picture")
+            machine.expect_picture(told["size"], index=index)
+            machine.release()
+        machine.reset()
+        machine.wait_ready()
+        draw(machine)
+        machine.release()
+        machine.check_alive()
+
+
+def memory_comes_and_goes_while_drawing(setup, device):
+    with setup.machine(device, memory="512M,slots=2,maxmem=2G") as machine:
+        machine.wait_ready()
+        machine.is_spent = True
+        machine.run("draw flips 300")
+        machine.console.expect("neep-draw: head index=0", machine.limit(20))
+        dimm = {"qom-type": "memory-backend-memfd", "id": "dimm", "size": 256 << 20, "share": True}
+        machine.monitor.execute("object-add", **dimm)
+        machine.monitor.execute("device_add", driver="pc-dimm", id="dimm0", memdev="dimm")
+        told = machine.wait_drawn("flips")
+        machine.expect_picture(told["size"])
+        machine.release()
+        machine.run("online")
+        machine.finish()
+        setup.note("the guest has " + machine.console.find(r"neep-memory: (.*)")[-1].group(1))
+        draw(machine)
+        machine.release()
+        machine.monitor.execute("device_del", id="dimm0")
+        machine.monitor.wait_event("DEVICE_DELETED")
+        draw(machine)
+        machine.release()
+        machine.check_alive()
+
+
 # What runs on which device, in this order: cases on the same kind of machine follow each other and share it.
 CASES = (
     (features_reach_the_guest, ALL_DEVICES),
@@ -320,9 +419,11 @@ CASES = (
     (features_reach_the_guest, RENDERER),
     (blobs_are_shared_with_the_host, RENDERER),
     (live_blobs_survive_a_pause, RENDERER),
-    (live_blobs_end_with_a_reboot, RENDERER),
     (a_thousand_blobs_come_and_go, RENDERER),
     (a_map_beyond_the_limit_is_refused, RENDERER),
+    (live_blobs_in_memory_slots_end_with_a_reboot, RENDERER),
+    (blobs_are_shared_without_memory_slots, RENDERER),
+    (live_blobs_end_with_a_reboot, RENDERER),
     (live_blobs_end_with_the_driver, RENDERER),
     (resize_is_followed, ("generic",)),
     (page_flips_are_all_shown, DISPLAY_DEVICES),
@@ -330,7 +431,12 @@ CASES = (
     (cursor_arrives_with_hotspot_and_place, DISPLAY_DEVICES),
     (two_heads_show_their_parts, ALL_DEVICES),
     (picture_is_pixel_exact_at_an_odd_size, ALL_DEVICES),
+    (packed_rings_carry_the_picture, ("gpu-pci", "generic")),
+    (split_rings_carry_the_picture, ("gpu-pci", "generic-3d")),
+    (rings_of_any_size_carry_the_picture, ("generic",)),
     (memory_above_4g_is_reached, ("gpu-pci", "generic")),
+    (two_devices_live_in_one_machine, ("gpu-pci", "generic")),
+    (memory_comes_and_goes_while_drawing, ("gpu-pci", "generic")),
 )
 
 ESSENTIAL = (picture_is_pixel_exact, reboot_draws_again, pause_in_the_middle_of_flips)
@@ -338,7 +444,12 @@ ESSENTIAL = (picture_is_pixel_exact, reboot_draws_again, pause_in_the_middle_of_
 # Left out of the quick plan.
 LONG = (
     live_blobs_survive_a_pause,
+    live_blobs_in_memory_slots_end_with_a_reboot,
+    live_blobs_end_with_a_reboot,
     live_blobs_end_with_the_driver,
     a_thousand_blobs_come_and_go,
     a_map_beyond_the_limit_is_refused,
+    rings_of_any_size_carry_the_picture,
+    split_rings_carry_the_picture,
+    memory_comes_and_goes_while_drawing,
 )

@@ -55,6 +55,7 @@ class GpuTap:
 
     def __init__(self, heads=1):
         self.heads = heads
+        self.requests = []  # of QEMU: (request, flags, payload, number of fds)
         self.edid = None
         self.lock = threading.Lock()
         self.scanouts = {}
@@ -136,7 +137,8 @@ class GpuTap:
             self._shut(source)
             self._shut(target)
 
-    def _from_qemu(self, request, _flags, payload, fds):
+    def _from_qemu(self, request, flags, payload, fds):
+        self.requests.append((request, flags, payload, len(fds)))
         if request != GPU_SET_SOCKET or len(fds) != 1:
             return payload, fds
         ours, backends = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -108,6 +108,7 @@ class Monitor:
         self.socket.settimeout(timeout)
         self.socket.connect(path)
         self.lines = self.socket.makefile("r", encoding="utf-8")
+        self.events = []
         self._read()
         self.execute("qmp_capabilities")
 
@@ -132,6 +133,12 @@ class Monitor:
                 raise Failure(f"QEMU refused {command}: {answer['error'].get('desc')}")
             if "return" in answer:
                 return answer["return"]
+            self.events.append(answer.get("event"))
+
+    def wait_event(self, name):
+        """Waits for an event of that name, as long as for an answer."""
+        while name not in self.events:
+            self.events.append(self._read().get("event"))
 
     def close(self):
         self.lines.close()
@@ -196,21 +203,25 @@ class Machine:
     device   a key of DEVICES
     options  more device properties, as "max_outputs=2"
     backend  more words for the backend's command line
-    memory   size of the guest's RAM
+    memory   size of the guest's RAM, and more words for QEMU's -m
     tap      how many heads a GpuTap between QEMU and the backend shows; 0: no tap
+    twins    a second device of the kind with a backend of its own
+    split    the backend with the fake renderer offers no packed rings
     """
 
-    def __init__(self, setup, device, options="", backend=(), memory="512M", tap=0):
+    def __init__(self, setup, device, options="", backend=(), memory="512M", tap=0, twins=False, split=False):
         self.setup = setup
         self.device = device
         self.options = options
         self.backend_words = list(backend)
         self.memory = memory
         self.tap = GpuTap(tap) if tap else None
+        self.count = 2 if twins else 1
+        self.environment = {**os.environ, "NEEP_FAKE_SPLIT": "1"} if split else None
         self.is_ready = False
         self.is_spent = False
         self.folder = None
-        self.backend = None
+        self.backends = []
         self.qemu = None
         self.console = None
         self.monitor = None
@@ -218,7 +229,8 @@ class Machine:
     def start(self):
         self.folder = tempfile.mkdtemp(prefix="neep-vm.")
         try:
-            self._start_backend()
+            for index in range(self.count):
+                self._start_backend(index)
             self._start_qemu()
         except BaseException as error:
             if isinstance(error, Failure):
@@ -231,7 +243,8 @@ class Machine:
             if item is not None:
                 item.close()
         end(self.qemu)
-        end(self.backend)
+        for backend in self.backends:
+            end(backend)
         if self.tap is not None:
             self.tap.close()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -242,33 +255,37 @@ class Machine:
     def limit(self, seconds):
         return seconds * self.setup.slowness
 
-    def fill(self, template, **more):
+    def fill(self, template, index=0, **more):
         """The words of a command template with {socket}, {control}, {display} and further names filled in."""
         display = "headless" if is_generic(self.device) else "qemu"
-        names = {"socket": self.path("gpu.sock"), "control": self.path("control.sock"), "display": display, **more}
+        names = {"socket": self.path(f"gpu{index}.sock"), "control": self.path(f"control{index}.sock"), "display": display, **more}
         return [word.format(**names) for word in shlex.split(template)]
 
-    def _start_backend(self):
-        command = self.fill(self.setup.backends[self.device]) + self.backend_words
-        with open(self.path("backend.log"), "wb") as log:
-            self.backend = spawn(command, log, stdout=log, stdin=subprocess.DEVNULL)
-        wait_until(self._backend_listens, self.limit(10), "the backend's socket")
+    def _start_backend(self, index):
+        command = self.fill(self.setup.backends[self.device], index) + self.backend_words
+        with open(self.path(f"backend{index}.log"), "wb") as log:
+            self.backends.append(spawn(command, log, stdout=log, stdin=subprocess.DEVNULL, env=self.environment))
+        wait_until(lambda: self._backend_listens(index), self.limit(10), "the backend's socket")
         if self.tap is not None:
-            self.tap.start(self.path("tap.sock"), self.path("gpu.sock"))
+            self.tap.start(self.path("tap.sock"), self.path("gpu0.sock"))
 
-    def _backend_listens(self):
-        if self.backend.poll() is not None:
-            raise Failure(f"the backend ended with status {self.backend.returncode} before it served a socket")
-        return is_listening(self.path("gpu.sock"))
+    def _backend_listens(self, index):
+        if self.backends[index].poll() is not None:
+            raise Failure(f"the backend ended with status {self.backends[index].returncode} before it served a socket")
+        return is_listening(self.path(f"gpu{index}.sock"))
+
+    def _device_words(self, index):
+        gpu = self.path("tap.sock" if self.tap is not None else f"gpu{index}.sock")
+        device = ",".join(word for word in (DEVICES[self.device], f"id=gpu{index}", f"chardev=gpu{index}", self.options) if word)
+        return ["-chardev", f"socket,id=gpu{index},path={gpu}", "-device", device]
 
     def qemu_command(self):
-        gpu = self.path("tap.sock" if self.tap is not None else "gpu.sock")
-        device = ",".join(word for word in (DEVICES[self.device], "id=gpu0", "chardev=gpu", self.options) if word)
         words = shlex.split(self.setup.qemu) + self.setup.accel_words()
         words += ["-nodefaults", "-no-user-config", "-display", "none", "-vga", "none", "-smp", "2"]
         words += ["-machine", "q35,memory-backend=ram", "-m", self.memory]
-        words += ["-object", f"memory-backend-memfd,id=ram,size={self.memory},share=on"]
-        words += ["-chardev", f"socket,id=gpu,path={gpu}", "-device", device]
+        words += ["-object", f"memory-backend-memfd,id=ram,size={self.memory.split(',')[0]},share=on"]
+        for index in range(self.count):
+            words += self._device_words(index)
         words += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
         words += ["-qmp", f"unix:{self.path('qmp.sock')},server=on,wait=off"]
         return words + self.setup.kernel_words()
@@ -327,18 +344,18 @@ class Machine:
         self.console.send("")
         self.finish()
 
-    def screenshot(self, scanout, out):
+    def screenshot(self, scanout, out, index=0):
         """Writes what is on a scanout as PNG: what the device itself has, or what reached QEMU's display."""
         if is_generic(self.device) or self.setup.screenshot_always:
-            self.host_command(self.setup.screenshot, scanout=scanout, out=out)
+            self.host_command(self.setup.screenshot, index, scanout=scanout, out=out)
         else:
-            self.monitor.execute("screendump", filename=out, format="png", device="gpu0", head=scanout)
+            self.monitor.execute("screendump", filename=out, format="png", device=f"gpu{index}", head=scanout)
 
-    def host_command(self, template, **names):
+    def host_command(self, template, index=0, **names):
         """Runs a command on the host (the backend's control command); it must succeed."""
         if not template:
             raise Failure("this needs a command template of the backend (--screenshot, --resize)")
-        words = self.fill(template, **names)
+        words = self.fill(template, index, **names)
         try:
             done = subprocess.run(words, capture_output=True, text=True, timeout=self.limit(20), check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -351,13 +368,13 @@ class Machine:
         """The device's counters."""
         return json.loads(self.host_command(self.setup.stats))
 
-    def expect_picture(self, size, scanout=0, crop=None):
+    def expect_picture(self, size, scanout=0, crop=None, index=0):
         """Takes pictures until one equals what the guest drew; the display path may lag behind the guest a little."""
         out = self.path(f"scanout{scanout}.png")
         words = [self.setup.expected, "--size", size] + (["--crop", crop] if crop else []) + ["--compare", out]
         limit = time.monotonic() + self.limit(5)
         while True:
-            self.screenshot(scanout, out)
+            self.screenshot(scanout, out, index)
             done = subprocess.run(words, capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 return out
@@ -368,13 +385,14 @@ class Machine:
 
     def check_alive(self):
         """The backend must never end while its front-end is there."""
-        if self.backend.poll() is not None:
-            raise Failure(f"the backend ended with status {self.backend.returncode}")
+        for backend in self.backends:
+            if backend.poll() is not None:
+                raise Failure(f"the backend ended with status {backend.returncode}")
 
     def report(self):
         """The last lines of every log, for a person."""
         text = ""
-        for name in ("backend.log", "qemu.log", "console.log"):
+        for name in ("backend0.log", "backend1.log", "qemu.log", "console.log"):
             if os.path.exists(self.path(name)):
                 text += f"{name}:\n{tail_of(self.path(name))}"
         return text

@@ -26,6 +26,7 @@ enum {
 #define HOTPLUG_TIMEOUT_MS 60000
 
 struct scene { // what is drawn and how it got there
+	int card_number;
 	struct kms_card card;
 	struct kms_buffer buffers[2];
 	struct kms_buffer cursor;
@@ -65,7 +66,7 @@ static void say_card(const struct kms_card *card) {
 }
 
 static void scene_open(struct scene *s) {
-	kms_open(&s->card);
+	kms_open(&s->card, s->card_number);
 	say_card(&s->card);
 	if (s->card.n_heads == 0) {
 		errno = ENODEV;
@@ -267,6 +268,10 @@ static void draw_resize(struct scene *s) {
 }
 
 static int run(struct scene *s, int argc, char **argv) {
+	if (argc > 1 && sscanf(argv[1], "--card=%d", &s->card_number) == 1) {
+		argc--;
+		argv++;
+	}
 	const char *mode = argc > 1 ? argv[1] : "picture";
 	if (strcmp(mode, "picture") == 0) {
 		draw_picture(s, mode, FLIPS_DEFAULT);
@@ -279,7 +284,7 @@ static int run(struct scene *s, int argc, char **argv) {
 	} else if (strcmp(mode, "blob") == 0) {
 		scene_open(s);
 	} else {
-		printf("usage: draw picture | flips N | two-heads | resize | blob\n");
+		printf("usage: draw [--card=N] picture | flips N | two-heads | resize | blob\n");
 		return 2;
 	}
 	return 0;

@@ -56,15 +56,19 @@ static bool open_card(struct kms_card *card, int index) {
 	return false;
 }
 
-void kms_open(struct kms_card *card) {
+void kms_open(struct kms_card *card, int number) {
 	*card = (struct kms_card){ .fd = -1 };
 	for (int i = 0; i < 8; i++) {
-		if (open_card(card, i)) {
+		if (!open_card(card, i)) {
+			continue;
+		}
+		if (number-- == 0) {
 			kms_probe(card);
 			return;
 		}
+		close(card->fd);
 	}
-	kms_die("no virtio_gpu card");
+	kms_die("no such virtio_gpu card");
 }
 
 // The driver gives each connector a CRTC of its own and in the same order, so the index pairs them.

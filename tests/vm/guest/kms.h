@@ -41,8 +41,8 @@ __attribute__((noreturn, format(printf, 1, 2))) void kms_die(const char *format,
 // ioctl that restarts after signals; returns 0 or -1 with errno.
 int kms_ioctl(int fd, unsigned long request, void *arg);
 
-// Opens the first card whose driver is virtio_gpu as DRM master and probes its heads.
-void kms_open(struct kms_card *card);
+// Opens a card whose driver is virtio_gpu, counted from 0, as DRM master and probes its heads.
+void kms_open(struct kms_card *card, int number);
 
 // Reads connectors and modes again, as after a hotplug event. Buffers stay.
 void kms_probe(struct kms_card *card);
