@@ -227,3 +227,11 @@ size_t fuzz_control_command(struct neep_reader *in, uint8_t *out) {
 size_t fuzz_cursor_command(struct neep_reader *in, uint8_t *out) {
 	return make_command(in, out, cursor_shapes, NEEP_ARRAY_LEN(cursor_shapes));
 }
+
+size_t fuzz_raw_command(struct neep_reader *in, uint8_t *out) {
+	size_t len = neep_reader_u16(in) % (MACHINE_COMMAND_MAX + 1);
+	size_t left = neep_reader_left(in);
+	len = len < left ? len : left;
+	neep_reader_copy(in, out, len);
+	return len;
+}

@@ -14,4 +14,10 @@ size_t fuzz_control_command(struct neep_reader *in, uint8_t *out);
 /* The same for the cursor queue. */
 size_t fuzz_cursor_command(struct neep_reader *in, uint8_t *out);
 
+/* A command as it stands in the input behind its length of 16 bits: what record.py has recorded. */
+size_t fuzz_raw_command(struct neep_reader *in, uint8_t *out);
+
+/* The step of a target that sends one. */
+#define FUZZ_RAW_STEP 252
+
 #endif

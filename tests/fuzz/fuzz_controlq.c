@@ -12,7 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	struct machine *machine = machine_create(&in);
 	for (int i = 0; i < STEPS_MAX && neep_reader_left(&in) > 0; i++) {
 		uint8_t step = neep_reader_u8(&in);
-		if (step < 200) {
+		if (step == FUZZ_RAW_STEP) {
+			size_t len = fuzz_raw_command(&in, command);
+			machine_send(machine, NEEP_DEVICE_CONTROLQ, command, len, &in);
+			machine_run(machine);
+		} else if (step < 200) {
 			size_t len = fuzz_control_command(&in, command);
 			machine_send(machine, NEEP_DEVICE_CONTROLQ, command, len, &in);
 			/* Else it waits for others, to be handled in one turn. */

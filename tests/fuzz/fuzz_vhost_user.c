@@ -423,6 +423,16 @@ static void step_device(struct fuzz *fuzz) {
 	}
 }
 
+/* It leaves, sometimes, or gives a new channel with nothing else. */
+static void step_front_end(struct fuzz *fuzz) {
+	uint8_t options = neep_reader_u8(&fuzz->in);
+	if (options > 0xf0) {
+		neep_close_fd(&fuzz->fd);
+	} else if (options == 0x77) {
+		give_channel(fuzz);
+	}
+}
+
 static void step(struct fuzz *fuzz) {
 	switch (neep_reader_u8(&fuzz->in) % 16) {
 	case 0:
@@ -465,10 +475,7 @@ static void step(struct fuzz *fuzz) {
 		drain(fuzz, fuzz->channel);
 		break;
 	default:
-		/* The front-end leaves, sometimes. */
-		if (neep_reader_u8(&fuzz->in) > 0xf0) {
-			neep_close_fd(&fuzz->fd);
-		}
+		step_front_end(fuzz);
 		break;
 	}
 	turn(fuzz);

@@ -1,5 +1,6 @@
 /* vhost-user-neep with the fake 3D component, for guests: linked with main.c, in whose place of neep_daemon_create() it
- * stands (the linker's --wrap). NEEP_FAKE_SPLIT=1 in the environment keeps packed rings from being offered. */
+ * stands (the linker's --wrap). In the environment, NEEP_FAKE_SPLIT=1 keeps packed rings from being offered, and
+ * NEEP_FAKE_2D=1 the fake from being there. */
 #include <stdlib.h>
 
 #include <linux/virtio_config.h>
@@ -9,6 +10,7 @@
 #include "util/macros.h"
 #include "vhost_user/server.h"
 
+struct neep_daemon *__real_neep_daemon_create(const struct neep_options *options, struct neep_error *error);
 struct neep_daemon *__wrap_neep_daemon_create(const struct neep_options *options, struct neep_error *error);
 struct neep_vhost_user *__real_neep_vhost_user_create(struct neep_loop *loop, int owned_fd,
 	struct neep_vhost_user_device *device, const struct neep_vhost_user_options *options,
@@ -18,6 +20,9 @@ struct neep_vhost_user *__wrap_neep_vhost_user_create(struct neep_loop *loop, in
 	struct neep_error *error);
 
 struct neep_daemon *__wrap_neep_daemon_create(const struct neep_options *options, struct neep_error *error) {
+	if (getenv("NEEP_FAKE_2D") != NULL) {
+		return __real_neep_daemon_create(options, error);
+	}
 	static const struct neep_component_impl *const extra[] = { &neep_fake_impl };
 	static struct neep_options with_fake; // borrowed by the daemon
 	with_fake = *options;
