@@ -131,8 +131,7 @@ static uint32_t check_pair(struct neep_device *device, const struct neep_request
 		return unknown_context(device, request);
 	}
 	if (resource_find(device, cmd->resource_id) == NULL) {
-		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
-			"there is no such resource");
+		return request_refuse_resource(device, request);
 	}
 	return VIRTIO_GPU_RESP_OK_NODATA;
 }
@@ -160,9 +159,9 @@ uint32_t cmd_ctx_detach(struct neep_device *device, struct neep_request *request
 /* The resource enters our table only when rutabaga has it. */
 uint32_t cmd_create_3d(struct neep_device *device, struct neep_request *request) {
 	const struct virtio_gpu_resource_create_3d *cmd = &request->cmd.create_3d;
-	if (cmd->resource_id == 0 || resource_find(device, cmd->resource_id) != NULL) {
-		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
-			"the resource id is 0 or in use");
+	uint32_t resp = resource_check_new(device, request, cmd->resource_id);
+	if (resp != VIRTIO_GPU_RESP_OK_NODATA) {
+		return resp;
 	}
 	struct rutabaga_create_3d create = {
 		.target = cmd->target,
@@ -203,8 +202,7 @@ static uint32_t check_transfer(struct neep_device *device, const struct neep_req
 	}
 	*resource = resource_find(device, cmd->resource_id);
 	if (*resource == NULL) {
-		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
-			"there is no such resource");
+		return request_refuse_resource(device, request);
 	}
 	uint32_t stride = cmd->stride;
 	if (stride == 0 && (*resource)->kind == NEEP_RESOURCE_2D) {

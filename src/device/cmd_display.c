@@ -75,8 +75,7 @@ static void edid_done(struct neep_sink_query *query, const void *reply, size_t l
 uint32_t cmd_get_edid(struct neep_device *device, struct neep_request *request) {
 	uint32_t scanout_id = request->cmd.get_edid.scanout;
 	if (scanout_id >= device->scanout_count) {
-		return request_refuse(
-			device, request, VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID, "no such scanout");
+		return request_refuse_scanout(device, request);
 	}
 	if (neep_sink_has_query(device->sink)) {
 		request_wait(device, request);

@@ -18,15 +18,11 @@
 	(VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE | VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE | \
 		VIRTIO_GPU_BLOB_FLAG_USE_CROSS_DEVICE)
 
-static bool id_is_free(struct neep_device *device, uint32_t id) {
-	return id != 0 && resource_find(device, id) == NULL;
-}
-
 static uint32_t check_image(struct neep_device *device, const struct neep_request *request) {
 	const struct virtio_gpu_resource_create_2d *cmd = &request->cmd.create_2d;
-	if (!id_is_free(device, cmd->resource_id)) {
-		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
-			"the resource id is 0 or in use");
+	uint32_t resp = resource_check_new(device, request, cmd->resource_id);
+	if (resp != VIRTIO_GPU_RESP_OK_NODATA) {
+		return resp;
 	}
 	if (!neep_format_is_known(cmd->format)) {
 		return request_refuse(
@@ -76,16 +72,11 @@ uint32_t cmd_create_2d(struct neep_device *device, struct neep_request *request)
 	return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
-static uint32_t unknown_resource(struct neep_device *device, const struct neep_request *request) {
-	return request_refuse(
-		device, request, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID, "there is no such resource");
-}
-
 /* The guest may free the pages as soon as it sees the reply: by then nothing points into them. */
 uint32_t cmd_unref(struct neep_device *device, struct neep_request *request) {
 	struct neep_resource *resource = resource_find(device, request->cmd.unref.resource_id);
 	if (resource == NULL) {
-		return unknown_resource(device, request);
+		return request_refuse_resource(device, request);
 	}
 	if (resource->map != NULL) {
 		return window_unmap_for(device, resource, request);
@@ -98,7 +89,7 @@ uint32_t cmd_transfer_2d(struct neep_device *device, struct neep_request *reques
 	const struct virtio_gpu_transfer_to_host_2d *cmd = &request->cmd.transfer_2d;
 	struct neep_resource *resource = resource_find(device, cmd->resource_id);
 	if (resource == NULL) {
-		return unknown_resource(device, request);
+		return request_refuse_resource(device, request);
 	}
 	device->turn_bytes += (uint64_t)cmd->r.width * cmd->r.height * BYTES_PER_PIXEL;
 	/* Linux sends these for its dumb buffers that are blobs, and waits for the fence. The pixels are in place. */
@@ -129,7 +120,7 @@ uint32_t cmd_transfer_2d(struct neep_device *device, struct neep_request *reques
 uint32_t cmd_attach_backing(struct neep_device *device, struct neep_request *request) {
 	const struct virtio_gpu_resource_attach_backing *cmd = &request->cmd.attach_backing;
 	if (resource_find(device, cmd->resource_id) == NULL) {
-		return unknown_resource(device, request);
+		return request_refuse_resource(device, request);
 	}
 	struct neep_backing backing;
 	uint32_t resp = backing_read(device, request, cmd->nr_entries, &backing);
@@ -149,7 +140,7 @@ uint32_t cmd_attach_backing(struct neep_device *device, struct neep_request *req
 uint32_t cmd_detach_backing(struct neep_device *device, struct neep_request *request) {
 	uint32_t id = request->cmd.detach_backing.resource_id;
 	if (resource_find(device, id) == NULL) {
-		return unknown_resource(device, request);
+		return request_refuse_resource(device, request);
 	}
 	int ret = rutabaga_resource_detach_backing(device->rutabaga, id);
 	if (ret < 0) {
@@ -171,7 +162,7 @@ static bool make_uuid(uint8_t uuid[static 16]) {
 uint32_t cmd_assign_uuid(struct neep_device *device, struct neep_request *request) {
 	struct neep_resource *resource = resource_find(device, request->cmd.assign_uuid.resource_id);
 	if (resource == NULL) {
-		return unknown_resource(device, request);
+		return request_refuse_resource(device, request);
 	}
 	if (!resource->has_uuid && !make_uuid(resource->uuid)) {
 		return VIRTIO_GPU_RESP_ERR_UNSPEC;
@@ -242,9 +233,9 @@ static uint32_t create_blob_with(
 
 uint32_t cmd_create_blob(struct neep_device *device, struct neep_request *request) {
 	const struct virtio_gpu_resource_create_blob *cmd = &request->cmd.create_blob;
-	if (!id_is_free(device, cmd->resource_id)) {
-		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
-			"the resource id is 0 or in use");
+	uint32_t resp = resource_check_new(device, request, cmd->resource_id);
+	if (resp != VIRTIO_GPU_RESP_OK_NODATA) {
+		return resp;
 	}
 	const char *mistake = blob_mistake(device, cmd);
 	if (mistake != NULL) {
@@ -255,7 +246,7 @@ uint32_t cmd_create_blob(struct neep_device *device, struct neep_request *reques
 			"a host blob needs its context");
 	}
 	struct neep_backing backing;
-	uint32_t resp = backing_read(device, request, cmd->nr_entries, &backing);
+	resp = backing_read(device, request, cmd->nr_entries, &backing);
 	if (resp == VIRTIO_GPU_RESP_OK_NODATA) {
 		resp = create_blob_with(device, request, &backing);
 	}

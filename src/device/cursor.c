@@ -80,8 +80,7 @@ static uint32_t update_image(
 uint32_t cmd_cursor(struct neep_device *device, struct neep_request *request) {
 	const struct virtio_gpu_update_cursor *cmd = &request->cmd.cursor;
 	if (cmd->pos.scanout_id >= device->scanout_count) {
-		return request_refuse(
-			device, request, VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID, "no such scanout");
+		return request_refuse_scanout(device, request);
 	}
 	struct neep_scanout *scanout = &device->scanouts[cmd->pos.scanout_id];
 	bool is_update = cmd->hdr.type == VIRTIO_GPU_CMD_UPDATE_CURSOR;

@@ -207,6 +207,9 @@ size_t request_read_payload(const struct neep_request *request, size_t offset, v
 /* A guest mistake: logs it within the limit and returns `resp`. */
 uint32_t request_refuse(
 	struct neep_device *device, const struct neep_request *request, uint32_t resp, const char *why);
+/* The commonest of them. */
+uint32_t request_refuse_resource(struct neep_device *device, const struct neep_request *request);
+uint32_t request_refuse_scanout(struct neep_device *device, const struct neep_request *request);
 /* The reply for a negative errno of the rutabaga API. */
 uint32_t resp_from_errno(int ret);
 
@@ -277,6 +280,8 @@ void window_finish(struct neep_device *device);
 
 /* resource.c */
 struct neep_resource *resource_find(struct neep_device *device, uint32_t id);
+/* OK_NODATA when a resource can be created under `id`, else the refusal. */
+uint32_t resource_check_new(struct neep_device *device, const struct neep_request *request, uint32_t id);
 /* A new entry of the table; NULL: no memory. The id must be free. */
 struct neep_resource *resource_add(struct neep_device *device, uint32_t id, enum neep_resource_kind kind);
 /* Takes the resource off scanouts, out of the table and out of rutabaga. It must not be mapped. */

@@ -67,6 +67,15 @@ uint32_t request_refuse(
 	return resp;
 }
 
+uint32_t request_refuse_resource(struct neep_device *device, const struct neep_request *request) {
+	return request_refuse(
+		device, request, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID, "there is no such resource");
+}
+
+uint32_t request_refuse_scanout(struct neep_device *device, const struct neep_request *request) {
+	return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID, "no such scanout");
+}
+
 uint32_t resp_from_errno(int ret) {
 	switch (ret) {
 	case 0:

@@ -53,6 +53,14 @@ struct neep_resource *resource_find(struct neep_device *device, uint32_t id) {
 	return link != NULL ? neep_container_of(link, struct neep_resource, link) : NULL;
 }
 
+uint32_t resource_check_new(struct neep_device *device, const struct neep_request *request, uint32_t id) {
+	if (id == 0 || resource_find(device, id) != NULL) {
+		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
+			"the resource id is 0 or in use");
+	}
+	return VIRTIO_GPU_RESP_OK_NODATA;
+}
+
 struct neep_resource *resource_add(struct neep_device *device, uint32_t id, enum neep_resource_kind kind) {
 	struct neep_resource *resource = calloc(1, sizeof(*resource));
 	if (resource == NULL) {

@@ -90,10 +90,6 @@ static struct neep_image *copy_target(
 	return neep_image_create(rect->width, rect->height, format);
 }
 
-static uint32_t bad_scanout(struct neep_device *device, const struct neep_request *request) {
-	return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID, "no such scanout");
-}
-
 static uint32_t bad_rect(struct neep_device *device, const struct neep_request *request) {
 	return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
 		"the rectangle is empty or leaves the resource");
@@ -106,7 +102,7 @@ static bool shows_something(const struct neep_rect *rect, uint32_t width, uint32
 uint32_t cmd_set_scanout(struct neep_device *device, struct neep_request *request) {
 	const struct virtio_gpu_set_scanout *cmd = &request->cmd.set_scanout;
 	if (cmd->scanout_id >= device->scanout_count) {
-		return bad_scanout(device, request);
+		return request_refuse_scanout(device, request);
 	}
 	if (cmd->resource_id == 0) {
 		scanout_disable(device, cmd->scanout_id);
@@ -117,8 +113,7 @@ uint32_t cmd_set_scanout(struct neep_device *device, struct neep_request *reques
 		.rect = rect_from_wire(&cmd->r),
 	};
 	if (binding.resource == NULL) {
-		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
-			"there is no such resource");
+		return request_refuse_resource(device, request);
 	}
 	if (binding.resource->kind == NEEP_RESOURCE_BLOB) {
 		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
@@ -200,7 +195,7 @@ static uint32_t bind_blob(struct neep_device *device, struct neep_request *reque
 uint32_t cmd_set_scanout_blob(struct neep_device *device, struct neep_request *request) {
 	const struct virtio_gpu_set_scanout_blob *cmd = &request->cmd.set_scanout_blob;
 	if (cmd->scanout_id >= device->scanout_count) {
-		return bad_scanout(device, request);
+		return request_refuse_scanout(device, request);
 	}
 	if (cmd->resource_id == 0) {
 		scanout_disable(device, cmd->scanout_id);
@@ -219,8 +214,7 @@ uint32_t cmd_set_scanout_blob(struct neep_device *device, struct neep_request *r
 		},
 	};
 	if (binding.resource == NULL) {
-		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
-			"there is no such resource");
+		return request_refuse_resource(device, request);
 	}
 	if (binding.resource->kind != NEEP_RESOURCE_BLOB) {
 		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER, "not a blob");
@@ -328,8 +322,7 @@ uint32_t cmd_flush(struct neep_device *device, struct neep_request *request) {
 	const struct virtio_gpu_resource_flush *cmd = &request->cmd.flush;
 	struct neep_resource *resource = resource_find(device, cmd->resource_id);
 	if (resource == NULL) {
-		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID,
-			"there is no such resource");
+		return request_refuse_resource(device, request);
 	}
 	struct neep_rect rect = rect_from_wire(&cmd->r);
 	if (!flush_fits(device, resource, &rect)) {

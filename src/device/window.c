@@ -175,11 +175,6 @@ static uint32_t no_window(struct neep_device *device, const struct neep_request 
 	return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_UNSPEC, "there is no host-visible window");
 }
 
-static uint32_t no_resource(struct neep_device *device, const struct neep_request *request) {
-	return request_refuse(
-		device, request, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID, "there is no such resource");
-}
-
 uint32_t cmd_map_blob(struct neep_device *device, struct neep_request *request) {
 	const struct virtio_gpu_resource_map_blob *cmd = &request->cmd.map_blob;
 	if (!has_window(device)) {
@@ -187,7 +182,7 @@ uint32_t cmd_map_blob(struct neep_device *device, struct neep_request *request) 
 	}
 	struct neep_resource *resource = resource_find(device, cmd->resource_id);
 	if (resource == NULL) {
-		return no_resource(device, request);
+		return request_refuse_resource(device, request);
 	}
 	uint64_t len;
 	const char *mistake = blob_mistake(resource);
@@ -246,7 +241,7 @@ uint32_t cmd_unmap_blob(struct neep_device *device, struct neep_request *request
 	}
 	struct neep_resource *resource = resource_find(device, request->cmd.unmap_blob.resource_id);
 	if (resource == NULL) {
-		return no_resource(device, request);
+		return request_refuse_resource(device, request);
 	}
 	if (resource->map == NULL) {
 		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER, "not mapped");

@@ -16,8 +16,8 @@
  *
  * Damage goes out as updates that the socket reads straight from the guest's image. While one is being written, later
  * damage gathers in `pending` and goes out afterwards: a slow display sees fewer, never older, frames. When an image is
- * about to change (settle), the socket copies what it has not written of it, and what is pending there moves to a shadow
- * of ours, from where it is sent first.
+ * about to change (settle), the socket copies what it has not written of it (and sees to what it has written by
+ * reference), and what is pending there moves to a shadow of ours, from where it is sent first.
  *
  * While something is pending the sink is behind, and the device holds back its answers to flushes: a guest that draws
  * faster than the display reads is slowed down instead of drawing frames that nobody sees. A display that does not read

@@ -9,7 +9,7 @@
 
 #include "util/clock.h"
 
-/* The only file-scope state of the project: a process has one stderr. */
+/* File-scope state, as in virtio/sigbus.c and nowhere else: a process has one stderr. */
 static _Atomic int log_level = NEEP_LOG_INFO; // atomic: any thread
 static neep_log_handler log_handler;          // set before threads start
 static void *log_handler_data;

@@ -83,8 +83,9 @@ struct neep_gpu_update {
  * scanout that is off is given up. */
 void neep_gpu_socket_update(struct neep_gpu_socket *socket, const struct neep_gpu_update *update);
 
-/* The pixels of the update being written are about to change: takes a private copy of what is not written yet, so that
- * they are no longer read when this returns. update_done still comes when all is written, which bounds the copies to one.
+/* The pixels of the update being written are about to change: takes a private copy of what is not written yet, and gives
+ * the pixels new pages where the socket refers to the old ones, so that they are no longer read when this returns.
+ * update_done still comes when all is written, which bounds the copies to one.
  * Nothing happens when no update is being written. */
 void neep_gpu_socket_settle(struct neep_gpu_socket *socket);
 

@@ -13,6 +13,7 @@ struct check {
 	struct neep_list link; // of the open ones
 	struct check_options options;
 	struct neep_driver *driver;
+	int64_t opened_ns;        // neep_clock_ns() time
 	pid_t pid;                // of the device process, -1: none
 	int fake_fd;              // to the fake component in there
 	int control_fd;           // the device's control socket

@@ -24,6 +24,7 @@ struct neep_image *picture_create(uint32_t width, uint32_t height, uint32_t form
 		.height = height,
 		.stride = width * 4,
 		.format = format,
+		.has_own_pages = true,
 		.free = picture_free,
 	};
 	image->pixels =
