@@ -202,7 +202,14 @@ int neep_queue_add(struct neep_queue *queue, struct neep_queue_buffer *buffer) {
 	return 0;
 }
 
+void neep_queue_publish(struct neep_queue *queue) {
+	if (queue->impl->publish != NULL) {
+		queue->impl->publish(queue);
+	}
+}
+
 bool neep_queue_kick(struct neep_queue *queue) {
+	neep_queue_publish(queue);
 	neep_queue_full_fence();
 	if (!queue->impl->wants_kick(queue)) {
 		return false;

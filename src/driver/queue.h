@@ -66,11 +66,15 @@ int neep_queue_kick_fd(const struct neep_queue *queue);
 int neep_queue_call_fd(const struct neep_queue *queue);
 int neep_queue_err_fd(const struct neep_queue *queue);
 
-/* Makes `buffer` available. Returns 0, -ENOSPC while the ring is full, -E2BIG when it can never fit, -EINVAL for no
+/* Describes `buffer` in the ring; the device sees it at the latest after neep_queue_publish(). Returns 0, -ENOSPC while the ring is full, -E2BIG when it can never fit, -EINVAL for no
  * pieces or one of 4 GiB and more, -ENOMEM for want of memory for its table. */
 int neep_queue_add(struct neep_queue *queue, struct neep_queue_buffer *buffer);
 
-/* Notifies the device if it wants to hear of what was added since the last call. Returns whether it did. */
+/* Makes what was added available to the device: one store for many buffers, so that the two sides do not pass the index
+ * to and fro for each. */
+void neep_queue_publish(struct neep_queue *queue);
+
+/* Publishes, and notifies the device if it wants to hear of what was added since the last call. Returns whether it did. */
 bool neep_queue_kick(struct neep_queue *queue);
 
 /* The next buffer that the device has used, or NULL. */

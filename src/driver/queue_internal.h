@@ -11,6 +11,8 @@ struct neep_queue_impl {
 	uint64_t (*layout)(uint32_t size, uint64_t *avail, uint64_t *used);
 	/* Describes the buffer under `id`; there is room. */
 	void (*add)(struct neep_queue *queue, struct neep_queue_buffer *buffer, uint16_t id);
+	/* Makes what add() described visible. may be NULL: add() does it */
+	void (*publish)(struct neep_queue *queue);
 	bool (*wants_kick)(struct neep_queue *queue);
 	bool (*has_used)(const struct neep_queue *queue);
 	/* Reads the next used entry, which is there. Advances where that needs no knowledge of the buffer. */

@@ -50,11 +50,15 @@ static void fill_chain(struct neep_queue *queue, struct neep_queue_buffer *buffe
 	}
 }
 
-static void publish(struct neep_queue *queue, uint16_t head) {
+static void put_head(struct neep_queue *queue, uint16_t head) {
 	struct vring_avail *avail = queue->avail;
 	avail->ring[slot_of(queue, queue->next_avail)] = head;
 	queue->next_avail++;
-	/* The device may read the chain as soon as it sees this store. */
+}
+
+static void split_publish(struct neep_queue *queue) {
+	struct vring_avail *avail = queue->avail;
+	/* The device may read the chains as soon as it sees this store. */
 	neep_queue_store16(&avail->idx, queue->next_avail);
 }
 
@@ -71,7 +75,7 @@ static void split_add(struct neep_queue *queue, struct neep_queue_buffer *buffer
 			.flags = VRING_DESC_F_INDIRECT,
 		};
 	}
-	publish(queue, id);
+	put_head(queue, id);
 }
 
 static bool split_wants_kick(struct neep_queue *queue) {
@@ -125,7 +129,8 @@ static uint32_t split_base(const struct neep_queue *queue) {
 }
 
 static void split_raw_publish(struct neep_queue *queue, uint16_t head) {
-	publish(queue, head);
+	put_head(queue, head);
+	split_publish(queue);
 	queue->last_kicked = queue->next_avail;
 }
 
@@ -137,6 +142,7 @@ static uint16_t split_raw_next(const struct neep_queue *queue, uint16_t *flags) 
 const struct neep_queue_impl neep_queue_split_impl = {
 	.layout = split_layout,
 	.add = split_add,
+	.publish = split_publish,
 	.wants_kick = split_wants_kick,
 	.has_used = split_has_used,
 	.read_used = split_read_used,

@@ -113,6 +113,7 @@ static int job_submit(struct pair *p, struct job *job, uint32_t readable, uint32
 		.writable_count = writable,
 	};
 	int result = neep_queue_add(p->queue, &job->buffer);
+	neep_queue_publish(p->queue);
 	job->is_out = result == 0;
 	if (result < 0) {
 		neep_guest_free(p->guest, &job->memory);

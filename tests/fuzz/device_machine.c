@@ -360,6 +360,7 @@ void machine_send(struct machine *machine, enum neep_device_queue queue, const v
 		flight_free(machine, flight);
 		return;
 	}
+	neep_queue_publish(machine->queues[queue]);
 	neep_list_append(&machine->flights, &flight->link);
 }
 
