@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "display/damage.h"
 #include "display/qemu_queries.h"
@@ -24,6 +25,10 @@
  * for PATIENCE_NS slows nobody down any more, until it reads again.
  *
  * QEMU knows nothing after a new socket: the sizes, the whole of every scanout and the cursors are sent again. */
+
+/* Asked for; the kernel gives what net.core.wmem_max allows. The display reads on while the next transfer runs, and both
+ * sides sleep less often: every sleep costs a wake-up. */
+#define SEND_BUFFER (1 << 20)
 
 /* As long as Linux waits for a display to take a frame. */
 #define PATIENCE_NS (50 * NEEP_NS_PER_MS)
@@ -355,7 +360,10 @@ static const struct neep_gpu_socket_impl qemu_socket_impl = {
 
 static void qemu_set_socket(struct neep_sink *base, int owned_fd) {
 	struct qemu_sink *sink = qemu_from_base(base);
+	const int send_buffer = SEND_BUFFER;
 	drop_socket(sink);
+	/* A smaller buffer works as well. */
+	(void)setsockopt(owned_fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer));
 	sink->socket = neep_gpu_socket_create(sink->loop, owned_fd, &sink->owner);
 	if (sink->socket == NULL) {
 		neep_log("display", NEEP_LOG_ERROR, "no memory for the display socket");
