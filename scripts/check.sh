@@ -84,6 +84,7 @@ if CC=clang CI=1 require build-fuzz scripts/build.sh build-fuzz -Dfuzz=true -Dte
 fi
 
 stage "guests"
+tap bare-guests scripts/check-guests.sh build --bare
 tap guests scripts/check-guests.sh build ${long:+--long}
 
 read -r passed failed < <(scripts/count-tests.py "${counted[@]}")

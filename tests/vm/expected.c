@@ -24,6 +24,7 @@ struct options {
 	struct area crop;
 	bool cursor;
 	bool sum;
+	bool raw;
 	const char *compare;
 	const char *against;
 	const char *out;
@@ -33,6 +34,7 @@ static const char usage[] =
 	"usage: expected --size WxH [--crop X,Y,WxH] OUT.png            write the picture\n"
 	"       expected --size WxH [--crop X,Y,WxH] --compare GOT.png  compare GOT.png with the picture\n"
 	"       expected --size WxH [--crop X,Y,WxH] --sum              print the guest's checksum\n"
+	"       expected --size WxH [--crop X,Y,WxH] --raw OUT          write its pixels, B8G8R8X8\n"
 	"       expected --cursor OUT.png                               write the cursor\n"
 	"       expected --compare GOT.png --against WANT.png           compare two files\n";
 
@@ -141,7 +143,7 @@ static int run_make(const struct options *o) {
 		printf("%016llx\n", (unsigned long long)neep_picture_sum(
 					    NEEP_PICTURE_SUM_INIT, pixels, o->crop.w * o->crop.h));
 	} else {
-		status = o->cursor ? write_raw(o, pixels) : write_png(o, pixels);
+		status = o->cursor || o->raw ? write_raw(o, pixels) : write_png(o, pixels);
 	}
 	free(pixels);
 	return status;
@@ -166,6 +168,9 @@ static bool parse_option(struct options *o, int opt) {
 	case 'm':
 		o->sum = true;
 		return true;
+	case 'r':
+		o->raw = true;
+		return true;
 	case 'g':
 		o->compare = optarg;
 		return true;
@@ -180,8 +185,9 @@ static bool parse_option(struct options *o, int opt) {
 static bool parse(struct options *o, int argc, char **argv) {
 	static const struct option table[] = { { "size", required_argument, NULL, 's' },
 		{ "crop", required_argument, NULL, 'c' }, { "cursor", no_argument, NULL, 'k' },
-		{ "sum", no_argument, NULL, 'm' }, { "compare", required_argument, NULL, 'g' },
-		{ "against", required_argument, NULL, 'a' }, { 0 } };
+		{ "sum", no_argument, NULL, 'm' }, { "raw", no_argument, NULL, 'r' },
+		{ "compare", required_argument, NULL, 'g' }, { "against", required_argument, NULL, 'a' },
+		{ 0 } };
 	for (int opt; (opt = getopt_long(argc, argv, "", table, NULL)) != -1;) {
 		if (!parse_option(o, opt)) {
 			return false;

@@ -308,7 +308,7 @@ class Machine:
         with open(self.path("qemu.log"), encoding="utf-8", errors="replace") as log:
             text = log.read()
         if "requires kvm" in text:
-            raise Skip("this QEMU serves vhost-user-gpu under KVM only, and KVM does not work here")
+            raise Skip("this QEMU serves vhost-user-gpu under KVM only, and this run is without KVM")
         if "is not a valid device model name" in text:
             raise Skip(f"this QEMU has no {DEVICES[self.device].split(',', maxsplit=1)[0]}")
         raise Failure(f"QEMU ended with status {self.qemu.returncode} at its start")
