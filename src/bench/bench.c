@@ -11,6 +11,7 @@
 #include "bench/bench_internal.h"
 #include "driver/frontend.h"
 #include "util/checked.h"
+#include "util/clock.h"
 #include "util/fd.h"
 #include "util/macros.h"
 
@@ -46,6 +47,7 @@ static struct neep_driver *open_driver(struct bench_backend *backend, const stru
 	driver.features &= results->features;
 	driver.protocol_features &= results->protocol_features;
 	driver.queue_size[NEEP_DRIVER_CONTROLQ] = options->queue_size;
+	driver.spin_ns = options->spin_us * NEEP_NS_PER_US;
 	driver.has_display = true;
 	driver.display_width = 3840;
 	driver.display_height = 2160;
@@ -185,6 +187,8 @@ static void print_help(void) {
 	       "      --seconds N      length of one measurement (default 1)\n"
 	       "      --rounds N       times each is measured, the median counts (default 3)\n"
 	       "      --queue-size N   entries of the control ring, a power of two (default 256)\n"
+	       "      --spin US        how long the driver looks at the ring before it sleeps, as a guest\n"
+	       "                       with haltpoll does (default 50; 0: it sleeps at once)\n"
 	       "      --json           print JSON with the values of all rounds\n"
 	       "      --help           print this\n\nLoads:\n");
 	for (size_t i = 0; i < bench_load_count; i++) {
@@ -244,6 +248,7 @@ enum bench_option {
 	OPTION_QUEUE_SIZE,
 	OPTION_ROUNDS,
 	OPTION_SECONDS,
+	OPTION_SPIN,
 };
 
 static const struct option long_options[] = {
@@ -255,6 +260,7 @@ static const struct option long_options[] = {
 	{ "queue-size", required_argument, NULL, OPTION_QUEUE_SIZE },
 	{ "rounds", required_argument, NULL, OPTION_ROUNDS },
 	{ "seconds", required_argument, NULL, OPTION_SECONDS },
+	{ "spin", required_argument, NULL, OPTION_SPIN },
 	{ 0 },
 };
 
@@ -282,6 +288,10 @@ static int apply(struct bench_options *options, int option, const char *value) {
 		return set_count(value, 1, BENCH_ROUNDS_MAX, &options->rounds) == 0
 			       ? 0
 			       : usage("\"%s\" rounds: say 1 to 15", value);
+	case OPTION_SPIN:
+		return set_count(value, 0, 1000, &options->spin_us) == 0
+			       ? 0
+			       : usage("\"%s\" us: say 0 to 1000", value);
 	case OPTION_SECONDS:
 		return parse_number(value, 0.01, 60, &options->seconds) == 0
 			       ? 0
@@ -348,6 +358,7 @@ int neep_bench_main(int argc, char **argv) {
 		.loads = (UINT64_C(1) << bench_load_count) - 1,
 		.rounds = 3,
 		.queue_size = neep_driver_default_options.queue_size[NEEP_DRIVER_CONTROLQ],
+		.spin_us = 50,
 		.seconds = 1,
 	};
 	int parsed = command == NULL ? -ENOMEM : parse_options(argc, argv, &options);

@@ -73,6 +73,7 @@ struct bench_options {
 	uint64_t loads; // bit per index of bench_loads
 	uint32_t rounds;
 	uint32_t queue_size;
+	uint32_t spin_us; // of the driver
 	double seconds; // of one measurement
 	bool is_json;
 };

@@ -158,9 +158,11 @@ static void print_header(
 	for (size_t peer = 0; peer < options->peer_count; peer++) {
 		fprintf(out, "%s: %s\n", options->peers[peer].name, options->peers[peer].command);
 	}
-	fprintf(out, "ring of %u, features 0x%" PRIx64 ", protocol 0x%" PRIx64 ", median of %u x %g s\n\n",
-		options->queue_size, results->features, results->protocol_features, options->rounds,
-		options->seconds);
+	fprintf(out,
+		"ring of %u, driver spins %u us, features 0x%" PRIx64 ", protocol 0x%" PRIx64
+		", median of %u x %g s\n\n",
+		options->queue_size, options->spin_us, results->features, results->protocol_features,
+		options->rounds, options->seconds);
 	fprintf(out, "%-40s", "");
 	for (size_t peer = 0; peer < options->peer_count; peer++) {
 		fprintf(out, "%*s", CELL_WIDTH, options->peers[peer].name);
