@@ -188,7 +188,8 @@ static void print_help(void) {
 	       "      --rounds N       times each is measured, the median counts (default 3)\n"
 	       "      --queue-size N   entries of the control ring, a power of two (default 256)\n"
 	       "      --spin US        how long the driver looks at the ring before it sleeps, as a guest\n"
-	       "                       with haltpoll does (default 50; 0: it sleeps at once)\n"
+	       "                       with haltpoll does (default 0: it sleeps at once; the pipeline\n"
+	       "                       load always looks)\n"
 	       "      --json           print JSON with the values of all rounds\n"
 	       "      --help           print this\n\nLoads:\n");
 	for (size_t i = 0; i < bench_load_count; i++) {
@@ -358,7 +359,6 @@ int neep_bench_main(int argc, char **argv) {
 		.loads = (UINT64_C(1) << bench_load_count) - 1,
 		.rounds = 3,
 		.queue_size = neep_driver_default_options.queue_size[NEEP_DRIVER_CONTROLQ],
-		.spin_us = 50,
 		.seconds = 1,
 	};
 	int parsed = command == NULL ? -ENOMEM : parse_options(argc, argv, &options);

@@ -132,6 +132,9 @@ int neep_driver_submit(struct neep_driver *driver, struct neep_driver_request *r
 /* Whether `request` is done; collects completions but never sleeps. */
 bool neep_driver_poll(struct neep_driver *driver, struct neep_driver_request *request);
 
+/* From now on waits look at the rings for `spin_ns` before they sleep (options.spin_ns). */
+void neep_driver_set_spin(struct neep_driver *driver, int64_t spin_ns);
+
 /* Sleeps until `request` is done. Returns request->result, or -ETIMEDOUT or -EPIPE (the back-end is gone), after which
  * the request is still outstanding: wait again (for -EPIPE after neep_driver_reconnect()) or abandon it. */
 int neep_driver_wait(struct neep_driver *driver, struct neep_driver_request *request);

@@ -427,6 +427,12 @@ int neep_driver_wait_for(
 	return result < 0 ? result : request->result;
 }
 
+void neep_driver_set_spin(struct neep_driver *driver, int64_t spin_ns) {
+	pthread_mutex_lock(&driver->lock);
+	driver->options.spin_ns = spin_ns;
+	pthread_mutex_unlock(&driver->lock);
+}
+
 int neep_driver_wait(struct neep_driver *driver, struct neep_driver_request *request) {
 	return neep_driver_wait_for(driver, request, driver->options.timeout_ns);
 }
