@@ -6,6 +6,7 @@
  * wakes them too, and one of them pumps on. Interrupts are asked for before every sleep and when the last pump leaves, so
  * that poll_fd becomes readable for neep_driver_dispatch(). */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -193,16 +194,23 @@ static void relax_cpu(void) {
 #endif
 }
 
+/* Looks per yield: on few CPUs the device may stand in line behind us. */
+#define SPIN_LOOKS 32
+
 static bool spin(struct neep_driver *driver) {
 	int64_t end = neep_clock_ns() + driver->options.spin_ns;
 	disarm_queues(driver);
-	while (!collect_queues(driver)) {
+	for (uint32_t looks = 1; !collect_queues(driver); looks++) {
 		if (neep_clock_ns() >= end) {
 			return false;
 		}
 		/* Others submit meanwhile. */
 		pthread_mutex_unlock(&driver->lock);
-		relax_cpu();
+		if (looks % SPIN_LOOKS == 0) {
+			sched_yield();
+		} else {
+			relax_cpu();
+		}
 		pthread_mutex_lock(&driver->lock);
 	}
 	return true;
