@@ -74,7 +74,7 @@ struct bench_options {
 	uint32_t rounds;
 	uint32_t queue_size;
 	uint32_t spin_us; // of the driver
-	double seconds; // of one measurement
+	double seconds;   // of one measurement
 	bool is_json;
 };
 
