@@ -1,6 +1,6 @@
 /* Checked arithmetic for numbers that a guest or a peer chose.
  *
- * neep_add(), neep_sub() and neep_mul() store the exact result in *out and return true, or return false
+ * neep_add() and neep_mul() store the exact result in *out and return true, or return false
  * when it does not fit the type of *out. The operands may be of any integer types. */
 #ifndef NEEP_UTIL_CHECKED_H
 #define NEEP_UTIL_CHECKED_H
@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #define neep_add(a, b, out) (!__builtin_add_overflow((a), (b), (out)))
-#define neep_sub(a, b, out) (!__builtin_sub_overflow((a), (b), (out)))
 #define neep_mul(a, b, out) (!__builtin_mul_overflow((a), (b), (out)))
 
 /* Whether [offset, offset + len) lies inside [0, size); no sum is formed, so nothing wraps. */

@@ -19,18 +19,3 @@ int neep_error_set(struct neep_error *error, int code, const char *format, ...) 
 	}
 	return code != 0 ? -code : -EINVAL;
 }
-
-int neep_error_prefix(struct neep_error *error, const char *format, ...) {
-	if (error == NULL) {
-		return -EINVAL;
-	}
-	char context[sizeof(error->text)];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(context, sizeof(context), format, args);
-	va_end(args);
-	size_t used = strlen(context);
-	snprintf(context + used, sizeof(context) - used, ": %s", error->text);
-	memcpy(error->text, context, sizeof(context));
-	return -error->code;
-}

@@ -14,7 +14,4 @@ struct neep_error {
  * that a caller fails in one statement. `error` may be NULL. */
 int neep_error_set(struct neep_error *error, int code, const char *format, ...) NEEP_PRINTF(3, 4);
 
-/* Puts "context: " in front of the message. Returns -error->code. `error` may be NULL. */
-int neep_error_prefix(struct neep_error *error, const char *format, ...) NEEP_PRINTF(2, 3);
-
 #endif

@@ -89,10 +89,6 @@ void neep_loop_destroy(struct neep_loop *loop) {
 	free(loop);
 }
 
-int neep_loop_fd(const struct neep_loop *loop) {
-	return loop->epoll_fd;
-}
-
 void neep_loop_set_spin(struct neep_loop *loop, int64_t max_ns) {
 	loop->spin_max_ns = max_ns;
 	loop->spin_ns = 0;

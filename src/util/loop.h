@@ -68,9 +68,6 @@ int neep_loop_step(struct neep_loop *loop, int timeout_ms);
 /* Makes neep_loop_run() return after the current turn. Async-signal-safe. */
 void neep_loop_stop(struct neep_loop *loop);
 
-/* An fd that polls readable when neep_loop_step() has something to do. Borrowed. */
-int neep_loop_fd(const struct neep_loop *loop);
-
 /* The longest spin after work, in nanoseconds; 0 never spins. The default, NEEP_LOOP_SPIN_NS, is what a driver takes
  * from one reply to its next request, a few times over. */
 #define NEEP_LOOP_SPIN_NS INT64_C(20000)
