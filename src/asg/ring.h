@@ -1,0 +1,58 @@
+/* The address space graphics ("ASG") ring: a byte stream each way in one blob of shared memory, between a thread of a guest
+ * program and a consumer thread of ours.
+ *
+ * The layout is that of Mesa's gfxstream guest: three 4 KiB ring pages (to_host, to_host_large, from_host_large), then a data
+ * buffer of a power of two bytes that all three share. The guest may rewrite any byte at any moment: every word is loaded once,
+ * checked, and what cannot be right ends the ring with -EPROTO. Nothing here knows what the bytes mean.
+ *
+ * Threads: read and write belong to the ring's consumer thread; stop may come from any thread. */
+#ifndef NEEP_ASG_RING_H
+#define NEEP_ASG_RING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/error.h"
+
+/* Offset of the data buffer, and what capset 3 announces as ring size. */
+#define NEEP_ASG_BUFFER_OFFSET  UINT32_C(12288)
+#define NEEP_ASG_BUFFER_SIZE    UINT32_C(1048576)
+#define NEEP_ASG_FLUSH_INTERVAL UINT32_C(262144)
+
+struct neep_asg_ring;
+
+/* Writes the configuration that the guest reads into the blob, whose memory is `size` bytes behind `fd` (borrowed), and zeroes the
+ * ring pages. Called once, before the guest learns that its ring exists. Maps nothing. Returns 0 or a negative errno (-EINVAL:
+ * too small). */
+int neep_asg_prepare(int fd, uint64_t size);
+
+/* The consumer is gone for good: sets in_error and gives a guest thread that waits for a reply a byte to see it by, so that it
+ * ends instead of spinning. May be called at any time, also on a ring that a dead process was serving. Returns 0 or a negative
+ * errno. */
+int neep_asg_fail(int fd, uint64_t size);
+
+/* How the consumer waits: it looks at the ring for spin_ns after the last byte, then sleeps on the wake-up eventfd. */
+struct neep_asg_options {
+	int64_t spin_ns;
+};
+
+/* Maps the ring for its consumer. owned_memory_fd (at least `size` bytes, sealed against shrinking) and owned_wake_fd (an
+ * eventfd) are consumed in every case. NULL with `error` set. */
+struct neep_asg_ring *neep_asg_ring_create(int owned_memory_fd, uint64_t size, int owned_wake_fd,
+	const struct neep_asg_options *options, struct neep_error *error);
+
+/* Unmaps and frees. No thread is inside read or write. NULL is fine. */
+void neep_asg_ring_destroy(struct neep_asg_ring *ring);
+
+/* Waits until the guest has sent something, copies at least one and at most `len` bytes to `buf` and lets the guest go on.
+ * Returns the bytes, or -ECANCELED after stop, or -EPROTO when the guest broke the ring. */
+int64_t neep_asg_ring_read(struct neep_asg_ring *ring, void *buf, size_t len);
+
+/* Sends a reply. The guest takes part of a long one before the rest fits: waits for that. Everything that was sent up to the
+ * request must have been read. Returns 0, -ECANCELED or -EPROTO. */
+int neep_asg_ring_write(struct neep_asg_ring *ring, const void *buf, size_t len);
+
+/* Makes read and write return -ECANCELED, now and from now on. Any thread. */
+void neep_asg_ring_stop(struct neep_asg_ring *ring);
+
+#endif

@@ -1,0 +1,117 @@
+/* The guest's handles: 64-bit ids that only this context knows, each checked for type and owner at every use.
+ *
+ * An id is an index into the context's table and a random tag, so that a guessed, freed or foreign one is not found. An object is
+ * counted: the table holds one reference, each child holds one on its parent, and whoever uses it without holding the turn holds
+ * one. Destroying takes the id of the object and of all its descendants out of the table at once; the driver's object goes with
+ * the last reference, children before parents.
+ *
+ * Threads: the table has a lock of its own, so any thread may find with a reference (neep_vk_object_get). A pointer from
+ * neep_vk_object_find() is good while its caller holds the turn. */
+#ifndef NEEP_VULKAN_OBJECT_H
+#define NEEP_VULKAN_OBJECT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/list.h"
+
+/* One per handle type of the wire. */
+enum neep_vk_type {
+	NEEP_VK_NONE,
+	NEEP_VK_INSTANCE,
+	NEEP_VK_PHYSICAL_DEVICE,
+	NEEP_VK_DEVICE,
+	NEEP_VK_QUEUE,
+	NEEP_VK_COMMAND_POOL,
+	NEEP_VK_COMMAND_BUFFER,
+	NEEP_VK_DEVICE_MEMORY,
+	NEEP_VK_BUFFER,
+	NEEP_VK_BUFFER_VIEW,
+	NEEP_VK_IMAGE,
+	NEEP_VK_IMAGE_VIEW,
+	NEEP_VK_SAMPLER,
+	NEEP_VK_SAMPLER_YCBCR_CONVERSION,
+	NEEP_VK_SHADER_MODULE,
+	NEEP_VK_PIPELINE_CACHE,
+	NEEP_VK_PIPELINE_LAYOUT,
+	NEEP_VK_PIPELINE,
+	NEEP_VK_RENDER_PASS,
+	NEEP_VK_FRAMEBUFFER,
+	NEEP_VK_DESCRIPTOR_SET_LAYOUT,
+	NEEP_VK_DESCRIPTOR_POOL,
+	NEEP_VK_DESCRIPTOR_SET,
+	NEEP_VK_DESCRIPTOR_UPDATE_TEMPLATE,
+	NEEP_VK_FENCE,
+	NEEP_VK_SEMAPHORE,
+	NEEP_VK_EVENT,
+	NEEP_VK_QUERY_POOL,
+	NEEP_VK_PRIVATE_DATA_SLOT,
+	NEEP_VK_TYPE_COUNT,
+};
+
+struct neep_vk_device;
+
+/* Embedded as the first member of structs that know more (device.h), or used as it is. */
+struct neep_vk_object {
+	uint64_t id;     // the guest's name; 0: not in the table
+	uint64_t handle; // the driver's
+	enum neep_vk_type type;
+	atomic_uint refs;
+	struct neep_vk_object *parent; // NULL for an instance; a reference
+	struct neep_vk_device *device; // NULL for instances and physical devices; an ancestor, or itself
+	struct neep_list children;     // neep_vk_object.siblings, oldest first; guarded by the table's lock
+	struct neep_list siblings;
+	/* Destroys the driver's object, not the struct. NULL: goes with its parent. Called with no lock held. */
+	void (*release)(struct neep_vk_object *object);
+	/* Frees the struct. NULL: free(). */
+	void (*dispose)(struct neep_vk_object *object);
+};
+
+struct neep_vk_table;
+
+/* At most `max_objects` at a time. NULL for want of memory. */
+struct neep_vk_table *neep_vk_table_create(uint32_t max_objects);
+
+/* Destroys what is left, children first. */
+void neep_vk_table_destroy(struct neep_vk_table *table);
+
+/* What a new object is. */
+struct neep_vk_object_params {
+	enum neep_vk_type type;
+	uint64_t handle;
+	struct neep_vk_object *parent; // NULL for an instance
+	void (*release)(struct neep_vk_object *object);
+};
+
+/* Enters `object` (allocated by the caller, of a struct that starts with a struct neep_vk_object) into the table under a new id
+ * with one reference, the table's. On failure (-ENOMEM: the cap, or memory) nothing changed and the caller still owns the
+ * struct and the driver's object. */
+int neep_vk_object_add(struct neep_vk_table *table, struct neep_vk_object *object,
+	const struct neep_vk_object_params *params);
+
+/* Allocates a bare struct neep_vk_object and adds it. On failure calls params->release on it and returns NULL. */
+struct neep_vk_object *neep_vk_object_create(
+	struct neep_vk_table *table, const struct neep_vk_object_params *params);
+
+/* The object of that id and type, or NULL (also for id 0). */
+struct neep_vk_object *neep_vk_object_find(struct neep_vk_table *table, uint64_t id, enum neep_vk_type type);
+
+/* The same with a reference. */
+struct neep_vk_object *neep_vk_object_get(struct neep_vk_table *table, uint64_t id, enum neep_vk_type type);
+
+struct neep_vk_object *neep_vk_object_ref(struct neep_vk_object *object);
+/* NULL is fine. */
+void neep_vk_object_unref(struct neep_vk_object *object);
+
+/* Ends the guest's use of the object and of all that descends from it. NULL is fine. */
+void neep_vk_object_destroy(struct neep_vk_table *table, struct neep_vk_object *object);
+
+/* Destroys the descendants only: for pools that are reset. */
+void neep_vk_object_destroy_children(struct neep_vk_table *table, struct neep_vk_object *object);
+
+uint32_t neep_vk_table_count(struct neep_vk_table *table);
+
+#endif
