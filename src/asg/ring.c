@@ -35,6 +35,9 @@
 
 /* A window below this is not worth its own clock reads. */
 #define SPIN_MIN_NS INT64_C(2000)
+/* What a wake-up may take on its way from the guest: a sleep contains it, so one that is shorter than this and the window
+ * ended by data that watching would have found. */
+#define WAKE_UP_NS (200 * NEEP_NS_PER_US)
 /* Looks before a watcher gives way. */
 #define SPIN_LOOKS 16
 /* Waiting for the guest to take a reply, which it does in a loop: give way so often, then sleep for longer and longer. */
@@ -217,7 +220,7 @@ static void sleep_until_woken(struct neep_asg_ring *ring) {
 	poll(&pollfd, 1, -1);
 	/* Before the next look, so that the wake-up of a later write stays. */
 	neep_eventfd_drain(ring->wake_fd);
-	if (neep_clock_ns() - slept_at < ring->spin_max_ns) {
+	if (neep_clock_ns() - slept_at < ring->spin_max_ns + WAKE_UP_NS) {
 		ring->spin_ns = ring->spin_max_ns;
 	}
 }
