@@ -27,10 +27,11 @@ else
 fi
 
 # A room includes only what stands to its left; the public API stands beside util.
-order='util virtio vhost_user rutabaga twod display device daemon driver bench cli'
+order='util asg virtio vhost_user rutabaga twod display device daemon driver bench cli'
 allowed() { # ROOM -> rooms it may include
     case $1 in
     util) echo util ;;
+    asg) echo util asg ;;
     virtio) echo util virtio ;;
     vhost_user) echo util virtio vhost_user ;;
     rutabaga) echo util rutabaga twod ;;
