@@ -27,7 +27,7 @@ else
 fi
 
 # A room includes only what stands to its left; the public API stands beside util.
-order='util asg virtio vhost_user rutabaga twod display device daemon driver bench cli'
+order='util asg worker virtio vhost_user vulkan renderer rutabaga twod gfxstream display device daemon driver virtgpu bench vkbench cli'
 allowed() { # ROOM -> rooms it may include
     case $1 in
     util) echo util ;;
@@ -40,8 +40,9 @@ allowed() { # ROOM -> rooms it may include
     device) echo util virtio display device ;;
     daemon) echo util virtio vhost_user rutabaga display device daemon ;;
     driver) echo util vhost_user driver ;;
+    virtgpu) echo util vhost_user driver virtgpu ;;
     bench) echo util driver bench ;;
-    cli) echo util daemon bench cli ;;
+    cli) echo util daemon virtgpu bench cli ;;
     esac
 }
 wrong=
