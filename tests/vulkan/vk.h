@@ -138,6 +138,7 @@ struct vk_set {
 void vk_set_create(const struct vk *vk, struct vk_set *set, const VkDescriptorSetLayoutBinding *bindings,
 	uint32_t count);
 void vk_set_destroy(const struct vk *vk, struct vk_set *set);
+/* All of the buffer. */
 void vk_set_buffer(const struct vk *vk, const struct vk_set *set, uint32_t binding, VkDescriptorType type,
 	const struct vk_buffer *buffer);
 void vk_set_image(const struct vk *vk, const struct vk_set *set, uint32_t binding, VkDescriptorType type,

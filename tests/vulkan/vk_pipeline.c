@@ -72,7 +72,7 @@ void vk_set_buffer(const struct vk *vk, const struct vk_set *set, uint32_t bindi
 			.dstBinding = binding,
 			.descriptorCount = 1,
 			.descriptorType = type,
-			.pBufferInfo = &(VkDescriptorBufferInfo){ buffer->buffer, 0, VK_WHOLE_SIZE },
+			.pBufferInfo = &(VkDescriptorBufferInfo){ buffer->buffer, 0, buffer->size },
 		},
 		0, NULL);
 }
