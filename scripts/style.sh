@@ -27,7 +27,7 @@ else
 fi
 
 # A room includes only what stands to its left; the public API stands beside util.
-order='util virtio vhost_user rutabaga twod display device daemon driver bench cli'
+order='util virtio vhost_user rutabaga twod vulkan display device daemon driver bench cli'
 allowed() { # ROOM -> rooms it may include
     case $1 in
     util) echo util ;;
@@ -35,6 +35,7 @@ allowed() { # ROOM -> rooms it may include
     vhost_user) echo util virtio vhost_user ;;
     rutabaga) echo util rutabaga twod ;;
     twod) echo util rutabaga twod ;;
+    vulkan) echo util vulkan ;;
     display) echo util vhost_user display ;;
     device) echo util virtio display device ;;
     daemon) echo util virtio vhost_user rutabaga display device daemon ;;
