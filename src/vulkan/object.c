@@ -156,17 +156,18 @@ struct neep_vk_object *neep_vk_object_create(
 	return NULL;
 }
 
+static struct neep_vk_object *in_slot(struct neep_vk_table *table, uint64_t index) {
+	uintptr_t slot = atomic_load_explicit(&table->slots[index], memory_order_acquire);
+	return (slot & 1) != 0 ? NULL : (struct neep_vk_object *)slot;
+}
+
 struct neep_vk_object *neep_vk_object_find(struct neep_vk_table *table, uint64_t id, enum neep_vk_type type) {
 	uint64_t index = id & INDEX_MASK;
 	if (index >= table->max_objects) {
 		return NULL;
 	}
-	uintptr_t slot = atomic_load_explicit(&table->slots[index], memory_order_acquire);
-	if (slot == 0 || (slot & 1) != 0) {
-		return NULL;
-	}
-	struct neep_vk_object *object = (struct neep_vk_object *)slot;
-	return object->id == id && object->type == type ? object : NULL;
+	struct neep_vk_object *object = in_slot(table, index);
+	return object != NULL && object->id == id && object->type == type ? object : NULL;
 }
 
 struct neep_vk_object *neep_vk_object_get(struct neep_vk_table *table, uint64_t id, enum neep_vk_type type) {
@@ -289,6 +290,18 @@ void neep_vk_table_leave(struct neep_vk_table *table, uint32_t epoch) {
 	reap_locked(table, &dead);
 	pthread_mutex_unlock(&table->lock);
 	drop(&dead);
+}
+
+struct neep_vk_object *neep_vk_table_next(
+	struct neep_vk_table *table, const struct neep_vk_object *after, enum neep_vk_type type) {
+	uint64_t index = after != NULL ? (after->id & INDEX_MASK) + 1 : 0;
+	for (; index < table->used; index++) {
+		struct neep_vk_object *object = in_slot(table, index);
+		if (object != NULL && object->type == type) {
+			return object;
+		}
+	}
+	return NULL;
 }
 
 uint32_t neep_vk_table_count(struct neep_vk_table *table) {

@@ -118,6 +118,11 @@ void neep_vk_object_destroy_children(struct neep_vk_table *table, struct neep_vk
 uint32_t neep_vk_table_enter(struct neep_vk_table *table);
 void neep_vk_table_leave(struct neep_vk_table *table, uint32_t epoch);
 
+/* The next object of that type after `after` (NULL: the first), in no particular order; NULL at the end. Nobody adds or destroys
+ * meanwhile. */
+struct neep_vk_object *neep_vk_table_next(
+	struct neep_vk_table *table, const struct neep_vk_object *after, enum neep_vk_type type);
+
 /* Objects that have an id. */
 uint32_t neep_vk_table_count(struct neep_vk_table *table);
 
