@@ -5,7 +5,7 @@
 
 #include "vulkan/context.h"
 #include "vulkan/decoder.h"
-#include "vulkan/handle.h"
+#include "vulkan/device.h"
 #include "vulkan/handlers_command_buffer.h"
 #include "vulkan/wait.h"
 
@@ -71,7 +71,7 @@ static VkCommandPool pool_handle(const struct neep_vk_command_pool *pool) {
 
 static void release_pool(struct neep_vk_object *object) {
 	object->device->vk.DestroyCommandPool(
-		neep_vk_device_handle(object->device), (VkCommandPool)object->handle, NULL);
+		NEEP_VK_HANDLE(VkDevice, &object->device->base), NEEP_VK_HANDLE(VkCommandPool, object), NULL);
 }
 
 static void dispose_pool(struct neep_vk_object *object) {
@@ -89,7 +89,7 @@ static int32_t add_pool(
 	pool->base.dispose = dispose_pool;
 	struct neep_vk_object_params params = {
 		.type = NEEP_VK_COMMAND_POOL,
-		.handle = (uint64_t)handle,
+		.handle = NEEP_VK_RAW(handle),
 		.parent = device,
 		.release = release_pool,
 	};
@@ -105,7 +105,7 @@ VkResult neep_vk_CreateCommandPool(struct neep_vk_call *call, struct neep_vk_obj
 	const VkCommandPoolCreateInfo *pCreateInfo, uint64_t *pCommandPool) {
 	VkCommandPoolCreateInfo info = *pCreateInfo;
 	info.flags |= VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
-	VkDevice handle = neep_vk_device_handle(call->device);
+	VkDevice handle = NEEP_VK_HANDLE(VkDevice, &call->device->base);
 	VkCommandPool pool;
 	VkResult result = call->device->vk.CreateCommandPool(handle, &info, NULL, &pool);
 	if (result != VK_SUCCESS) {
@@ -124,7 +124,7 @@ VkResult neep_vk_ResetCommandPool(struct neep_vk_call *call, struct neep_vk_obje
 	(void)device;
 	pthread_mutex_lock(&pool->lock);
 	VkResult result = call->device->vk.ResetCommandPool(
-		neep_vk_device_handle(call->device), pool_handle(pool), flags);
+		NEEP_VK_HANDLE(VkDevice, &call->device->base), pool_handle(pool), flags);
 	pthread_mutex_unlock(&pool->lock);
 	return neep_vk_device_told(call->device, result);
 }
@@ -134,7 +134,8 @@ void neep_vk_TrimCommandPool(struct neep_vk_call *call, struct neep_vk_object *d
 	struct neep_vk_command_pool *pool = pool_from(commandPool);
 	(void)device;
 	pthread_mutex_lock(&pool->lock);
-	call->device->vk.TrimCommandPool(neep_vk_device_handle(call->device), pool_handle(pool), flags);
+	call->device->vk.TrimCommandPool(
+		NEEP_VK_HANDLE(VkDevice, &call->device->base), pool_handle(pool), flags);
 	pthread_mutex_unlock(&pool->lock);
 }
 
@@ -143,12 +144,12 @@ static void free_command_buffers(
 	struct neep_vk_device *device = pool->base.device;
 	pthread_mutex_lock(&pool->lock);
 	device->vk.FreeCommandBuffers(
-		neep_vk_device_handle(device), pool_handle(pool), count, command_buffers);
+		NEEP_VK_HANDLE(VkDevice, &device->base), pool_handle(pool), count, command_buffers);
 	pthread_mutex_unlock(&pool->lock);
 }
 
 static void release_command_buffer(struct neep_vk_object *object) {
-	VkCommandBuffer handle = neep_vk_command_buffer_handle(object);
+	VkCommandBuffer handle = NEEP_VK_HANDLE(VkCommandBuffer, object);
 	free_command_buffers(pool_from(object->parent), 1, &handle);
 }
 
@@ -162,7 +163,7 @@ static int add_command_buffer(struct neep_vk_call *call, struct neep_vk_command_
 	command_buffer->level = level;
 	struct neep_vk_object_params params = {
 		.type = NEEP_VK_COMMAND_BUFFER,
-		.handle = (uint64_t)(uintptr_t)handle,
+		.handle = NEEP_VK_RAW(handle),
 		.parent = &pool->base,
 		.release = release_command_buffer,
 	};
@@ -196,7 +197,7 @@ VkResult neep_vk_AllocateCommandBuffers(struct neep_vk_call *call, struct neep_v
 	const VkCommandBufferAllocateInfo *pAllocateInfo, uint64_t *pCommandBuffers) {
 	(void)device;
 	struct neep_vk_object *object =
-		neep_vk_call_find(call, NEEP_VK_COMMAND_POOL, (uint64_t)pAllocateInfo->commandPool);
+		neep_vk_call_find(call, NEEP_VK_COMMAND_POOL, NEEP_VK_RAW(pAllocateInfo->commandPool));
 	VkCommandBuffer *handles =
 		neep_vk_call_alloc(call, pAllocateInfo->commandBufferCount, sizeof(VkCommandBuffer));
 	if (object == NULL || handles == NULL) {
@@ -205,7 +206,7 @@ VkResult neep_vk_AllocateCommandBuffers(struct neep_vk_call *call, struct neep_v
 	struct neep_vk_command_pool *pool = pool_from(object);
 	pthread_mutex_lock(&pool->lock);
 	VkResult result = call->device->vk.AllocateCommandBuffers(
-		neep_vk_device_handle(call->device), pAllocateInfo, handles);
+		NEEP_VK_HANDLE(VkDevice, &call->device->base), pAllocateInfo, handles);
 	pthread_mutex_unlock(&pool->lock);
 	if (result != VK_SUCCESS) {
 		return neep_vk_device_told(call->device, result);
@@ -240,7 +241,7 @@ static void record_without_turn(
 	struct neep_vk_recordings *recordings = &call->context->recordings;
 	struct neep_vk_table *table = neep_vk_call_table(call);
 	struct neep_vk_recording recording = { .command_buffer =
-						       neep_vk_command_buffer_handle(command_buffer) };
+						       NEEP_VK_HANDLE(VkCommandBuffer, command_buffer) };
 	begin_recording(recordings, &recording);
 	uint32_t epoch = neep_vk_table_enter(table);
 	neep_vk_hold(call);
@@ -275,14 +276,14 @@ void neep_vk_BeginCommandBufferAsyncGOOGLE(struct neep_vk_call *call, struct nee
 		return;
 	}
 	VkResult result =
-		call->device->vk.BeginCommandBuffer(neep_vk_command_buffer_handle(commandBuffer), &info);
+		call->device->vk.BeginCommandBuffer(NEEP_VK_HANDLE(VkCommandBuffer, commandBuffer), &info);
 	if (result < 0) {
 		neep_vk_device_lose(call->device, call->command, result);
 	}
 }
 
 void neep_vk_EndCommandBufferAsyncGOOGLE(struct neep_vk_call *call, struct neep_vk_object *commandBuffer) {
-	VkResult result = call->device->vk.EndCommandBuffer(neep_vk_command_buffer_handle(commandBuffer));
+	VkResult result = call->device->vk.EndCommandBuffer(NEEP_VK_HANDLE(VkCommandBuffer, commandBuffer));
 	if (result < 0) {
 		neep_vk_device_lose(call->device, call->command, result);
 	}

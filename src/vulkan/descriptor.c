@@ -3,15 +3,15 @@
 
 #include "vulkan/chain.h"
 #include "vulkan/decoder.h"
-#include "vulkan/handle.h"
+#include "vulkan/device.h"
 #include "vulkan/handlers_descriptor.h"
 #include "vulkan/wait.h"
 
 VkResult neep_vk_ResetDescriptorPool(struct neep_vk_call *call, struct neep_vk_object *device,
 	struct neep_vk_object *descriptorPool, VkDescriptorPoolResetFlags flags) {
 	(void)device;
-	VkResult result = call->device->vk.ResetDescriptorPool(
-		neep_vk_device_handle(call->device), (VkDescriptorPool)descriptorPool->handle, flags);
+	VkResult result = call->device->vk.ResetDescriptorPool(NEEP_VK_HANDLE(VkDevice, &call->device->base),
+		NEEP_VK_HANDLE(VkDescriptorPool, descriptorPool), flags);
 	if (result == VK_SUCCESS) {
 		neep_vk_object_destroy_children(neep_vk_call_table(call), descriptorPool);
 	}
@@ -25,7 +25,7 @@ static VkResult add_sets(struct neep_vk_call *call, struct neep_vk_object *pool,
 	for (uint32_t i = 0; i < count && result == VK_SUCCESS; i++) {
 		struct neep_vk_object_params params = {
 			.type = NEEP_VK_DESCRIPTOR_SET,
-			.handle = (uint64_t)sets[i],
+			.handle = NEEP_VK_RAW(sets[i]),
 			.parent = pool,
 		};
 		result = neep_vk_call_add(call, &params, &ids[i]);
@@ -48,14 +48,14 @@ VkResult neep_vk_AllocateDescriptorSets(struct neep_vk_call *call, struct neep_v
 	(void)device;
 	VkDescriptorSetAllocateInfo info = *pAllocateInfo;
 	struct neep_vk_object *pool =
-		neep_vk_call_find(call, NEEP_VK_DESCRIPTOR_POOL, (uint64_t)info.descriptorPool);
+		neep_vk_call_find(call, NEEP_VK_DESCRIPTOR_POOL, NEEP_VK_RAW(info.descriptorPool));
 	VkDescriptorSet *sets = neep_vk_call_alloc(call, info.descriptorSetCount, sizeof(*sets));
 	if (pool == NULL || sets == NULL) {
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	}
 	check_variable_counts(&info);
-	VkResult result =
-		call->device->vk.AllocateDescriptorSets(neep_vk_device_handle(call->device), &info, sets);
+	VkResult result = call->device->vk.AllocateDescriptorSets(
+		NEEP_VK_HANDLE(VkDevice, &call->device->base), &info, sets);
 	if (result != VK_SUCCESS) {
 		return neep_vk_device_told(call->device, result);
 	}
@@ -71,7 +71,7 @@ static uint32_t take_out_sets(struct neep_vk_call *call, struct neep_vk_object *
 		struct neep_vk_object *set = sets[i];
 		if (set != NULL && set->parent == pool &&
 			neep_vk_object_find(table, set->id, NEEP_VK_DESCRIPTOR_SET) != NULL) {
-			handles[taken++] = (VkDescriptorSet)set->handle;
+			handles[taken++] = NEEP_VK_HANDLE(VkDescriptorSet, set);
 			neep_vk_object_destroy(table, set);
 		}
 	}
@@ -93,8 +93,8 @@ VkResult neep_vk_FreeDescriptorSets(struct neep_vk_call *call, struct neep_vk_ob
 	if (count == 0) {
 		return VK_SUCCESS;
 	}
-	return call->device->vk.FreeDescriptorSets(neep_vk_device_handle(call->device),
-		(VkDescriptorPool)descriptorPool->handle, count, handles);
+	return call->device->vk.FreeDescriptorSets(NEEP_VK_HANDLE(VkDevice, &call->device->base),
+		NEEP_VK_HANDLE(VkDescriptorPool, descriptorPool), count, handles);
 }
 
 enum kind {
@@ -255,7 +255,7 @@ static const VkBufferView *view_handles(
 	struct neep_vk_call *call, uint32_t count, struct neep_vk_object *const *views) {
 	VkBufferView *handles = neep_vk_call_alloc(call, count, sizeof(*handles));
 	for (uint32_t i = 0; handles != NULL && views != NULL && i < count; i++) {
-		handles[i] = views[i] != NULL ? (VkBufferView)views[i]->handle : VK_NULL_HANDLE;
+		handles[i] = NEEP_VK_HANDLE(VkBufferView, views[i]);
 	}
 	return views != NULL ? handles : NULL;
 }
@@ -312,7 +312,7 @@ void neep_vk_UpdateDescriptorSetWithTemplateSized2GOOGLE(struct neep_vk_call *ca
 	struct update update = {
 		.call = call,
 		.template = template,
-		.set = (VkDescriptorSet)descriptorSet->handle,
+		.set = NEEP_VK_HANDLE(VkDescriptorSet, descriptorSet),
 		.writes = neep_vk_call_alloc(call, template->count, sizeof(VkWriteDescriptorSet)),
 	};
 	if (update.writes == NULL) {
@@ -324,6 +324,6 @@ void neep_vk_UpdateDescriptorSetWithTemplateSized2GOOGLE(struct neep_vk_call *ca
 	add_inline_uniform_blocks(&update, pInlineUniformBlockData, inlineUniformBlockCount);
 	if (!call->is_failed && update.count > 0) {
 		call->device->vk.UpdateDescriptorSets(
-			neep_vk_device_handle(call->device), update.count, update.writes, 0, NULL);
+			NEEP_VK_HANDLE(VkDevice, &call->device->base), update.count, update.writes, 0, NULL);
 	}
 }

@@ -1,4 +1,4 @@
-#include "vulkan/handle.h"
+#include "vulkan/device.h"
 #include "vulkan/handlers_misc.h"
 #include "vulkan/wait.h"
 
@@ -9,8 +9,8 @@ VkResult neep_vk_GetPipelineCacheData(struct neep_vk_call *call, struct neep_vk_
 		return VK_ERROR_UNKNOWN;
 	}
 	size_t room = *pDataSize;
-	VkResult result = call->device->vk.GetPipelineCacheData(neep_vk_device_handle(call->device),
-		(VkPipelineCache)pipelineCache->handle, pDataSize, pData);
+	VkResult result = call->device->vk.GetPipelineCacheData(NEEP_VK_HANDLE(VkDevice, &call->device->base),
+		NEEP_VK_HANDLE(VkPipelineCache, pipelineCache), pDataSize, pData);
 	if (pData != NULL && *pDataSize > room) {
 		*pDataSize = room;
 	}
@@ -71,8 +71,8 @@ VkResult neep_vk_SetPrivateData(struct neep_vk_call *call, struct neep_vk_object
 	if (handle == 0 || call->device->vk.SetPrivateData == NULL) {
 		return VK_ERROR_UNKNOWN;
 	}
-	return call->device->vk.SetPrivateData(neep_vk_device_handle(call->device), objectType, handle,
-		(VkPrivateDataSlot)privateDataSlot->handle, data);
+	return call->device->vk.SetPrivateData(NEEP_VK_HANDLE(VkDevice, &call->device->base), objectType,
+		handle, NEEP_VK_HANDLE(VkPrivateDataSlot, privateDataSlot), data);
 }
 
 void neep_vk_GetPrivateData(struct neep_vk_call *call, struct neep_vk_object *device, VkObjectType objectType,
@@ -80,8 +80,8 @@ void neep_vk_GetPrivateData(struct neep_vk_call *call, struct neep_vk_object *de
 	(void)device;
 	uint64_t handle = handle_of(call, objectType, objectHandle);
 	if (handle != 0 && call->device->vk.GetPrivateData != NULL) {
-		call->device->vk.GetPrivateData(neep_vk_device_handle(call->device), objectType, handle,
-			(VkPrivateDataSlot)privateDataSlot->handle, pData);
+		call->device->vk.GetPrivateData(NEEP_VK_HANDLE(VkDevice, &call->device->base), objectType,
+			handle, NEEP_VK_HANDLE(VkPrivateDataSlot, privateDataSlot), pData);
 	}
 }
 
@@ -100,7 +100,7 @@ VkResult neep_vk_GetPipelineExecutableInternalRepresentationsKHR(struct neep_vk_
 		rooms[i] = pInternalRepresentations[i].dataSize;
 	}
 	VkResult result = call->device->vk.GetPipelineExecutableInternalRepresentationsKHR(
-		neep_vk_device_handle(call->device), pExecutableInfo, pInternalRepresentationCount,
+		NEEP_VK_HANDLE(VkDevice, &call->device->base), pExecutableInfo, pInternalRepresentationCount,
 		pInternalRepresentations);
 	for (uint32_t i = 0; rooms != NULL && i < count; i++) {
 		if (pInternalRepresentations[i].pData != NULL &&

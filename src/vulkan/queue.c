@@ -3,18 +3,14 @@
 #include "vulkan/chain.h"
 #include "vulkan/context.h"
 #include "vulkan/decoder.h"
-#include "vulkan/handle.h"
+#include "vulkan/device.h"
 #include "vulkan/handlers_queue.h"
 #include "vulkan/semaphore.h"
 #include "vulkan/wait.h"
 
-static VkFence fence_handle(const struct neep_vk_object *fence) {
-	return fence != NULL ? (VkFence)fence->handle : VK_NULL_HANDLE;
-}
-
 /* NULL for a timeline semaphore. */
 static struct neep_vk_semaphore *find_binary(struct neep_vk_call *call, VkSemaphore handle) {
-	struct neep_vk_object *object = neep_vk_call_find(call, NEEP_VK_SEMAPHORE, (uint64_t)handle);
+	struct neep_vk_object *object = neep_vk_call_find(call, NEEP_VK_SEMAPHORE, NEEP_VK_RAW(handle));
 	struct neep_vk_semaphore *semaphore = object != NULL ? neep_vk_semaphore_from(object) : NULL;
 	return semaphore != NULL && semaphore->is_binary ? semaphore : NULL;
 }
@@ -109,7 +105,7 @@ void neep_vk_QueueSubmitAsyncGOOGLE(struct neep_vk_call *call, struct neep_vk_ob
 		return;
 	}
 	VkResult result = call->device->vk.QueueSubmit(
-		neep_vk_queue_handle(queue), submitCount, pSubmits, fence_handle(fence));
+		NEEP_VK_HANDLE(VkQueue, queue), submitCount, pSubmits, NEEP_VK_HANDLE(VkFence, fence));
 	if (result < 0) {
 		neep_vk_device_lose(call->device, call->command, result);
 	}
@@ -138,8 +134,8 @@ void neep_vk_QueueSubmitAsync2GOOGLE(struct neep_vk_call *call, struct neep_vk_o
 	}
 	PFN_vkQueueSubmit2 submit = call->device->vk.QueueSubmit2;
 	VkResult result = submit == NULL ? VK_ERROR_EXTENSION_NOT_PRESENT
-					 : submit(neep_vk_queue_handle(queue), submitCount, pSubmits,
-						   fence_handle(fence));
+					 : submit(NEEP_VK_HANDLE(VkQueue, queue), submitCount, pSubmits,
+						   NEEP_VK_HANDLE(VkFence, fence));
 	if (result < 0) {
 		neep_vk_device_lose(call->device, call->command, result);
 	}
@@ -159,8 +155,9 @@ VkResult neep_vk_QueueBindSparse(struct neep_vk_call *call, struct neep_vk_objec
 	if (call->is_failed) {
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	}
-	return neep_vk_device_told(call->device, call->device->vk.QueueBindSparse(neep_vk_queue_handle(queue),
-							 bindInfoCount, pBindInfo, fence_handle(fence)));
+	return neep_vk_device_told(
+		call->device, call->device->vk.QueueBindSparse(NEEP_VK_HANDLE(VkQueue, queue), bindInfoCount,
+				      pBindInfo, NEEP_VK_HANDLE(VkFence, fence)));
 }
 
 VkResult neep_vk_QueueWaitIdle(struct neep_vk_call *call, struct neep_vk_object *queue) {

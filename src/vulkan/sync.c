@@ -2,13 +2,14 @@
 
 #include "vulkan/chain.h"
 #include "vulkan/context.h"
-#include "vulkan/handle.h"
+#include "vulkan/device.h"
 #include "vulkan/handlers_sync.h"
 #include "vulkan/semaphore.h"
 #include "vulkan/wait.h"
 
 static void release_fence(struct neep_vk_object *object) {
-	object->device->vk.DestroyFence(neep_vk_device_handle(object->device), (VkFence)object->handle, NULL);
+	object->device->vk.DestroyFence(
+		NEEP_VK_HANDLE(VkDevice, &object->device->base), NEEP_VK_HANDLE(VkFence, object), NULL);
 }
 
 VkResult neep_vk_CreateFence(struct neep_vk_call *call, struct neep_vk_object *device,
@@ -16,14 +17,14 @@ VkResult neep_vk_CreateFence(struct neep_vk_call *call, struct neep_vk_object *d
 	VkFenceCreateInfo info = *pCreateInfo;
 	neep_vk_chain_remove(&info, VK_STRUCTURE_TYPE_EXPORT_FENCE_CREATE_INFO);
 	VkFence fence;
-	VkResult result =
-		call->device->vk.CreateFence(neep_vk_device_handle(call->device), &info, NULL, &fence);
+	VkResult result = call->device->vk.CreateFence(
+		NEEP_VK_HANDLE(VkDevice, &call->device->base), &info, NULL, &fence);
 	if (result != VK_SUCCESS) {
 		return neep_vk_device_told(call->device, result);
 	}
 	struct neep_vk_object_params params = {
 		.type = NEEP_VK_FENCE,
-		.handle = (uint64_t)fence,
+		.handle = NEEP_VK_RAW(fence),
 		.parent = device,
 		.release = release_fence,
 	};
@@ -37,7 +38,7 @@ static VkFence *fence_handles(
 	uint32_t kept = 0;
 	for (uint32_t i = 0; handles != NULL && i < *count; i++) {
 		if (fences[i] != NULL) {
-			handles[kept++] = (VkFence)fences[i]->handle;
+			handles[kept++] = NEEP_VK_HANDLE(VkFence, fences[i]);
 		}
 	}
 	*count = kept;
@@ -51,15 +52,17 @@ VkResult neep_vk_ResetFences(struct neep_vk_call *call, struct neep_vk_object *d
 	if (fences == NULL || fenceCount == 0) {
 		return VK_SUCCESS;
 	}
-	return neep_vk_device_told(call->device,
-		call->device->vk.ResetFences(neep_vk_device_handle(call->device), fenceCount, fences));
+	return neep_vk_device_told(
+		call->device, call->device->vk.ResetFences(
+				      NEEP_VK_HANDLE(VkDevice, &call->device->base), fenceCount, fences));
 }
 
 VkResult neep_vk_GetFenceStatus(
 	struct neep_vk_call *call, struct neep_vk_object *device, struct neep_vk_object *fence) {
 	(void)device;
-	return neep_vk_device_told(call->device,
-		call->device->vk.GetFenceStatus(neep_vk_device_handle(call->device), (VkFence)fence->handle));
+	return neep_vk_device_told(
+		call->device, call->device->vk.GetFenceStatus(NEEP_VK_HANDLE(VkDevice, &call->device->base),
+				      NEEP_VK_HANDLE(VkFence, fence)));
 }
 
 struct fences_waiter {
@@ -71,7 +74,7 @@ struct fences_waiter {
 
 static VkResult wait_fences_slice(struct neep_vk_waiter *base, uint64_t timeout_ns) {
 	struct fences_waiter *waiter = neep_container_of(base, struct fences_waiter, base);
-	return base->device->vk.WaitForFences(neep_vk_device_handle(base->device), waiter->count,
+	return base->device->vk.WaitForFences(NEEP_VK_HANDLE(VkDevice, &base->device->base), waiter->count,
 		waiter->fences, waiter->wait_all, timeout_ns);
 }
 
@@ -97,7 +100,7 @@ VkResult neep_vk_WaitForFences(struct neep_vk_call *call, struct neep_vk_object 
 
 static void release_semaphore(struct neep_vk_object *object) {
 	object->device->vk.DestroySemaphore(
-		neep_vk_device_handle(object->device), (VkSemaphore)object->handle, NULL);
+		NEEP_VK_HANDLE(VkDevice, &object->device->base), NEEP_VK_HANDLE(VkSemaphore, object), NULL);
 }
 
 static int32_t add_semaphore(
@@ -125,7 +128,7 @@ VkResult neep_vk_CreateSemaphore(struct neep_vk_call *call, struct neep_vk_objec
 	const VkSemaphoreCreateInfo *pCreateInfo, uint64_t *pSemaphore) {
 	VkSemaphoreCreateInfo info = *pCreateInfo;
 	neep_vk_chain_remove(&info, VK_STRUCTURE_TYPE_EXPORT_SEMAPHORE_CREATE_INFO);
-	VkDevice handle = neep_vk_device_handle(call->device);
+	VkDevice handle = NEEP_VK_HANDLE(VkDevice, &call->device->base);
 	VkSemaphore semaphore;
 	VkResult result = call->device->vk.CreateSemaphore(handle, &info, NULL, &semaphore);
 	if (result != VK_SUCCESS) {
@@ -133,7 +136,7 @@ VkResult neep_vk_CreateSemaphore(struct neep_vk_call *call, struct neep_vk_objec
 	}
 	struct neep_vk_object_params params = {
 		.type = NEEP_VK_SEMAPHORE,
-		.handle = (uint64_t)semaphore,
+		.handle = NEEP_VK_RAW(semaphore),
 		.parent = device,
 		.release = release_semaphore,
 	};
@@ -151,7 +154,8 @@ struct semaphores_waiter {
 
 static VkResult wait_semaphores_slice(struct neep_vk_waiter *base, uint64_t timeout_ns) {
 	struct semaphores_waiter *waiter = neep_container_of(base, struct semaphores_waiter, base);
-	return base->device->vk.WaitSemaphores(neep_vk_device_handle(base->device), waiter->info, timeout_ns);
+	return base->device->vk.WaitSemaphores(
+		NEEP_VK_HANDLE(VkDevice, &base->device->base), waiter->info, timeout_ns);
 }
 
 VkResult neep_vk_WaitSemaphores(struct neep_vk_call *call, struct neep_vk_object *device,
@@ -178,9 +182,9 @@ VkResult neep_vk_GetSemaphoreCounterValue(struct neep_vk_call *call, struct neep
 		neep_vk_semaphore_from(semaphore)->is_binary) {
 		return VK_ERROR_UNKNOWN;
 	}
-	return neep_vk_device_told(
-		call->device, call->device->vk.GetSemaphoreCounterValue(neep_vk_device_handle(call->device),
-				      (VkSemaphore)semaphore->handle, pValue));
+	return neep_vk_device_told(call->device,
+		call->device->vk.GetSemaphoreCounterValue(NEEP_VK_HANDLE(VkDevice, &call->device->base),
+			NEEP_VK_HANDLE(VkSemaphore, semaphore), pValue));
 }
 
 VkResult neep_vk_ImportSemaphoreFdKHR(struct neep_vk_call *call, struct neep_vk_object *device,

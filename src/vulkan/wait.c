@@ -4,7 +4,6 @@
 #include "util/log.h"
 #include "vulkan/context.h"
 #include "vulkan/decoder.h"
-#include "vulkan/handle.h"
 #include "vulkan/vulkan.h"
 
 /* How late the end of a context may be noticed. */
@@ -61,12 +60,12 @@ VkResult neep_vk_wait(struct neep_vk_waiter *waiter, uint64_t timeout_ns) {
 static VkResult mark_queue(struct neep_vk_object *queue, VkFence *fence) {
 	static const VkFenceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO };
 	struct neep_vk_device *device = queue->device;
-	VkDevice handle = neep_vk_device_handle(device);
+	VkDevice handle = NEEP_VK_HANDLE(VkDevice, &device->base);
 	VkResult result = device->vk.CreateFence(handle, &info, NULL, fence);
 	if (result != VK_SUCCESS) {
 		return result;
 	}
-	result = device->vk.QueueSubmit(neep_vk_queue_handle(queue), 0, NULL, *fence);
+	result = device->vk.QueueSubmit(NEEP_VK_HANDLE(VkQueue, queue), 0, NULL, *fence);
 	if (result != VK_SUCCESS) {
 		device->vk.DestroyFence(handle, *fence, NULL);
 	}
@@ -81,14 +80,14 @@ struct queue_waiter {
 
 static VkResult wait_queues_slice(struct neep_vk_waiter *base, uint64_t timeout_ns) {
 	struct queue_waiter *waiter = neep_container_of(base, struct queue_waiter, base);
-	return base->device->vk.WaitForFences(
-		neep_vk_device_handle(base->device), waiter->count, waiter->fences, VK_TRUE, timeout_ns);
+	return base->device->vk.WaitForFences(NEEP_VK_HANDLE(VkDevice, &base->device->base), waiter->count,
+		waiter->fences, VK_TRUE, timeout_ns);
 }
 
 /* A fence that is not signalled may still be used: it stays until the device goes. */
 static void destroy_fences(struct queue_waiter *waiter) {
 	struct neep_vk_device *device = waiter->base.device;
-	VkDevice handle = neep_vk_device_handle(device);
+	VkDevice handle = NEEP_VK_HANDLE(VkDevice, &device->base);
 	for (uint32_t i = 0; i < waiter->count; i++) {
 		if (device->vk.GetFenceStatus(handle, waiter->fences[i]) != VK_NOT_READY) {
 			device->vk.DestroyFence(handle, waiter->fences[i], NULL);
@@ -123,7 +122,7 @@ VkResult neep_vk_wait_queues(
 
 bool neep_vk_drain_queue(struct neep_vk_object *queue, int64_t deadline) {
 	struct neep_vk_device *device = queue->device;
-	VkDevice handle = neep_vk_device_handle(device);
+	VkDevice handle = NEEP_VK_HANDLE(VkDevice, &device->base);
 	VkFence fence;
 	if (atomic_load(&device->is_lost) || mark_queue(queue, &fence) != VK_SUCCESS) {
 		return true;
@@ -145,7 +144,7 @@ struct fence_waiter {
 static VkResult wait_fence_slice(struct neep_vk_waiter *base, uint64_t timeout_ns) {
 	struct fence_waiter *waiter = neep_container_of(base, struct fence_waiter, base);
 	return base->device->vk.WaitForFences(
-		neep_vk_device_handle(base->device), 1, &waiter->fence, VK_TRUE, timeout_ns);
+		NEEP_VK_HANDLE(VkDevice, &base->device->base), 1, &waiter->fence, VK_TRUE, timeout_ns);
 }
 
 void neep_vk_wait_fence(struct neep_vk_context *context, uint64_t device_id, uint64_t fence_id) {
@@ -156,7 +155,7 @@ void neep_vk_wait_fence(struct neep_vk_context *context, uint64_t device_id, uin
 	if (fence->device->base.id == device_id) {
 		struct fence_waiter waiter = {
 			.base = { .context = context, .device = fence->device, .slice = wait_fence_slice },
-			.fence = (VkFence)fence->handle,
+			.fence = NEEP_VK_HANDLE(VkFence, fence),
 		};
 		neep_vk_wait(&waiter.base, UINT64_MAX);
 	}
