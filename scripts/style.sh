@@ -36,6 +36,7 @@ allowed() { # ROOM -> rooms it may include
     vhost_user) echo util virtio vhost_user ;;
     rutabaga) echo util rutabaga twod ;;
     twod) echo util rutabaga twod ;;
+    vulkan) echo util vulkan ;;
     display) echo util vhost_user display ;;
     device) echo util virtio display device ;;
     daemon) echo util virtio vhost_user rutabaga display device daemon ;;

@@ -6,7 +6,8 @@
  * the last reference, children before parents.
  *
  * Threads: the table has a lock of its own, so any thread may find with a reference (neep_vk_object_get). A pointer from
- * neep_vk_object_find() is good while its caller holds the turn. */
+ * neep_vk_object_find() is good while its caller holds the turn, or is between neep_vk_table_enter() and _leave(): what is
+ * destroyed meanwhile lives on until all who were inside have left. */
 #ifndef NEEP_VULKAN_OBJECT_H
 #define NEEP_VULKAN_OBJECT_H
 
@@ -56,7 +57,7 @@ struct neep_vk_device;
 
 /* Embedded as the first member of structs that know more (device.h), or used as it is. */
 struct neep_vk_object {
-	uint64_t id;     // the guest's name; 0: not in the table
+	uint64_t id;     // the guest's name, for good; 0: never entered
 	uint64_t handle; // the driver's
 	enum neep_vk_type type;
 	atomic_uint refs;
@@ -72,7 +73,7 @@ struct neep_vk_object {
 
 struct neep_vk_table;
 
-/* At most `max_objects` at a time. NULL for want of memory. */
+/* At most `max_objects` at a time, and no more than 16 Mi. NULL for want of memory. */
 struct neep_vk_table *neep_vk_table_create(uint32_t max_objects);
 
 /* Destroys what is left, children first. */
@@ -87,8 +88,8 @@ struct neep_vk_object_params {
 };
 
 /* Enters `object` (allocated by the caller, of a struct that starts with a struct neep_vk_object) into the table under a new id
- * with one reference, the table's. On failure (-ENOMEM: the cap, or memory) nothing changed and the caller still owns the
- * struct and the driver's object. */
+ * with one reference, the table's. On failure (-ENOMEM: the cap; -ENOENT: the parent was destroyed; -EIO: no random numbers) the
+ * caller still owns the struct and the driver's object. */
 int neep_vk_object_add(struct neep_vk_table *table, struct neep_vk_object *object,
 	const struct neep_vk_object_params *params);
 
@@ -96,7 +97,7 @@ int neep_vk_object_add(struct neep_vk_table *table, struct neep_vk_object *objec
 struct neep_vk_object *neep_vk_object_create(
 	struct neep_vk_table *table, const struct neep_vk_object_params *params);
 
-/* The object of that id and type, or NULL (also for id 0). */
+/* The object of that id and type, or NULL (also for id 0). Takes no lock. */
 struct neep_vk_object *neep_vk_object_find(struct neep_vk_table *table, uint64_t id, enum neep_vk_type type);
 
 /* The same with a reference. */
@@ -112,6 +113,17 @@ void neep_vk_object_destroy(struct neep_vk_table *table, struct neep_vk_object *
 /* Destroys the descendants only: for pools that are reset. */
 void neep_vk_object_destroy_children(struct neep_vk_table *table, struct neep_vk_object *object);
 
+/* Makes neep_vk_object_find() good for a caller without the turn, for a short time: nothing that waits. Returns what
+ * neep_vk_table_leave() wants. */
+uint32_t neep_vk_table_enter(struct neep_vk_table *table);
+void neep_vk_table_leave(struct neep_vk_table *table, uint32_t epoch);
+
+/* The next object of that type after `after` (NULL: the first), in no particular order; NULL at the end. Nobody adds or destroys
+ * meanwhile. */
+struct neep_vk_object *neep_vk_table_next(
+	struct neep_vk_table *table, const struct neep_vk_object *after, enum neep_vk_type type);
+
+/* Objects that have an id. */
 uint32_t neep_vk_table_count(struct neep_vk_table *table);
 
 #endif

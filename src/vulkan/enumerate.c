@@ -1,0 +1,61 @@
+#include "vulkan/enumerate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "vulkan/call.h"
+
+VkResult neep_vk_enumerate(
+	struct neep_vk_call *call, const struct neep_vk_items *all, uint32_t *count, void *out) {
+	if (count == NULL) {
+		neep_vk_call_fail(call, "no place for the number of elements");
+		return VK_ERROR_UNKNOWN;
+	}
+	if (out == NULL) {
+		*count = all->count;
+		return VK_SUCCESS;
+	}
+	uint32_t room = *count;
+	*count = room < all->count ? room : all->count;
+	if (*count > 0) {
+		memcpy(out, all->items, *count * all->item_size);
+	}
+	return room < all->count ? VK_INCOMPLETE : VK_SUCCESS;
+}
+
+void neep_vk_extensions_finish(struct neep_vk_extensions *extensions) {
+	free(extensions->list);
+	*extensions = (struct neep_vk_extensions){ 0 };
+}
+
+bool neep_vk_extensions_have(const struct neep_vk_extensions *extensions, const char *name) {
+	for (uint32_t i = 0; i < extensions->count; i++) {
+		if (strcmp(extensions->list[i].extensionName, name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool neep_vk_names_have(const char *const *names, size_t count, const char *name) {
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(names[i], name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+VkResult neep_vk_extensions_enumerate(struct neep_vk_call *call, const struct neep_vk_extensions *extensions,
+	const char *layer, uint32_t *count, VkExtensionProperties *out) {
+	if (layer != NULL) {
+		neep_vk_enumerate(call, &(struct neep_vk_items){ 0 }, count, NULL);
+		return VK_ERROR_LAYER_NOT_PRESENT;
+	}
+	const struct neep_vk_items all = {
+		.items = extensions->list,
+		.item_size = sizeof(*extensions->list),
+		.count = extensions->count,
+	};
+	return neep_vk_enumerate(call, &all, count, out);
+}

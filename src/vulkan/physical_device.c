@@ -1,0 +1,262 @@
+#include "vulkan/physical_device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/log.h"
+#include "vulkan/call.h"
+#include "vulkan/handlers_instance.h"
+#include "vulkan/handlers_physical_device.h"
+
+// More are not looked at.
+#define MAX_CANDIDATES 16
+
+// What the renderer or the guest's driver does itself, whatever the driver can.
+static const VkExtensionProperties added[] = {
+	{ VK_KHR_EXTERNAL_MEMORY_EXTENSION_NAME, VK_KHR_EXTERNAL_MEMORY_SPEC_VERSION },
+	{ VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME, VK_KHR_EXTERNAL_MEMORY_FD_SPEC_VERSION },
+	{ VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME, VK_EXT_EXTERNAL_MEMORY_DMA_BUF_SPEC_VERSION },
+	{ VK_EXT_IMAGE_DRM_FORMAT_MODIFIER_EXTENSION_NAME, VK_EXT_IMAGE_DRM_FORMAT_MODIFIER_SPEC_VERSION },
+	{ VK_EXT_QUEUE_FAMILY_FOREIGN_EXTENSION_NAME, VK_EXT_QUEUE_FAMILY_FOREIGN_SPEC_VERSION },
+	{ VK_KHR_EXTERNAL_SEMAPHORE_EXTENSION_NAME, VK_KHR_EXTERNAL_SEMAPHORE_SPEC_VERSION },
+	{ VK_KHR_EXTERNAL_SEMAPHORE_FD_EXTENSION_NAME, VK_KHR_EXTERNAL_SEMAPHORE_FD_SPEC_VERSION },
+	{ VK_KHR_EXTERNAL_FENCE_EXTENSION_NAME, VK_KHR_EXTERNAL_FENCE_SPEC_VERSION },
+	{ VK_KHR_EXTERNAL_FENCE_FD_EXTENSION_NAME, VK_KHR_EXTERNAL_FENCE_FD_SPEC_VERSION },
+};
+
+// Host pointers and structs that have no length on the wire, and windows of the host.
+static const char *const hidden[] = {
+	"VK_KHR_push_descriptor",
+	"VK_EXT_host_image_copy",
+	"VK_KHR_map_memory2",
+	"VK_EXT_map_memory_placed",
+	"VK_EXT_external_memory_host",
+	"VK_EXT_device_memory_report",
+	"VK_KHR_swapchain",
+	"VK_KHR_swapchain_mutable_format",
+	"VK_EXT_swapchain_maintenance1",
+	"VK_KHR_shared_presentable_image",
+	"VK_KHR_display_swapchain",
+	"VK_EXT_display_control",
+	"VK_KHR_present_id",
+	"VK_KHR_present_wait",
+	"VK_EXT_full_screen_exclusive",
+	"VK_EXT_hdr_metadata",
+	"VK_GOOGLE_display_timing",
+};
+
+bool neep_vk_device_extension_is_hidden(const char *name) {
+	return neep_vk_names_have(hidden, NEEP_ARRAY_LEN(hidden), name);
+}
+
+static VkResult list_driver_extensions(struct neep_vk_physical_device *physical) {
+	VkPhysicalDevice handle = NEEP_VK_HANDLE(VkPhysicalDevice, &physical->base);
+	PFN_vkEnumerateDeviceExtensionProperties enumerate =
+		physical->instance->vk.EnumerateDeviceExtensionProperties;
+	struct neep_vk_extensions *extensions = &physical->driver_extensions;
+	VkResult result = enumerate(handle, NULL, &extensions->count, NULL);
+	if (result != VK_SUCCESS) {
+		return result;
+	}
+	extensions->list = calloc(extensions->count + 1, sizeof(*extensions->list));
+	if (extensions->list == NULL) {
+		extensions->count = 0;
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	}
+	result = enumerate(handle, NULL, &extensions->count, extensions->list);
+	return result < 0 ? result : VK_SUCCESS;
+}
+
+static VkResult list_guest_extensions(struct neep_vk_physical_device *physical) {
+	const struct neep_vk_extensions *from = &physical->driver_extensions;
+	struct neep_vk_extensions *to = &physical->extensions;
+	to->list = calloc(from->count + NEEP_ARRAY_LEN(added), sizeof(*to->list));
+	if (to->list == NULL) {
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	}
+	for (uint32_t i = 0; i < from->count; i++) {
+		if (!neep_vk_device_extension_is_hidden(from->list[i].extensionName)) {
+			to->list[to->count++] = from->list[i];
+		}
+	}
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(added); i++) {
+		if (!neep_vk_extensions_have(from, added[i].extensionName)) {
+			to->list[to->count++] = added[i];
+		}
+	}
+	return VK_SUCCESS;
+}
+
+static void dispose_physical_device(struct neep_vk_object *object) {
+	struct neep_vk_physical_device *physical = neep_vk_physical_device_from(object);
+	neep_vk_extensions_finish(&physical->driver_extensions);
+	neep_vk_extensions_finish(&physical->extensions);
+	free(physical);
+}
+
+// Whether it can serve a guest; the log says why not. Leaves errors of memory in *result.
+static bool is_usable(struct neep_vk_physical_device *physical, const char *name, VkResult *result) {
+	*result = list_driver_extensions(physical);
+	if (*result != VK_SUCCESS) {
+		return false;
+	}
+	if (!neep_vk_extensions_have(
+		    &physical->driver_extensions, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME)) {
+		neep_log("vulkan", NEEP_LOG_ERROR,
+			"%s cannot be used: its driver lacks VK_EXT_external_memory_host", name);
+		return false;
+	}
+	if (neep_vk_memory_types_decide(physical) != 0) {
+		neep_log("vulkan", NEEP_LOG_ERROR,
+			"%s cannot be used: its driver imports no coherent memory from the host", name);
+		return false;
+	}
+	*result = list_guest_extensions(physical);
+	return *result == VK_SUCCESS;
+}
+
+// VK_ERROR_FEATURE_NOT_PRESENT: this one cannot be used.
+static VkResult try_candidate(
+	struct neep_vk_call *call, struct neep_vk_instance *instance, VkPhysicalDevice candidate) {
+	VkPhysicalDeviceProperties properties;
+	instance->vk.GetPhysicalDeviceProperties(candidate, &properties);
+	struct neep_vk_physical_device *physical = calloc(1, sizeof(*physical));
+	if (physical == NULL) {
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	}
+	physical->base.handle = NEEP_VK_RAW(candidate);
+	physical->base.dispose = dispose_physical_device;
+	physical->instance = instance;
+	const struct neep_vk_object_params params = {
+		.type = NEEP_VK_PHYSICAL_DEVICE,
+		.handle = NEEP_VK_RAW(candidate),
+		.parent = &instance->base,
+	};
+	VkResult result;
+	if (!is_usable(physical, properties.deviceName, &result)) {
+		dispose_physical_device(&physical->base);
+		return result != VK_SUCCESS ? result : VK_ERROR_FEATURE_NOT_PRESENT;
+	}
+	if (neep_vk_object_add(neep_vk_call_table(call), &physical->base, &params) != 0) {
+		dispose_physical_device(&physical->base);
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	}
+	instance->physical_id = physical->base.id;
+	neep_log("vulkan", NEEP_LOG_INFO, "renders with %s", properties.deviceName);
+	return VK_SUCCESS;
+}
+
+// The lower the better; VK_PHYSICAL_DEVICE_TYPE_* is the index.
+static int rank_of(const VkPhysicalDeviceProperties *properties) {
+	static const int ranks[] = { 4, 1, 0, 2, 3 };
+	if (properties->apiVersion < VK_API_VERSION_1_1) {
+		return -1;
+	}
+	size_t type = (size_t)properties->deviceType;
+	return type < NEEP_ARRAY_LEN(ranks) ? ranks[type] : ranks[0];
+}
+
+// Those of one rank, in the driver's order.
+static VkResult try_rank(struct neep_vk_call *call, struct neep_vk_instance *instance,
+	const VkPhysicalDevice *candidates, uint32_t count, int rank) {
+	for (uint32_t i = 0; i < count; i++) {
+		VkPhysicalDeviceProperties properties;
+		instance->vk.GetPhysicalDeviceProperties(candidates[i], &properties);
+		if (rank_of(&properties) != rank) {
+			continue;
+		}
+		VkResult result = try_candidate(call, instance, candidates[i]);
+		if (result != VK_ERROR_FEATURE_NOT_PRESENT) {
+			return result;
+		}
+	}
+	return VK_ERROR_FEATURE_NOT_PRESENT;
+}
+
+VkResult neep_vk_physical_device_choose(struct neep_vk_call *call, struct neep_vk_instance *instance) {
+	VkPhysicalDevice candidates[MAX_CANDIDATES];
+	uint32_t count = MAX_CANDIDATES;
+	VkResult result = instance->vk.EnumeratePhysicalDevices(
+		NEEP_VK_HANDLE(VkInstance, &instance->base), &count, candidates);
+	if (result < 0) {
+		return result;
+	}
+	result = VK_ERROR_FEATURE_NOT_PRESENT;
+	for (int rank = 0; rank <= 4 && result == VK_ERROR_FEATURE_NOT_PRESENT; rank++) {
+		result = try_rank(call, instance, candidates, count, rank);
+	}
+	if (result == VK_ERROR_FEATURE_NOT_PRESENT) {
+		neep_log("vulkan", NEEP_LOG_ERROR,
+			"no Vulkan device of the host can be used (of %u): install a driver, such as "
+			"mesa-vulkan-drivers",
+			count);
+		result = VK_SUCCESS;
+	}
+	instance->has_chosen = result == VK_SUCCESS;
+	return result;
+}
+
+VkResult neep_vk_EnumerateDeviceExtensionProperties(struct neep_vk_call *call,
+	struct neep_vk_object *physicalDevice, const char *pLayerName, uint32_t *pPropertyCount,
+	VkExtensionProperties *pProperties) {
+	return neep_vk_extensions_enumerate(call, &neep_vk_physical_device_from(physicalDevice)->extensions,
+		pLayerName, pPropertyCount, pProperties);
+}
+
+VkResult neep_vk_EnumerateDeviceLayerProperties(struct neep_vk_call *call,
+	struct neep_vk_object *physicalDevice, uint32_t *pPropertyCount, VkLayerProperties *pProperties) {
+	(void)physicalDevice;
+	return neep_vk_enumerate(call, &(struct neep_vk_items){ 0 }, pPropertyCount, pProperties);
+}
+
+VkResult neep_vk_GetPhysicalDeviceToolProperties(struct neep_vk_call *call,
+	struct neep_vk_object *physicalDevice, uint32_t *pToolCount,
+	VkPhysicalDeviceToolProperties *pToolProperties) {
+	(void)physicalDevice;
+	return neep_vk_enumerate(call, &(struct neep_vk_items){ 0 }, pToolCount, pToolProperties);
+}
+
+void neep_vk_GetPhysicalDeviceQueueFamilyProperties(struct neep_vk_call *call,
+	struct neep_vk_object *physicalDevice, uint32_t *pQueueFamilyPropertyCount,
+	VkQueueFamilyProperties *pQueueFamilyProperties) {
+	if (pQueueFamilyPropertyCount == NULL) {
+		neep_vk_call_fail(call, "no place for the number of queue families");
+		return;
+	}
+	const struct neep_vk_physical_device *physical = neep_vk_physical_device_from(physicalDevice);
+	physical->instance->vk.GetPhysicalDeviceQueueFamilyProperties(
+		NEEP_VK_HANDLE(VkPhysicalDevice, physicalDevice), pQueueFamilyPropertyCount,
+		pQueueFamilyProperties);
+	for (uint32_t i = 0; pQueueFamilyProperties != NULL && i < *pQueueFamilyPropertyCount; i++) {
+		pQueueFamilyProperties[i].queueFlags &= ~(VkQueueFlags)VK_QUEUE_PROTECTED_BIT;
+	}
+}
+
+void neep_vk_GetPhysicalDeviceQueueFamilyProperties2(struct neep_vk_call *call,
+	struct neep_vk_object *physicalDevice, uint32_t *pQueueFamilyPropertyCount,
+	VkQueueFamilyProperties2 *pQueueFamilyProperties) {
+	if (pQueueFamilyPropertyCount == NULL) {
+		neep_vk_call_fail(call, "no place for the number of queue families");
+		return;
+	}
+	const struct neep_vk_physical_device *physical = neep_vk_physical_device_from(physicalDevice);
+	physical->instance->vk.GetPhysicalDeviceQueueFamilyProperties2(
+		NEEP_VK_HANDLE(VkPhysicalDevice, physicalDevice), pQueueFamilyPropertyCount,
+		pQueueFamilyProperties);
+	for (uint32_t i = 0; pQueueFamilyProperties != NULL && i < *pQueueFamilyPropertyCount; i++) {
+		pQueueFamilyProperties[i].queueFamilyProperties.queueFlags &=
+			~(VkQueueFlags)VK_QUEUE_PROTECTED_BIT;
+	}
+}
+
+void neep_vk_GetPhysicalDeviceExternalSemaphoreProperties(struct neep_vk_call *call,
+	struct neep_vk_object *physicalDevice,
+	const VkPhysicalDeviceExternalSemaphoreInfo *pExternalSemaphoreInfo,
+	VkExternalSemaphoreProperties *pExternalSemaphoreProperties) {
+	(void)call;
+	(void)physicalDevice;
+	(void)pExternalSemaphoreInfo;
+	pExternalSemaphoreProperties->exportFromImportedHandleTypes = 0;
+	pExternalSemaphoreProperties->compatibleHandleTypes = 0;
+	pExternalSemaphoreProperties->externalSemaphoreFeatures = 0;
+}

@@ -1,0 +1,212 @@
+/* One ring's bytes: cut into packets, each executed when it is its turn. A packet is read whole before its turn is waited for, as the
+ * guest may be unable to go on in other streams until this one has room again. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vulkan/context.h"
+#include "vulkan/decoder.h"
+
+/* Each stream starts with a word of flags, of which none means anything here. */
+#define FLAGS_BYTES 4
+#define FIRST_BYTES (64u << 10)
+/* What an idle stream may keep. */
+#define KEEP_BYTES (1u << 20)
+
+struct neep_vk_stream {
+	struct neep_vk_context *context;
+	struct neep_vk_transport *transport;
+	struct neep_vk_decoder decoder;
+	uint8_t *buf;    // owned; NULL: none
+	size_t size;     // of buf
+	size_t begin;    // of what was read and not yet executed
+	size_t end;      // of what was read
+	uint64_t offset; // of `begin` in the stream
+	uint32_t spins;  // of the sequence
+};
+
+static uint32_t word(const struct neep_vk_stream *stream, size_t offset) {
+	uint32_t value;
+	memcpy(&value, stream->buf + stream->begin + offset, sizeof(value));
+	return value;
+}
+
+/* Loses the context. */
+static int fail(struct neep_vk_stream *stream, int error, const char *reason) {
+	char text[256];
+	snprintf(text, sizeof(text), "packet at offset %llu: %s", (unsigned long long)stream->offset, reason);
+	neep_vk_context_lose(stream->context, text);
+	return error;
+}
+
+/* Makes room behind `end`: as much as a packet of `want` bytes may need, or twice what there was. Bytes that were promised but did
+ * not come cost nothing. */
+static int make_room(struct neep_vk_stream *stream, size_t want) {
+	size_t len = stream->end - stream->begin;
+	if (stream->begin > 0) {
+		memmove(stream->buf, stream->buf + stream->begin, len);
+		stream->begin = 0;
+		stream->end = len;
+	}
+	if (stream->size > len) {
+		return 0;
+	}
+	size_t size = stream->size == 0 ? FIRST_BYTES : stream->size < want / 2 ? stream->size * 2 : want;
+	uint8_t *buf = realloc(stream->buf, size);
+	if (buf == NULL) {
+		return fail(stream, -ENOMEM, "no memory for it");
+	}
+	stream->buf = buf;
+	stream->size = size;
+	return 0;
+}
+
+/* Reads until `want` bytes lie at `begin`. */
+static int fill(struct neep_vk_stream *stream, size_t want) {
+	while (stream->end - stream->begin < want) {
+		int ret = stream->end == stream->size ? make_room(stream, want) : 0;
+		if (ret < 0) {
+			return ret;
+		}
+		int64_t got = stream->transport->impl->read(
+			stream->transport, stream->buf + stream->end, stream->size - stream->end);
+		if (got == -ECANCELED) {
+			return -ECANCELED;
+		}
+		if (got <= 0 || (uint64_t)got > stream->size - stream->end) {
+			return fail(stream, got < 0 ? (int)got : -EPROTO, "the ring is broken");
+		}
+		stream->end += (size_t)got;
+	}
+	return 0;
+}
+
+static void consume(struct neep_vk_stream *stream, size_t len) {
+	stream->begin += len;
+	stream->offset += len;
+	if (stream->begin < stream->end) {
+		return;
+	}
+	stream->begin = 0;
+	stream->end = 0;
+	if (stream->size > KEEP_BYTES) {
+		free(stream->buf);
+		stream->buf = NULL;
+		stream->size = 0;
+	}
+}
+
+void neep_vk_call_end_turn(struct neep_vk_call *call) {
+	if (call->has_turn) {
+		call->has_turn = false;
+		neep_vk_sequence_end(&call->context->sequence);
+	}
+}
+
+/* Executes the packet of `len` bytes, with the turn. */
+static int execute(struct neep_vk_stream *stream, size_t len) {
+	struct neep_vk_decoder *decoder = &stream->decoder;
+	decoder->call.has_turn = true;
+	int ret = neep_vk_decode_packet(decoder, stream->buf + stream->begin, len);
+	if (ret < 0) {
+		return fail(stream, ret, decoder->reason);
+	}
+	if (decoder->reply.len > 0) {
+		ret = stream->transport->impl->write(
+			stream->transport, decoder->reply.buf, decoder->reply.len);
+	}
+	neep_vk_call_end_turn(&decoder->call);
+	if (ret < 0 && ret != -ECANCELED) {
+		return fail(stream, ret, "its reply cannot be written");
+	}
+	return ret;
+}
+
+/* Reads a packet and says how long it is. */
+static int read_packet(struct neep_vk_stream *stream, uint32_t *len) {
+	int ret = fill(stream, NEEP_VK_PACKET_HEADER);
+	if (ret < 0) {
+		return ret;
+	}
+	*len = word(stream, NEEP_VK_PACKET_LEN);
+	if (*len < NEEP_VK_PACKET_HEADER || *len > stream->context->limits.packet_bytes) {
+		char reason[64];
+		snprintf(reason, sizeof(reason), "opcode %u with a length of %u bytes",
+			word(stream, NEEP_VK_PACKET_OPCODE), *len);
+		return fail(stream, -EPROTO, reason);
+	}
+	return fill(stream, *len);
+}
+
+/* Commands that are recorded have no sequence number, so there is no turn to wait for. */
+static int check_opcode(struct neep_vk_stream *stream) {
+	uint32_t opcode = word(stream, NEEP_VK_PACKET_OPCODE);
+	const struct neep_vk_command *command = neep_vk_command_find(opcode);
+	char reason[96];
+	if (command == NULL) {
+		snprintf(reason, sizeof(reason), "opcode %u is not known", opcode);
+		return fail(stream, -EPROTO, reason);
+	}
+	if ((command->flags & NEEP_VK_IS_RECORDED) != 0) {
+		snprintf(reason, sizeof(reason), "%s outside of a flush", command->name);
+		return fail(stream, -EPROTO, reason);
+	}
+	return 0;
+}
+
+static int serve_packet(struct neep_vk_stream *stream) {
+	uint32_t len;
+	int ret = read_packet(stream, &len);
+	if (ret == 0) {
+		ret = check_opcode(stream);
+	}
+	if (ret < 0) {
+		return ret;
+	}
+	ret = neep_vk_sequence_begin(
+		&stream->context->sequence, word(stream, NEEP_VK_PACKET_SEQNO), &stream->spins);
+	if (ret == -EPROTO) {
+		return fail(stream, ret, "its sequence number was used before");
+	}
+	if (ret == 0) {
+		ret = execute(stream, len);
+	}
+	consume(stream, len);
+	return ret;
+}
+
+static int skip_flags(struct neep_vk_stream *stream) {
+	int ret = fill(stream, FLAGS_BYTES);
+	if (ret == 0) {
+		consume(stream, FLAGS_BYTES);
+	}
+	return ret;
+}
+
+int neep_vk_serve(struct neep_vk_context *context, struct neep_vk_transport *transport) {
+	struct neep_vk_stream *stream = calloc(1, sizeof(*stream));
+	if (stream == NULL) {
+		return -ENOMEM;
+	}
+	stream->context = context;
+	stream->transport = transport;
+	struct neep_vk_decoder_params params = {
+		.context = context,
+		.stream = stream,
+		.table = context->table,
+		.arena_bytes = context->limits.arena_bytes,
+	};
+	neep_vk_decoder_init(&stream->decoder, &params);
+	int ret = skip_flags(stream);
+	while (ret == 0) {
+		ret = serve_packet(stream);
+	}
+	neep_vk_decoder_finish(&stream->decoder);
+	free(stream->buf);
+	free(stream);
+	if (ret != -ECANCELED) {
+		return ret;
+	}
+	return atomic_load(&context->is_lost) ? -EPIPE : 0;
+}
