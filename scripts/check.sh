@@ -71,7 +71,7 @@ if CI=1 require build-asan scripts/build.sh build-asan -Db_sanitize=address,unde
 fi
 
 stage "the threads of the driver and the library under TSan"
-threaded="driver-device driver-frontend driver-queue rutabaga-fence rutabaga-context rutabaga-init rutabaga-resource bench"
+threaded="driver-device driver-frontend driver-queue rutabaga-fence rutabaga-context rutabaga-init rutabaga-resource bench asg-ring"
 if CC=clang CI=1 require build-tsan scripts/build.sh build-tsan -Db_sanitize=thread -Db_lundef=false; then
     # TSan knows few memory layouts: without randomisation it gets one of them.
     # shellcheck disable=SC2086

@@ -5,8 +5,7 @@
 #
 # Exit status: 0 done, 1 failed, 2 usage, 3 the package mirror cannot be reached.
 set -eu
-
-MIRROR_UNREACHABLE=3
+scripts=$(cd "$(dirname "$0")" && pwd)
 
 usage() {
     cat <<END
@@ -50,8 +49,6 @@ if [ -z "$suite" ]; then
     usage >&2
     exit 2
 fi
-command -v mmdebstrap >/dev/null || die "mmdebstrap is missing: run scripts/deps.sh"
-
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 tree=$dir/$suite$kernel
@@ -62,15 +59,6 @@ if [ -x "$run" ]; then
     exit 0
 fi
 
-# Prints the first archive of this machine's own apt configuration that carries Debian's main suites.
-host_mirror() {
-    apt-get indextargets --format '$(SITE) $(RELEASE) $(CREATED_BY) $(ORIGIN) $(SUITE)' 'Created-By: Packages' |
-        awk '$4 == "Debian" && $5 !~ /security/ { print $1; exit }'
-}
-
-mirror=$(host_mirror)
-[ -n "$mirror" ] || die "the apt sources of this machine name no Debian archive (after apt-get update)"
-
 log=$dir/$suite.log
 new=$(mktemp -d "$dir/tmp.XXXXXX")
 trap 'rm -rf "$new"' EXIT
@@ -78,25 +66,11 @@ trap 'exit 1' HUP INT TERM
 chmod 755 "$new"
 
 packages=qemu-system-x86
-[ -z "$kernel" ] || packages="$packages,linux-image-amd64,kmod"
-set -- "deb $mirror trixie main"
-[ "$suite" = trixie ] || set -- "$@" "deb $mirror $suite main"
+[ -z "$kernel" ] || packages="$packages linux-image-amd64 kmod"
 
 echo "qemu-tree: unpacking QEMU of $suite into $tree (about 170 MB)" >&2
-status=0
-# Nothing is run inside the tree with this variant, so the mode that needs no privilege does for root as well.
-mmdebstrap --variant=extract --mode=chrootless --format=directory --architectures=amd64 --include="$packages" \
-    --aptopt="APT::Default-Release \"$suite\"" --aptopt='APT::Install-Recommends "false"' \
-    --aptopt='Acquire::Retries "2"' --aptopt='Acquire::http::Timeout "20"' \
-    trixie "$new/tree" "$@" >"$log" 2>&1 || status=$?
-if [ "$status" != 0 ]; then
-    if grep -qE 'Could not (resolve|connect)|Temporary failure|Unable to connect|Connection (failed|timed out|refused)|Failed to fetch' "$log"; then
-        echo "qemu-tree: the package mirror cannot be reached, so there is no QEMU of $suite here (see $log)" >&2
-        exit $MIRROR_UNREACHABLE
-    fi
-    tail -n 5 "$log" >&2
-    die "cannot unpack QEMU of $suite (see $log)"
-fi
+# shellcheck disable=SC2086
+"$scripts/unpack-debian.sh" "$suite" "$new/tree" "$log" $packages
 
 # The folder moves as a whole, so the program finds the tree from where it lies itself.
 cat >"$new/tree/run-qemu" <<'END'

@@ -27,10 +27,11 @@ else
 fi
 
 # A room includes only what stands to its left; the public API stands beside util.
-order='util virtio vhost_user rutabaga twod vulkan display device daemon driver bench cli'
+order='util asg worker virtio vhost_user vulkan renderer rutabaga twod gfxstream display device daemon driver virtgpu bench vkbench cli'
 allowed() { # ROOM -> rooms it may include
     case $1 in
     util) echo util ;;
+    asg) echo util asg ;;
     virtio) echo util virtio ;;
     vhost_user) echo util virtio vhost_user ;;
     rutabaga) echo util rutabaga twod ;;
@@ -40,8 +41,9 @@ allowed() { # ROOM -> rooms it may include
     device) echo util virtio display device ;;
     daemon) echo util virtio vhost_user rutabaga display device daemon ;;
     driver) echo util vhost_user driver ;;
+    virtgpu) echo util vhost_user driver virtgpu ;;
     bench) echo util driver bench ;;
-    cli) echo util daemon bench cli ;;
+    cli) echo util daemon virtgpu bench cli ;;
     esac
 }
 wrong=

@@ -31,7 +31,9 @@ int neep_asg_prepare(int fd, uint64_t size);
  * errno. */
 int neep_asg_fail(int fd, uint64_t size);
 
-/* How the consumer waits: it looks at the ring for spin_ns after the last byte, then sleeps on the wake-up eventfd. */
+/* How the consumer waits: it looks at the ring for up to spin_ns after the last byte, as long as that pays off, then sleeps on
+ * the wake-up eventfd. NEEP_ASG_SPIN_NS is a good choice. */
+#define NEEP_ASG_SPIN_NS INT64_C(100000)
 struct neep_asg_options {
 	int64_t spin_ns;
 };

@@ -1,6 +1,6 @@
 /* The neep command: what its subcommands share.
  *
- * Exit codes: 0 done, 1 it failed, 2 the command line was wrong. */
+ * Exit codes: 0 done, 1 it failed, 2 the command line was wrong; of `neep run`: that of its program. */
 #ifndef NEEP_CLI_CLI_H
 #define NEEP_CLI_CLI_H
 
@@ -18,6 +18,7 @@ int cli_screenshot(int argc, char **argv);
 int cli_resize(int argc, char **argv);
 int cli_stats(int argc, char **argv);
 int cli_outputs(int argc, char **argv);
+int cli_run(int argc, char **argv);
 
 /* Print "neep COMMAND: message", and return CLI_USAGE or CLI_FAILURE. */
 int cli_usage(const char *command, const char *format, ...) NEEP_PRINTF(2, 3);

@@ -15,6 +15,7 @@ static const struct command {
 	{ "bench", "measure a back-end, alone or beside another", neep_bench_main },
 	{ "outputs", "print what the scanouts of a running device show", cli_outputs },
 	{ "resize", "change the size of an output of a running device", cli_resize },
+	{ "run", "run a program with a GPU of its own, without a virtual machine", cli_run },
 	{ "screenshot", "write what a scanout shows as PNG", cli_screenshot },
 	{ "stats", "print the counters of a running device", cli_stats },
 };

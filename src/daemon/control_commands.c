@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "daemon/control_internal.h"
-#include "daemon/number.h"
 #include "util/fd.h"
 #include "util/macros.h"
+#include "util/number.h"
 
 #define WORDS_MAX 4
 /* Of a word that is shown again. */

@@ -9,9 +9,9 @@
 #include <rutabaga_gfx/neep_rutabaga.h>
 
 #include "daemon/listener.h"
-#include "daemon/number.h"
 #include "util/checked.h"
 #include "util/macros.h"
+#include "util/number.h"
 
 /* What is read before it can be judged. */
 struct parse {

@@ -103,14 +103,19 @@ enum neep_resource_kind {
 	NEEP_RESOURCE_BLOB,
 };
 
+/* What a flush or a transfer looks at lies in the first cache line, and the struct begins on one: with many resources a
+ * command costs one miss here. */
+#define NEEP_RESOURCE_ALIGNMENT 64
+
 struct neep_resource {
 	struct neep_idmap_link link; // neep_device.resources
 	enum neep_resource_kind kind;
+	uint32_t scanouts;              // bit n: shown on scanout n
 	uint32_t width, height, format; // pixels; 2D and 3D
-	uint64_t size;                  // bytes; blobs
-	uint32_t blob_mem, blob_flags;
+	uint32_t blob_mem;
 	struct neep_image *image; // 2D: the host image, once somebody looked at it
-	uint32_t scanouts;        // bit n: shown on scanout n
+	uint64_t size;            // bytes; blobs
+	uint32_t blob_flags;
 	uint8_t uuid[16];
 	bool has_uuid;
 	struct neep_window_map *map; // NULL: not mapped in the window

@@ -62,11 +62,14 @@ uint32_t resource_check_new(struct neep_device *device, const struct neep_reques
 }
 
 struct neep_resource *resource_add(struct neep_device *device, uint32_t id, enum neep_resource_kind kind) {
-	struct neep_resource *resource = calloc(1, sizeof(*resource));
+	/* C wants a size that is a multiple of the alignment. */
+	size_t size = (sizeof(struct neep_resource) + NEEP_RESOURCE_ALIGNMENT - 1) &
+		      ~(size_t)(NEEP_RESOURCE_ALIGNMENT - 1);
+	struct neep_resource *resource = aligned_alloc(NEEP_RESOURCE_ALIGNMENT, size);
 	if (resource == NULL) {
 		return NULL;
 	}
-	resource->kind = kind;
+	*resource = (struct neep_resource){ .kind = kind };
 	neep_idmap_insert(&device->resources, id, &resource->link);
 	NEEP_TRACE2(resource_create, id, (int)kind);
 	return resource;

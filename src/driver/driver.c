@@ -342,6 +342,18 @@ size_t neep_driver_window_maps(struct neep_driver *driver) {
 	return live;
 }
 
+int neep_driver_window_fd(struct neep_driver *driver, uint64_t offset, uint64_t *fd_offset) {
+	int fd = -ENOENT;
+	pthread_mutex_lock(&driver->lock);
+	const struct neep_window_map *map = neep_window_find(neep_frontend_window(driver->frontend), offset);
+	if (map != NULL) {
+		fd = neep_fd_dup(map->fd);
+		*fd_offset = map->fd_offset;
+	}
+	pthread_mutex_unlock(&driver->lock);
+	return fd;
+}
+
 /* ---- guest memory ---- */
 
 int neep_driver_alloc(struct neep_driver *driver, uint64_t size, struct neep_guest_buffer *buffer) {
@@ -362,6 +374,20 @@ void neep_driver_free(struct neep_driver *driver, struct neep_guest_buffer *buff
 	pthread_mutex_lock(&driver->lock);
 	neep_guest_free(driver->memory, buffer);
 	pthread_mutex_unlock(&driver->lock);
+}
+
+int neep_driver_memory_fd(
+	struct neep_driver *driver, const struct neep_guest_buffer *buffer, uint64_t *fd_offset) {
+	/* Regions never change: no lock. */
+	for (size_t i = 0; i < neep_guest_region_count(driver->memory); i++) {
+		const struct neep_guest_region *region = neep_guest_region(driver->memory, i);
+		uint64_t offset = buffer->first.guest_addr - region->guest_addr;
+		if (buffer->first.guest_addr >= region->guest_addr && offset < region->size) {
+			*fd_offset = region->fd_offset + offset;
+			return neep_fd_dup(region->fd);
+		}
+	}
+	return -EINVAL;
 }
 
 /* ---- the layers below ---- */

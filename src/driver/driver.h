@@ -185,12 +185,21 @@ void *neep_driver_window(struct neep_driver *driver, uint64_t *size);
 /* How many maps are live in the window. */
 size_t neep_driver_window_maps(struct neep_driver *driver);
 
+/* The file behind the live map that begins at `offset`: an fd of its own, which the caller owns and which outlives the map,
+ * and where in it the map begins. Returns it, or a negative errno (-ENOENT: no map begins there). */
+int neep_driver_window_fd(struct neep_driver *driver, uint64_t offset, uint64_t *fd_offset);
+
 /* ---- guest memory ---- */
 
 /* As neep_guest_alloc() and the others of memory.h, under the driver's lock. */
 int neep_driver_alloc(struct neep_driver *driver, uint64_t size, struct neep_guest_buffer *buffer);
 int neep_driver_alloc_scattered(struct neep_driver *driver, uint64_t size, struct neep_guest_buffer *buffer);
 void neep_driver_free(struct neep_driver *driver, struct neep_guest_buffer *buffer);
+
+/* The file behind a contiguous buffer: an fd of its own, which the caller owns, and where in it the buffer begins. What has
+ * it has all of guest memory. Returns it or a negative errno. */
+int neep_driver_memory_fd(
+	struct neep_driver *driver, const struct neep_guest_buffer *buffer, uint64_t *fd_offset);
 
 /* ---- the layers below, for tests and tools ---- */
 

@@ -140,6 +140,15 @@ int neep_window_unmap(struct neep_window *window, const struct neep_vhost_user_s
 	return -ENOENT;
 }
 
+const struct neep_window_map *neep_window_find(const struct neep_window *window, uint64_t offset) {
+	neep_list_for_each (map, &window->maps, struct neep_window_map, link) {
+		if (map->echo != NEEP_WINDOW_GONE && map->offset == offset) {
+			return map;
+		}
+	}
+	return NULL;
+}
+
 void neep_window_clear(struct neep_window *window) {
 	neep_list_for_each_safe (map, &window->maps, struct neep_window_map, link) {
 		if (map->echo != NEEP_WINDOW_GONE) {

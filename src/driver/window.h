@@ -55,6 +55,9 @@ int neep_window_map(
 /* SHMEM_UNMAP of exactly one map. Returns 0 or a negative errno. */
 int neep_window_unmap(struct neep_window *window, const struct neep_vhost_user_shmem_map *request);
 
+/* The map that begins at `offset`, or NULL. */
+const struct neep_window_map *neep_window_find(const struct neep_window *window, uint64_t offset);
+
 /* Unmaps every map. */
 void neep_window_clear(struct neep_window *window);
 

@@ -26,6 +26,11 @@ int neep_fds_take(struct neep_fds *fds, size_t index) {
 	return index < fds->count ? neep_steal_fd(&fds->fd[index]) : -1;
 }
 
+int neep_fd_dup(int fd) {
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return copy < 0 ? -errno : copy;
+}
+
 void neep_fds_finish(struct neep_fds *fds) {
 	for (size_t i = 0; i < fds->count; i++) {
 		neep_close_fd(&fds->fd[i]);

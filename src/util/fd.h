@@ -32,6 +32,9 @@ static inline int neep_steal_fd(int *fd) {
 /* Takes the fd at `index` out of the set (-1 when there is none). */
 int neep_fds_take(struct neep_fds *fds, size_t index);
 
+/* A copy of `fd`. Returns it or a negative errno. */
+int neep_fd_dup(int fd);
+
 /* Closes every fd that was not taken. */
 void neep_fds_finish(struct neep_fds *fds);
 

@@ -1,5 +1,7 @@
-/* A hash table from 64-bit ids to objects, with the links inside the objects: one O(1) look-up per id.
- * Ids are chosen by a guest, so they are mixed with a per-table secret before they pick a bucket. */
+/* A table from 64-bit ids to objects, with the links inside the objects: one O(1) look-up per id.
+ *
+ * Drivers hand out small ids without gaps, so ids up to what a table has held find their object in an array. Others are
+ * hashed: they are chosen by a guest, so they are mixed with a per-table secret before they pick a bucket. */
 #ifndef NEEP_UTIL_IDMAP_H
 #define NEEP_UTIL_IDMAP_H
 
@@ -15,9 +17,11 @@ struct neep_idmap_link {
 };
 
 struct neep_idmap {
-	struct neep_idmap_link **buckets;
-	size_t bucket_count; // power of two
-	size_t count;
+	struct neep_idmap_link **dense; // by id; NULL: no such object
+	size_t dense_count;
+	struct neep_idmap_link **buckets; // of the ids that `dense` has no place for
+	size_t bucket_count;              // power of two
+	size_t count;                     // of both
 	uint64_t secret;
 };
 

@@ -44,6 +44,10 @@ bool neep_log_level_parse(const char *name, enum neep_log_level *level) {
 	return false;
 }
 
+const char *neep_log_level_name(enum neep_log_level level) {
+	return level_names[level];
+}
+
 void neep_log_set_handler(neep_log_handler handler, void *data) {
 	log_handler = handler;
 	log_handler_data = data;

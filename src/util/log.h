@@ -28,6 +28,9 @@ bool neep_log_enabled(enum neep_log_level level);
 /* Parses error, warn, info or debug. Returns false for another word. */
 bool neep_log_level_parse(const char *name, enum neep_log_level *level);
 
+/* The word for `level`. */
+const char *neep_log_level_name(enum neep_log_level level);
+
 /* Sends lines to `handler` instead of stderr; NULL restores stderr. Set before threads start. */
 void neep_log_set_handler(neep_log_handler handler, void *data);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "util/clock.h"
+#include "util/cpu.h"
 #include "util/fd.h"
 
 /* Theory of operation
@@ -182,20 +183,12 @@ static int deliver(struct neep_loop *loop, int timeout_ms) {
 	return count;
 }
 
-static void relax_cpu(void) {
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
-
 static bool poll_often(struct neep_loop *loop) {
 	for (int i = 0; i < SPIN_POLLS; i++) {
 		if (run_pollers(loop)) {
 			return true;
 		}
-		relax_cpu();
+		neep_cpu_relax();
 	}
 	return false;
 }

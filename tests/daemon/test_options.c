@@ -5,10 +5,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "daemon/number.h"
 #include "daemon/process.h"
 #include "support/fd_check.h"
 #include "util/macros.h"
+#include "util/number.h"
 
 #define NUMBER_HINT "is not a number from "
 #define SIZE_HINT   " (a number of bytes, or with K, M, G or T)"

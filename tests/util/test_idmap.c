@@ -42,6 +42,49 @@ static void find_works_over_many_ids_while_the_table_grows(void **state) {
 	neep_idmap_finish(&map);
 }
 
+static void find_works_when_ids_come_from_the_top(void **state) {
+	(void)state;
+	enum { COUNT = 5000 };
+	struct neep_idmap map;
+	assert_int_equal(neep_idmap_init(&map), 0);
+	struct thing *things = calloc(COUNT, sizeof(*things));
+	for (int i = COUNT; i-- > 0;) {
+		assert_true(neep_idmap_insert(&map, (uint64_t)i, &things[i].link));
+	}
+	for (int i = 0; i < COUNT; i += 3) {
+		neep_idmap_remove(&map, &things[i].link);
+	}
+	for (int i = 0; i < COUNT; i++) {
+		assert_ptr_equal(neep_idmap_find(&map, (uint64_t)i), i % 3 == 0 ? NULL : &things[i].link);
+	}
+	for (int i = 0; i < COUNT; i += 3) {
+		assert_true(neep_idmap_insert(&map, (uint64_t)i, &things[i].link));
+		assert_false(neep_idmap_insert(&map, (uint64_t)i, &things[i].link));
+	}
+	int seen = 0;
+	neep_idmap_for_each (link, &map) {
+		seen++;
+	}
+	assert_int_equal(seen, COUNT);
+	free(things);
+	neep_idmap_finish(&map);
+}
+
+static void array_does_not_grow_with_the_value_of_an_id(void **state) {
+	(void)state;
+	struct neep_idmap map;
+	assert_int_equal(neep_idmap_init(&map), 0);
+	struct thing things[33] = { 0 };
+	for (int i = 0; i < 33; i++) {
+		assert_true(neep_idmap_insert(&map, (UINT64_C(1) << i) - 1, &things[i].link));
+	}
+	assert_true(map.dense_count <= 128);
+	for (int i = 0; i < 33; i++) {
+		assert_ptr_equal(neep_idmap_find(&map, (UINT64_C(1) << i) - 1), &things[i].link);
+	}
+	neep_idmap_finish(&map);
+}
+
 static void for_each_and_take_all_see_every_link_once(void **state) {
 	(void)state;
 	struct neep_idmap map;
@@ -68,6 +111,8 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(insert_refuses_an_id_in_use),
 		cmocka_unit_test(find_works_over_many_ids_while_the_table_grows),
+		cmocka_unit_test(find_works_when_ids_come_from_the_top),
+		cmocka_unit_test(array_does_not_grow_with_the_value_of_an_id),
 		cmocka_unit_test(for_each_and_take_all_see_every_link_once),
 	};
 	return cmocka_run_group_tests_name("idmap", tests, NULL, NULL);

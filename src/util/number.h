@@ -1,6 +1,6 @@
 /* Numbers in the words of people: decimal, all of the word, nothing else. */
-#ifndef NEEP_DAEMON_NUMBER_H
-#define NEEP_DAEMON_NUMBER_H
+#ifndef NEEP_UTIL_NUMBER_H
+#define NEEP_UTIL_NUMBER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "daemon/number.h"
+#include "util/number.h"
 
 #include <stddef.h>
 #include <stdio.h>

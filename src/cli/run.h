@@ -1,0 +1,58 @@
+/* neep run: a program with a virtio-gpu of its own, without a virtual machine. */
+#ifndef NEEP_CLI_RUN_H
+#define NEEP_CLI_RUN_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/error.h"
+#include "util/log.h"
+
+/* What the command line says. Strings are borrowed from argv. */
+struct run_options {
+	bool has_guest_driver;    // --driver gfxstream: the program's Vulkan is that of the gfxstream driver
+	const char *capset_names; // NULL: what the driver needs
+	const char *hostmem;      // NULL: as large as can be
+	const char *device_program; // NULL: the one of this installation
+	enum neep_log_level log_level;
+	char **program; // ends with NULL
+};
+
+/* ---- run_places.c: files of the installation and of the system ---- */
+
+struct run_places {
+	char device[PATH_MAX];
+	char preload[PATH_MAX];
+	char tree[PATH_MAX];
+	char icd[PATH_MAX]; // of the gfxstream driver; empty: the program's environment is left as it is
+};
+
+/* Returns 0, or a negative errno with one line that says what is missing and what brings it. */
+int run_find_places(const struct run_options *options, struct run_places *places, struct neep_error *error);
+
+/* ---- run_device.c: the device process ---- */
+
+struct run_device {
+	pid_t pid;
+	int fd; // vhost-user, for the driver to take
+};
+
+/* Starts it with the environment as it is. Returns 0 or a negative errno with `error` set. */
+int run_device_start(struct run_device *device, const struct run_options *options,
+	const struct run_places *places, struct neep_error *error);
+
+/* Waits for its end, which comes with that of its connection, and helps a little later. */
+void run_device_stop(struct run_device *device);
+
+/* ---- run_program.c: the program, its signals and its end ---- */
+
+struct neep_loop;
+
+/* Starts the program under the node called `node_name`, and runs the loop until it ends. Returns its exit status as a shell
+ * has it, or a negative errno with `error` set. */
+int run_program(struct neep_loop *loop, const struct run_options *options, const struct run_places *places,
+	const char *node_name, struct neep_error *error);
+
+#endif

@@ -1,0 +1,120 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/run.h"
+#include "util/clock.h"
+#include "util/fd.h"
+
+#define STOP_NS (2 * NEEP_NS_PER_S)
+
+#define WORDS_MAX 20
+
+struct words {
+	const char *argv[WORDS_MAX];
+	size_t count;
+};
+
+static void add(struct words *words, const char *option, const char *value) {
+	words->argv[words->count++] = option;
+	words->argv[words->count++] = value;
+}
+
+/* The largest window that this process may reserve: it is address space only, but that may be limited, too. */
+static const char *default_hostmem(void) {
+	static const char *const sizes[] = { "64G", "16G", "4G", "1G" };
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(sizes); i++) {
+		size_t size = (size_t)atoi(sizes[i]) << 30;
+		void *window =
+			mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (window != MAP_FAILED) {
+			munmap(window, size);
+			return sizes[i];
+		}
+	}
+	return "256M";
+}
+
+static const char *level_name(enum neep_log_level level) {
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+	return names[level];
+}
+
+static void fill_words(
+	struct words *words, const struct run_options *options, const char *device, const char *fd_text) {
+	words->argv[words->count++] = device;
+	add(words, "--fd", fd_text);
+	add(words, "--display", "none");
+	add(words, "--log-level", level_name(options->log_level));
+	add(words, "--hostmem", options->hostmem != NULL ? options->hostmem : default_hostmem());
+	if (options->capset_names != NULL) {
+		add(words, "--capset-names", options->capset_names);
+	} else if (options->has_guest_driver) {
+		add(words, "--capset-names", "gfxstream-vulkan");
+	}
+	words->argv[words->count] = NULL;
+}
+
+/* In a session of its own: the keys of the terminal are for the program. */
+_Noreturn static void become(const struct words *words, int fd, pid_t parent) {
+	setsid();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	fcntl(fd, F_SETFD, 0);
+	if (getppid() == parent) {
+		execv(words->argv[0], (char *const *)(uintptr_t)words->argv);
+		fprintf(stderr, "neep run: cannot start %s: %s\n", words->argv[0], strerror(errno));
+	}
+	_exit(127);
+}
+
+int run_device_start(struct run_device *device, const struct run_options *options,
+	const struct run_places *places, struct neep_error *error) {
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		return neep_error_set(error, errno, "cannot start the device");
+	}
+	char fd_text[16];
+	struct words words = { .count = 0 };
+	snprintf(fd_text, sizeof(fd_text), "%d", pair[1]);
+	fill_words(&words, options, places->device, fd_text);
+	pid_t parent = getpid();
+	device->pid = fork();
+	if (device->pid == 0) {
+		become(&words, pair[1], parent);
+	}
+	int saved = errno;
+	neep_close_fd(&pair[1]);
+	if (device->pid < 0) {
+		neep_close_fd(&pair[0]);
+		return neep_error_set(error, saved, "cannot start the device");
+	}
+	device->fd = pair[0];
+	return 0;
+}
+
+void run_device_stop(struct run_device *device) {
+	if (device->pid <= 0) {
+		return;
+	}
+	int64_t deadline = neep_clock_ns() + STOP_NS;
+	struct timespec pause = { .tv_nsec = NEEP_NS_PER_MS / 2 };
+	while (waitpid(device->pid, NULL, WNOHANG) == 0) {
+		if (neep_clock_ns() > deadline) {
+			kill(device->pid, SIGKILL);
+		}
+		nanosleep(&pause, NULL);
+	}
+	device->pid = 0;
+}

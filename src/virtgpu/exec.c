@@ -1,0 +1,155 @@
+/* Submits and transfers. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "virtgpu/node_internal.h"
+
+/* A submit whose words have been found to be right. */
+struct submit {
+	struct neep_drm_execbuffer exec;
+	const void *commands;
+	const uint32_t *handles; // may be unaligned: read through handle_at()
+};
+
+static uint32_t handle_at(const struct submit *submit, uint32_t index) {
+	uint32_t handle;
+	memcpy(&handle, (const uint8_t *)submit->handles + index * sizeof(handle), sizeof(handle));
+	return handle;
+}
+
+static int check_submit(struct node_call *call, const struct submit *submit) {
+	const struct neep_drm_execbuffer *exec = &submit->exec;
+	const uint32_t known =
+		NEEP_DRM_EXEC_FENCE_FD_IN | NEEP_DRM_EXEC_FENCE_FD_OUT | NEEP_DRM_EXEC_RING_IDX;
+	if ((exec->flags & ~known) != 0) {
+		return -EINVAL;
+	}
+	bool has_ring = (exec->flags & NEEP_DRM_EXEC_RING_IDX) != 0;
+	if (has_ring && exec->ring_idx >= call->file->context.num_rings) {
+		return -EINVAL;
+	}
+	if (submit->commands == NULL || submit->handles == NULL) {
+		return -EFAULT;
+	}
+	for (uint32_t i = 0; i < exec->num_bo_handles; i++) {
+		if (node_bo_find(call->file, handle_at(submit, i)) == NULL) {
+			return -ENOENT;
+		}
+	}
+	return 0;
+}
+
+static int read_submit(struct node_call *call, struct submit *submit) {
+	memcpy(&submit->exec, call->data, sizeof(submit->exec));
+	if (!node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)) {
+		return -ENOSYS;
+	}
+	int result = node_file_need_context(call->file, call->program);
+	if (result < 0) {
+		return result;
+	}
+	submit->commands = node_call_take(call, submit->exec.size, 1);
+	submit->handles = node_call_take(call, submit->exec.num_bo_handles, sizeof(uint32_t));
+	return check_submit(call, submit);
+}
+
+/* A fence costs an answer of the device: only where somebody can wait for it. */
+static bool needs_fence(const struct neep_drm_execbuffer *exec) {
+	return (exec->flags & NEEP_DRM_EXEC_FENCE_FD_OUT) != 0 || exec->num_bo_handles > 0 ||
+	       exec->num_out_syncobjs > 0;
+}
+
+static int send_submit(struct node_call *call, const struct submit *submit, struct node_fence **fence) {
+	const struct neep_drm_execbuffer *exec = &submit->exec;
+	struct virtio_gpu_cmd_submit cmd = {
+		.hdr = { .type = VIRTIO_GPU_CMD_SUBMIT_3D, .ctx_id = call->file->context.ctx_id },
+		.size = exec->size,
+	};
+	if ((exec->flags & NEEP_DRM_EXEC_RING_IDX) != 0) {
+		cmd.hdr.flags = VIRTIO_GPU_FLAG_INFO_RING_IDX;
+		cmd.hdr.ring_idx = (uint8_t)exec->ring_idx;
+	}
+	if (needs_fence(exec)) {
+		struct node_command command = { &cmd.hdr, sizeof(cmd), submit->commands, exec->size };
+		return node_send_fenced(call->node, &command, fence);
+	}
+	node_send(call->node, &cmd, sizeof(cmd), submit->commands, exec->size);
+	return 0;
+}
+
+static int use_fence(struct node_call *call, const struct submit *submit, struct node_fence *fence) {
+	int result = 0;
+	for (uint32_t i = 0; result == 0 && i < submit->exec.num_bo_handles; i++) {
+		result = node_bo_add_use(node_bo_find(call->file, handle_at(submit, i)), fence);
+	}
+	if (result == 0 && (submit->exec.flags & NEEP_DRM_EXEC_FENCE_FD_OUT) != 0) {
+		call->fd_out = node_fence_token(fence);
+		result = call->fd_out < 0 ? call->fd_out : 0;
+	}
+	return result;
+}
+
+int node_execbuffer(struct node_call *call) {
+	struct submit submit;
+	int result = read_submit(call, &submit);
+	if (result < 0) {
+		return result;
+	}
+	struct node_fence *fence = NULL;
+	result = send_submit(call, &submit, &fence);
+	if (result == 0 && fence != NULL) {
+		result = use_fence(call, &submit, fence);
+	}
+	node_fence_unref(fence);
+	return result;
+}
+
+/* ---- transfers ---- */
+
+static int transfer(struct node_call *call, uint32_t type) {
+	struct neep_drm_transfer transfer;
+	memcpy(&transfer, call->data, sizeof(transfer));
+	if (!node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)) {
+		return -ENOSYS;
+	}
+	int result = node_file_need_context(call->file, call->program);
+	if (result < 0) {
+		return result;
+	}
+	struct node_bo *bo = node_bo_find(call->file, transfer.bo_handle);
+	if (bo == NULL) {
+		return -ENOENT;
+	}
+	bool is_classic = bo->blob_mem == 0;
+	bool has_stride = transfer.stride != 0 || transfer.layer_stride != 0;
+	if (bo->blob_mem == NEEP_DRM_BLOB_MEM_GUEST || (is_classic && has_stride)) {
+		return -EINVAL;
+	}
+	struct virtio_gpu_transfer_host_3d cmd = {
+		.hdr = { .type = type, .ctx_id = call->file->context.ctx_id },
+		.box = { transfer.box.x, transfer.box.y, transfer.box.z, transfer.box.w, transfer.box.h,
+			transfer.box.d },
+		.offset = transfer.offset,
+		.resource_id = node_bo_resource_id(bo),
+		.level = transfer.level,
+		.stride = transfer.stride,
+		.layer_stride = transfer.layer_stride,
+	};
+	struct node_fence *fence = NULL;
+	struct node_command command = { .hdr = &cmd.hdr, .len = sizeof(cmd) };
+	result = node_send_fenced(call->node, &command, &fence);
+	if (result == 0) {
+		result = node_bo_add_use(bo, fence);
+	}
+	node_fence_unref(fence);
+	return result;
+}
+
+int node_transfer_to_host(struct node_call *call) {
+	return transfer(call, VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D);
+}
+
+int node_transfer_from_host(struct node_call *call) {
+	return transfer(call, VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D);
+}

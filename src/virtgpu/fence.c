@@ -1,0 +1,171 @@
+/* Fences: what signals once, and what happens then. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "virtgpu/node_internal.h"
+
+struct node_fence *node_fence_create(struct neep_virtgpu_node *node) {
+	struct node_fence *fence = calloc(1, sizeof(*fence));
+	if (fence == NULL) {
+		return NULL;
+	}
+	fence->refs = 1;
+	fence->node = node;
+	neep_list_init(&fence->waiters);
+	node->counts.fences++;
+	return fence;
+}
+
+struct node_fence *node_fence_ref(struct node_fence *fence) {
+	fence->refs++;
+	return fence;
+}
+
+static void leave_table(struct node_fence *fence) {
+	if (fence->by_id.id != 0) {
+		neep_idmap_remove(&fence->node->fences, &fence->by_id);
+		fence->by_id.id = 0;
+	}
+}
+
+void node_fence_unref(struct node_fence *fence) {
+	if (fence == NULL || --fence->refs > 0) {
+		return;
+	}
+	/* Who waits holds a reference, or is told by somebody who does. */
+	neep_assert(neep_list_is_empty(&fence->waiters));
+	leave_table(fence);
+	fence->node->counts.fences -= fence->is_signalled ? 0 : 1;
+	free(fence);
+}
+
+void node_fence_signal(struct node_fence *fence) {
+	if (fence->is_signalled) {
+		return;
+	}
+	node_fence_ref(fence);
+	fence->is_signalled = true;
+	fence->node->counts.fences--;
+	leave_table(fence);
+	while (!neep_list_is_empty(&fence->waiters)) {
+		struct node_waiter *waiter = neep_container_of(fence->waiters.next, struct node_waiter, link);
+		neep_list_remove(&waiter->link);
+		waiter->signalled(waiter);
+	}
+	node_fence_unref(fence);
+}
+
+void node_fence_wait(struct node_fence *fence, struct node_waiter *waiter) {
+	neep_list_init(&waiter->link);
+	if (fence->is_signalled) {
+		waiter->signalled(waiter);
+	} else {
+		neep_list_append(&fence->waiters, &waiter->link);
+	}
+}
+
+/* ---- merging ---- */
+
+struct part {
+	struct node_waiter waiter;
+	struct node_fence *whole; // a reference
+};
+
+static void part_signalled(struct node_waiter *waiter) {
+	struct part *part = neep_container_of(waiter, struct part, waiter);
+	struct node_fence *whole = part->whole;
+	free(part);
+	if (--whole->parts == 0) {
+		node_fence_signal(whole);
+	}
+	node_fence_unref(whole);
+}
+
+static int add_part(struct node_fence *whole, struct node_fence *fence) {
+	struct part *part = calloc(1, sizeof(*part));
+	if (part == NULL) {
+		return -ENOMEM;
+	}
+	part->waiter.signalled = part_signalled;
+	part->whole = node_fence_ref(whole);
+	whole->parts++;
+	node_fence_wait(fence, &part->waiter);
+	return 0;
+}
+
+struct node_fence *node_fence_merge(
+	struct neep_virtgpu_node *node, struct node_fence *const *fences, size_t count) {
+	struct node_fence *whole = node_fence_create(node);
+	if (whole == NULL) {
+		return NULL;
+	}
+	/* One part is this call: the whole must not signal before all are there. */
+	whole->parts = 1;
+	int result = 0;
+	for (size_t i = 0; result == 0 && i < count; i++) {
+		result = add_part(whole, fences[i]);
+	}
+	if (--whole->parts == 0) {
+		node_fence_signal(whole);
+	}
+	if (result < 0) {
+		node_fence_unref(whole);
+		return NULL;
+	}
+	return whole;
+}
+
+/* ---- tokens ---- */
+
+struct signaller {
+	struct node_waiter waiter;
+	int near;
+};
+
+static void token_signalled(struct node_waiter *waiter) {
+	struct signaller *signaller = neep_container_of(waiter, struct signaller, waiter);
+	const struct neep_virtgpu_signal signal = { 0 };
+	/* Nobody left to hear it is fine. */
+	(void)!send(signaller->near, &signal, sizeof(signal), MSG_NOSIGNAL | MSG_DONTWAIT);
+	neep_close_fd(&signaller->near);
+	free(signaller);
+}
+
+int node_fence_token(struct node_fence *fence) {
+	struct signaller *signaller = calloc(1, sizeof(*signaller));
+	if (signaller == NULL) {
+		return -ENOMEM;
+	}
+	if (fence->by_id.id == 0 && !fence->is_signalled) {
+		neep_idmap_insert(&fence->node->fences, ++fence->node->next_fence_id, &fence->by_id);
+	}
+	/* Tokens of one fence are told apart by the upper half: a name can be bound once. */
+	uint64_t id = fence->is_signalled ? ++fence->node->next_fence_id : fence->by_id.id;
+	int fd = node_token_create(
+		fence->node, NEEP_VIRTGPU_TOKEN_FENCE, id | (node_random() << 32), &signaller->near);
+	if (fd < 0) {
+		free(signaller);
+		return fd;
+	}
+	signaller->waiter.signalled = token_signalled;
+	node_fence_wait(fence, &signaller->waiter);
+	return fd;
+}
+
+struct node_fence *node_fence_of_token(struct neep_virtgpu_node *node, int fd) {
+	uint64_t id = node_token_id(node, NEEP_VIRTGPU_TOKEN_FENCE, fd);
+	if (id == 0) {
+		return NULL;
+	}
+	struct neep_idmap_link *link = neep_idmap_find(&node->fences, (uint32_t)id);
+	if (link != NULL) {
+		return node_fence_ref(neep_container_of(link, struct node_fence, by_id));
+	}
+	struct node_fence *fence = node_fence_create(node);
+	if (fence != NULL) {
+		node_fence_signal(fence);
+	}
+	return fence;
+}

@@ -1,0 +1,73 @@
+/* libneep-virtgpu.so: the render node for the programs under `neep run`.
+ *
+ * It stands between a program and the C library where a path, an ioctl or a mapping may concern the node, and passes on
+ * everything else. It keeps no state about fds (see protocol.h). What it does keep: the environment's words, the
+ * connection of this process, and the info memfd. It runs before main(), in signal handlers and in children of fork():
+ * it allocates nothing, takes one lock with all signals blocked, and a child begins with a connection of its own.
+ * Trusts the node. Room-internal; nothing but the names of the C library is exported. */
+#ifndef NEEP_VIRTGPU_PRELOAD_H
+#define NEEP_VIRTGPU_PRELOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include "virtgpu/protocol.h"
+
+#define PRELOAD_EXPORT __attribute__((visibility("default")))
+
+/* ---- preload_call.c: the way to the node ---- */
+
+/* Whether there is a node at all: the environment names one. */
+bool preload_is_active(void);
+
+/* Whether `fd` is a token of this node; its kind and id. Keeps errno. */
+struct preload_token {
+	enum neep_virtgpu_token_kind kind;
+	uint64_t id;
+};
+bool preload_token(int fd, struct preload_token *token);
+
+struct preload_exchange {
+	struct neep_virtgpu_call call;
+	struct iovec *iov; // iov[0] is left free for `call`
+	size_t iov_count;  // with iov[0]
+	const int *fds;    // borrowed, at most 2
+	size_t fd_count;
+	bool wants_cloexec; // of the fd that comes back
+	struct neep_virtgpu_answer answer;
+	uint8_t body[NEEP_VIRTGPU_STRUCT_MAX]; // answer.size bytes of it
+	int fd;                                // came back, the caller's; -1: none
+};
+
+/* Sends, and waits for the answer unless the call is silent. Returns answer.result, or -ENODEV when there is no node. */
+int preload_exchange(struct preload_exchange *exchange);
+
+/* The node's info, mapped once; NULL when there is no node. */
+const struct neep_virtgpu_info *preload_info(void);
+
+/* A new file of the node, or a negative errno. */
+int preload_open_node(bool cloexec);
+
+/* ---- preload_fence.c ---- */
+
+/* Waits for a fence token up to `timeout_ns` (negative: for ever). Returns what its signal says, or -ETIME. A fence whose
+ * node died counts as signalled. */
+int64_t preload_fence_wait(int fd, int64_t timeout_ns);
+
+/* Answers ioctls of sync files. Returns 0 or a negative errno. */
+int preload_sync_ioctl(int fd, unsigned long request, void *arg);
+
+/* ---- preload_drm.c ---- */
+
+/* Answers an ioctl on a file of the node. Returns 0 or a negative errno. */
+int preload_drm_ioctl(uint64_t file_id, unsigned long request, void *arg);
+
+/* ---- preload_path.c ---- */
+
+/* What fstat() says of a file of the node. */
+void preload_describe_node(struct stat *st);
+
+#endif

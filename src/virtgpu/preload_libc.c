@@ -1,0 +1,99 @@
+/* ioctl() and mmap(), as the program and its libraries call them. What is not ours goes straight to the kernel: these two
+ * are called from allocators and before anything is set up. */
+#include "virtgpu/preload.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/dma-buf.h>
+
+static int result_or_errno(int result) {
+	if (result < 0) {
+		errno = -result;
+		return -1;
+	}
+	return result;
+}
+
+/* The memory that our dma-bufs are is coherent: there is nothing to do, but a memfd does not know the call. */
+static bool is_shared_memory(int fd) {
+	return syscall(SYS_fcntl, fd, 1034 /* F_GET_SEALS */, 0) >= 0;
+}
+
+static int dma_buf_ioctl(int fd, unsigned long request, void *arg) {
+	int saved = errno;
+	int result = (int)syscall(SYS_ioctl, fd, request, arg);
+	if (result < 0 && errno == ENOTTY && request == DMA_BUF_IOCTL_SYNC && is_shared_memory(fd)) {
+		errno = saved;
+		return 0;
+	}
+	return result;
+}
+
+PRELOAD_EXPORT int ioctl(int fd, unsigned long request, ...) {
+	va_list args;
+	va_start(args, request);
+	void *arg = va_arg(args, void *);
+	va_end(args);
+	struct preload_token token;
+	switch (_IOC_TYPE(request)) {
+	case 'd':
+		if (preload_token(fd, &token) && token.kind == NEEP_VIRTGPU_TOKEN_FILE) {
+			return result_or_errno(preload_drm_ioctl(token.id, request, arg));
+		}
+		break;
+	case '>':
+		if (preload_token(fd, &token) && token.kind == NEEP_VIRTGPU_TOKEN_FENCE) {
+			return result_or_errno(preload_sync_ioctl(fd, request, arg));
+		}
+		break;
+	case 'b':
+		return dma_buf_ioctl(fd, request, arg);
+	default:
+		break;
+	}
+	return (int)syscall(SYS_ioctl, fd, request, arg);
+}
+
+static int ask_for_memory(uint64_t file_id, struct neep_virtgpu_mmap *map) {
+	struct iovec iov[] = { { 0 }, { map, sizeof(*map) } };
+	struct preload_exchange exchange = {
+		.call = { .op = NEEP_VIRTGPU_OP_MMAP, .size = sizeof(*map), .file_id = file_id },
+		.iov = iov,
+		.iov_count = 2,
+		.wants_cloexec = true,
+	};
+	int result = preload_exchange(&exchange);
+	if (result < 0) {
+		return result;
+	}
+	memcpy(map, exchange.body, sizeof(*map));
+	return exchange.fd;
+}
+
+PRELOAD_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset) {
+	struct preload_token token;
+	if (fd < 0 || (uint64_t)offset < NEEP_VIRTGPU_MAP_BASE || !preload_token(fd, &token) ||
+		token.kind != NEEP_VIRTGPU_TOKEN_FILE) {
+		return (void *)syscall(SYS_mmap, addr, len, prot, flags, fd, offset); // NOLINT
+	}
+	struct neep_virtgpu_mmap map = { .offset = (uint64_t)offset, .len = len };
+	int memory = ask_for_memory(token.id, &map);
+	if (memory < 0) {
+		errno = -memory;
+		return MAP_FAILED;
+	}
+	void *at = (void *)syscall(SYS_mmap, addr, len, prot, flags, memory, map.fd_offset); // NOLINT
+	int saved = errno;
+	close(memory);
+	errno = saved;
+	return at;
+}
+
+PRELOAD_EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t offset)
+	__attribute__((alias("mmap")));

@@ -1,0 +1,192 @@
+/* dma-bufs: the memfd behind a buffer, in a description of its own.
+ *
+ * Theory of operation
+ *
+ * Whoever holds an exported fd keeps the buffer, also after every handle is closed; so the node must learn when the last
+ * copy of it is gone: dups, copies in flight and mappings included. It exports a description that is opened anew from
+ * /proc/self/fd, and watches the file for IN_CLOSE_WRITE, which comes with the end of such a description. Since inotify
+ * merges events, the event only asks the question. The answer is a write lease on another description of the node's own:
+ * the kernel grants it exactly when no other one is open for writing. The descriptions of the device and of the renderers
+ * are those of memfd_create() itself, which the kernel does not count.
+ *
+ * An imported fd is known by its inode. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "virtgpu/node_internal.h"
+
+struct node_export {
+	struct neep_list link; // neep_virtgpu_node.exports
+	struct node_bo *bo;    // a reference while is_held
+	bool is_held;
+	int lease_fd;
+	int watch;
+	dev_t dev;
+	ino_t ino;
+};
+
+static int reopen(int fd) {
+	char path[32];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	int again = open(path, O_RDWR | O_CLOEXEC);
+	return again < 0 ? -errno : again;
+}
+
+static void export_destroy(struct node_export *export) {
+	struct neep_virtgpu_node *node = export->bo->node;
+	export->bo->export = NULL;
+	neep_list_remove(&export->link);
+	if (export->watch >= 0) {
+		inotify_rm_watch(node->inotify_fd, export->watch);
+	}
+	neep_close_fd(&export->lease_fd);
+	free(export);
+}
+
+/* Nobody else has it open: the buffer is as if it had never been exported. */
+static void export_release(struct node_export *export) {
+	struct node_bo *bo = export->bo;
+	bool was_held = export->is_held;
+	bo->node->counts.exports -= was_held ? 1 : 0;
+	export_destroy(export);
+	if (was_held) {
+		node_bo_unref(bo);
+	}
+}
+
+static bool is_open_elsewhere(const struct node_export *export) {
+	if (fcntl(export->lease_fd, F_SETLEASE, F_WRLCK) < 0) {
+		return true;
+	}
+	fcntl(export->lease_fd, F_SETLEASE, F_UNLCK);
+	return false;
+}
+
+static void look(struct neep_virtgpu_node *node) {
+	neep_list_for_each_safe (export, &node->exports, struct node_export, link) {
+		if (!is_open_elsewhere(export)) {
+			export_release(export);
+		}
+	}
+}
+
+static void inotify_ready(struct neep_source *source, uint32_t events) {
+	(void)events;
+	struct neep_virtgpu_node *node = neep_container_of(source, struct neep_virtgpu_node, inotify_source);
+	char buf[4096] __attribute__((aligned(8)));
+	while (read(source->fd, buf, sizeof(buf)) > 0) {
+	}
+	look(node);
+}
+
+int node_prime_init(struct neep_virtgpu_node *node) {
+	neep_list_init(&node->exports);
+	node->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (node->inotify_fd < 0) {
+		return -errno;
+	}
+	node->inotify_source = (struct neep_source){ .fd = node->inotify_fd, .ready = inotify_ready };
+	return neep_source_add(node->loop, &node->inotify_source, EPOLLIN);
+}
+
+void node_prime_finish(struct neep_virtgpu_node *node) {
+	neep_list_for_each_safe (export, &node->exports, struct node_export, link) {
+		export_release(export);
+	}
+	neep_source_remove(&node->inotify_source);
+	neep_close_fd(&node->inotify_fd);
+}
+
+/* Memory that can only stand for the buffer: it has its size, and programs pass it on. */
+static int stand_in(const struct node_bo *bo) {
+	return neep_memfd_create("neep-dma-buf", bo->size);
+}
+
+static int export_memory(struct node_bo *bo) {
+	uint64_t fd_offset;
+	int fd = bo->blob_mem == NEEP_DRM_BLOB_MEM_HOST3D ? node_bo_memory(bo, &fd_offset) : -EINVAL;
+	return fd < 0 && fd != -ENODEV ? stand_in(bo) : fd;
+}
+
+static int export_watch(struct node_export *export, int fd) {
+	struct neep_virtgpu_node *node = export->bo->node;
+	char path[32];
+	struct stat st;
+	export->lease_fd = reopen(fd);
+	if (export->lease_fd < 0 || fstat(export->lease_fd, &st) < 0) {
+		return export->lease_fd < 0 ? export->lease_fd : -errno;
+	}
+	export->dev = st.st_dev;
+	export->ino = st.st_ino;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", export->lease_fd);
+	export->watch = inotify_add_watch(node->inotify_fd, path, IN_CLOSE_WRITE);
+	return export->watch < 0 ? -errno : 0;
+}
+
+static int export_create(struct node_bo *bo) {
+	neep_autoclose int fd = export_memory(bo);
+	struct node_export *export = fd < 0 ? NULL : calloc(1, sizeof(*export));
+	if (export == NULL) {
+		return fd < 0 ? fd : -ENOMEM;
+	}
+	*export = (struct node_export){ .bo = bo, .lease_fd = -1, .watch = -1 };
+	bo->export = export;
+	neep_list_append(&bo->node->exports, &export->link);
+	int result = export_watch(export, fd);
+	if (result < 0) {
+		export_destroy(export);
+	}
+	return result;
+}
+
+int node_prime_export(struct node_call *call) {
+	struct drm_prime_handle prime;
+	memcpy(&prime, call->data, sizeof(prime));
+	if ((prime.flags & ~(uint32_t)(DRM_CLOEXEC | DRM_RDWR)) != 0) {
+		return -EINVAL;
+	}
+	struct node_bo *bo = node_bo_find(call->file, prime.handle);
+	if (bo == NULL) {
+		return -ENOENT;
+	}
+	int result = bo->export == NULL ? export_create(bo) : 0;
+	int fd = result == 0 ? reopen(bo->export->lease_fd) : result;
+	if (fd < 0) {
+		return fd;
+	}
+	if (!bo->export->is_held) {
+		bo->export->is_held = true;
+		bo->refs++;
+		call->node->counts.exports++;
+	}
+	call->fd_out = fd;
+	return 0;
+}
+
+int node_prime_import(struct node_call *call) {
+	struct drm_prime_handle prime;
+	struct stat st;
+	memcpy(&prime, call->data, sizeof(prime));
+	neep_autoclose int fd = neep_fds_take(&call->fds, 0);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		return -EBADF;
+	}
+	neep_list_for_each (export, &call->node->exports, struct node_export, link) {
+		if (export->ino == st.st_ino && export->dev == st.st_dev) {
+			int result = node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)
+					     ? node_file_need_context(call->file, call->program)
+					     : 0;
+			result = result < 0 ? result
+					    : node_handle_create(call->file, export->bo, &prime.handle);
+			memcpy(call->data, &prime, sizeof(prime));
+			return result;
+		}
+	}
+	return -EINVAL;
+}
