@@ -141,7 +141,7 @@ static VkResult add_instance(struct neep_vk_call *call, VkInstance owned, uint32
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	}
 	instance->api_version = version;
-	neep_vk_instance_table_load(&instance->vk, owned, neep_vk_loader());
+	neep_vk_instance_table_load(&instance->vk, neep_vk_loader(), owned);
 	const struct neep_vk_object_params params = {
 		.type = NEEP_VK_INSTANCE,
 		.handle = NEEP_VK_RAW(owned),

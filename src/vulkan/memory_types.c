@@ -96,8 +96,8 @@ static uint32_t probe_types(const struct neep_vk_physical_device *physical) {
 	if (create_probe_device(physical, &probe.device) != VK_SUCCESS) {
 		return 0;
 	}
-	neep_vk_device_table_load(&probe.vk, probe.device,
-		neep_vk_device_loader(NEEP_VK_HANDLE(VkInstance, &physical->instance->base)));
+	neep_vk_device_table_load(&probe.vk,
+		neep_vk_device_loader(NEEP_VK_HANDLE(VkInstance, &physical->instance->base)), probe.device);
 	uint32_t types = 0;
 	probe.page = map_probe_page();
 	if (probe.page != NULL) {

@@ -92,9 +92,15 @@ static inline void neep_vk_put_be64(struct neep_vk_reply *reply, uint64_t value)
 }
 
 /* A count of elements that follow: never more than the guest has room for. Returns what was written. */
-static inline uint32_t neep_vk_put_count(struct neep_vk_reply *reply, uint32_t count, uint32_t room) {
-	uint32_t told = reply->is_blank ? 0 : count < room ? count : room;
-	neep_vk_put_raw32(reply, told);
+static inline uint64_t neep_vk_put_count(struct neep_vk_reply *reply, uint64_t count, uint64_t room) {
+	uint64_t told = reply->is_blank ? 0 : count < room ? count : room;
+	neep_vk_put_raw32(reply, (uint32_t)told);
+	return told;
+}
+
+static inline uint64_t neep_vk_put_count_be64(struct neep_vk_reply *reply, uint64_t count, uint64_t room) {
+	uint64_t told = reply->is_blank ? 0 : count < room ? count : room;
+	neep_vk_put_raw64(reply, htobe64(told));
 	return told;
 }
 

@@ -1,0 +1,1 @@
+"""Generates the Vulkan decoder from Khronos' registry and the table of the wire."""
