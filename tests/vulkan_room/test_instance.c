@@ -6,7 +6,7 @@
 #include "vulkan/context.h"
 #include "vulkan/handlers_instance.h"
 #include "vulkan/handlers_physical_device.h"
-#include "vulkan/rig.h"
+#include "vulkan_room/rig.h"
 
 #define LINEAR UINT64_C(0)
 

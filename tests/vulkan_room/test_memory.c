@@ -10,7 +10,7 @@
 #include "vulkan/context.h"
 #include "vulkan/handlers_memory.h"
 #include "vulkan/handlers_physical_device.h"
-#include "vulkan/rig.h"
+#include "vulkan_room/rig.h"
 
 #define SIZE UINT64_C(65536)
 

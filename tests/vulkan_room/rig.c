@@ -1,4 +1,4 @@
-#include "vulkan/rig.h"
+#include "vulkan_room/rig.h"
 
 #include <errno.h>
 #include <fcntl.h>

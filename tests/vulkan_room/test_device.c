@@ -5,7 +5,7 @@
 #include "support/fd_check.h"
 #include "vulkan/context.h"
 #include "vulkan/handlers_device.h"
-#include "vulkan/rig.h"
+#include "vulkan_room/rig.h"
 
 static const float priorities[64];
 

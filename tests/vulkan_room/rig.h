@@ -1,8 +1,8 @@
 /* A guest of the Vulkan room without a stream: calls handlers on the host's real driver, and plays the process around the context.
  *
  * Handlers get objects where the wire has ids, so the rig keeps those that every test needs. One thread. */
-#ifndef NEEP_TESTS_VULKAN_RIG_H
-#define NEEP_TESTS_VULKAN_RIG_H
+#ifndef NEEP_TESTS_VULKAN_ROOM_RIG_H
+#define NEEP_TESTS_VULKAN_ROOM_RIG_H
 
 #include "vulkan/call.h"
 #include "vulkan/decoder.h"

@@ -9,7 +9,7 @@
 #include "vulkan/context.h"
 #include "vulkan/handlers_image.h"
 #include "vulkan/handlers_memory.h"
-#include "vulkan/rig.h"
+#include "vulkan_room/rig.h"
 
 #define WIDTH    50
 #define HEIGHT   20
