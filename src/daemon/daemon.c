@@ -1,6 +1,8 @@
 #include "daemon/daemon.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -228,6 +230,22 @@ static void rutabaga_ready(struct neep_source *source, uint32_t events) {
 	neep_rutabaga_dispatch(daemon->rutabaga);
 }
 
+/* The options of renderers as words of rutabaga_builder.renderer_features; empty when there are none. */
+static void write_features(const struct neep_options *options, char *features, size_t size) {
+	size_t used = 0;
+	features[0] = '\0';
+	if (options->renderer_path != NULL) {
+		used += (size_t)snprintf(features, size, "renderer=%s,", options->renderer_path);
+	}
+	if (options->renderer_memory != 0 && used < size) {
+		used += (size_t)snprintf(features + used, size - used, "renderer-max-memory=%llu,",
+			(unsigned long long)options->renderer_memory);
+	}
+	if (options->renderer_cpu != 0 && used < size) {
+		snprintf(features + used, size - used, "renderer-max-cpu=%u,", options->renderer_cpu);
+	}
+}
+
 static int create_rutabaga(struct neep_daemon *daemon, const struct neep_component_impl *const *extra,
 	size_t extra_count, struct neep_error *error) {
 	const struct neep_options *options = daemon->options;
@@ -236,10 +254,13 @@ static int create_rutabaga(struct neep_daemon *daemon, const struct neep_compone
 		.channel_type = RUTABAGA_CHANNEL_TYPE_WAYLAND,
 	};
 	struct rutabaga_channels channels = { .channels = &wayland, .num_channels = 1 };
+	char features[PATH_MAX + 128];
+	write_features(options, features, sizeof(features));
 	struct rutabaga_builder builder = {
 		.user_data = (uintptr_t)daemon,
 		.capset_mask = options->capset_mask,
-		.wsi = RUTABAGA_WSI_SURFACELESS,
+		.wsi = RUTABAGA_WSI_SURFACELESS | NEEP_RUTABAGA_WSI_FEATURES,
+		.renderer_features = features,
 		.fence_cb = fence_done,
 		.debug_cb = debug_message,
 		.channels = options->wayland_socket_path != NULL ? &channels : NULL,
