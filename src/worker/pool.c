@@ -29,6 +29,8 @@ enum {
 };
 
 #define EVENTS_MAX 64
+/* Ending renderers cost memory that their guest is no longer charged for. */
+#define ENDING_MAX 64
 /* A spawner that does not live is not started again and again by guests who try. */
 #define RESTART_INTERVAL_NS NEEP_NS_PER_S
 
@@ -202,7 +204,7 @@ static void kill_late(struct neep_worker_pool *pool) {
 	int64_t now = neep_clock_ns();
 	while (!neep_list_is_empty(&pool->ending)) {
 		struct neep_worker *first = neep_container_of(pool->ending.next, struct neep_worker, link);
-		if (first->deadline_ns > now) {
+		if (first->deadline_ns > now && pool->ending_count <= ENDING_MAX) {
 			set_timer(pool, first->deadline_ns);
 			return;
 		}

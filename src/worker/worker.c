@@ -14,8 +14,6 @@
 
 /* How long a renderer may take to tear down its Vulkan objects. */
 #define END_LIMIT_NS (2 * NEEP_NS_PER_S)
-/* Ending renderers cost memory that their guest is no longer charged for. */
-#define ENDING_MAX 64
 
 static void watch_room(struct neep_worker *worker) {
 	neep_worker_pool_watch_room(worker->pool, &worker->channel, worker->token_link.id);
@@ -52,9 +50,6 @@ static void begin_end(struct neep_worker *worker) {
 	worker->deadline_ns = neep_clock_ns() + END_LIMIT_NS;
 	neep_list_append(&pool->ending, &worker->link);
 	pool->ending_count++;
-	if (pool->ending_count > ENDING_MAX) {
-		neep_container_of(pool->ending.next, struct neep_worker, link)->deadline_ns = 0;
-	}
 	neep_worker_pool_wake(pool);
 }
 
