@@ -230,20 +230,13 @@ static void rutabaga_ready(struct neep_source *source, uint32_t events) {
 	neep_rutabaga_dispatch(daemon->rutabaga);
 }
 
-/* The options of renderers as words of rutabaga_builder.renderer_features; empty when there are none. */
+/* The options of renderers as words of rutabaga_builder.renderer_features. */
 static void write_features(const struct neep_options *options, char *features, size_t size) {
-	size_t used = 0;
-	features[0] = '\0';
-	if (options->renderer_path != NULL) {
-		used += (size_t)snprintf(features, size, "renderer=%s,", options->renderer_path);
-	}
-	if (options->renderer_memory != 0 && used < size) {
-		used += (size_t)snprintf(features + used, size - used, "renderer-max-memory=%llu,",
-			(unsigned long long)options->renderer_memory);
-	}
-	if (options->renderer_cpu != 0 && used < size) {
-		snprintf(features + used, size - used, "renderer-max-cpu=%u,", options->renderer_cpu);
-	}
+	const char *path = options->renderer_path;
+	snprintf(features, size, "renderer-max-memory=%llu,renderer-max-cpu=%u,renderer-log-level=%s%s%s%s",
+		(unsigned long long)options->renderer_memory, options->renderer_cpu,
+		neep_log_level_name(options->log_level), options->has_sandbox ? "" : ",renderer-no-sandbox",
+		path != NULL ? ",renderer=" : "", path != NULL ? path : "");
 }
 
 static int create_rutabaga(struct neep_daemon *daemon, const struct neep_component_impl *const *extra,
