@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bench/bench_internal.h"
@@ -342,15 +341,6 @@ static char *default_command(void) {
 	return strdup("vhost-user-neep " DEFAULT_ARGUMENTS);
 }
 
-/* Some back-ends keep an fd per resource: the usual soft limit would decide what is measured. */
-static void raise_fd_limit(void) {
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 int neep_bench_main(int argc, char **argv) {
 	char *command = default_command();
 	struct bench_options options = {
@@ -365,7 +355,8 @@ int neep_bench_main(int argc, char **argv) {
 	int exit_code = parsed == 1 ? 0 : 2;
 	struct bench_results *results = calloc(1, sizeof(*results));
 	if (parsed == 0 && results != NULL) {
-		raise_fd_limit();
+		/* Some back-ends keep an fd per resource: the usual soft limit would decide what is measured. */
+		neep_fd_raise_limit();
 		exit_code = run_all(&options, results);
 	}
 	free(results);
