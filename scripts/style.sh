@@ -27,7 +27,7 @@ else
 fi
 
 # A room includes only what stands to its left; the public API stands beside util.
-order='util virtio vhost_user rutabaga twod display device daemon driver bench cli'
+order='util virtio vhost_user rutabaga twod display device daemon driver bench vkbench cli'
 allowed() { # ROOM -> rooms it may include
     case $1 in
     util) echo util ;;
@@ -40,6 +40,7 @@ allowed() { # ROOM -> rooms it may include
     daemon) echo util virtio vhost_user rutabaga display device daemon ;;
     driver) echo util vhost_user driver ;;
     bench) echo util driver bench ;;
+    vkbench) echo vkbench ;;
     cli) echo util daemon bench cli ;;
     esac
 }
