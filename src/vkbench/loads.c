@@ -195,7 +195,7 @@ void vkb_run_record(struct vkb *vkb, const struct vkb_options *options) {
 		total += record_round(&scene, commands, fence);
 		rounds++;
 	}
-	printf("commands %.0f\n", 1e9 * rounds * RECORD_BUFFERS * RECORD_COMMANDS / (double)total);
+	printf("commands %.4f\n", 1e3 * rounds * RECORD_BUFFERS * RECORD_COMMANDS / (double)total);
 	vkDestroyFence(vkb->device, fence, NULL);
 	vkb_scene_destroy(&scene);
 }

@@ -1,7 +1,7 @@
 /* Clear, textured quads, and compute. */
 #include "scenes.h"
 
-#define COMPUTE_VALUES 65536
+#define COMPUTE_VALUES 16384
 #define COMPUTE_LOCAL  64
 
 /* ---- clear ---- */
@@ -94,7 +94,7 @@ static void compute_record(const struct vkb_scene *scene, VkCommandBuffer comman
 
 const struct vkb_scene_impl vkb_scene_compute = {
 	.name = "compute",
-	.summary = "rounds of an integer hash over 65536 values",
+	.summary = "rounds of an integer hash over 16384 values",
 	.setup = compute_setup,
 	.record = compute_record,
 };

@@ -7,6 +7,7 @@
 
 #include "bench/bench.h"
 #include "bench/bench_internal.h"
+#include "bench/print.h"
 #include "support/cmocka.h"
 #include "support/fd_check.h"
 #include "util/macros.h"
