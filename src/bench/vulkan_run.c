@@ -97,17 +97,19 @@ static int run_start(struct vulkan_session *session) {
 	return 0;
 }
 
-/* Natively the driver lives in the program, else in the largest of the other processes. */
+/* Natively the driver lives in the program, else in the largest of the other processes, if there is one. */
 static void measure_memory(struct vulkan_session *session, const struct bench_program *program) {
 	const char *slash = strrchr(session->options->program, '/');
 	const char *name = slash != NULL ? slash + 1 : session->options->program;
 	bool is_native = session->peer == VULKAN_NATIVE;
 	double mib = (double)bench_program_rss(program, is_native ? NULL : name) / KIB_PER_MIB / KIB_PER_MIB;
-	session->values[VULKAN_MEMORY] = mib;
 	if (is_native) {
 		session->driver_mib = mib - number_said(program, "before_kib") / KIB_PER_MIB;
 	}
-	session->values[VULKAN_MEMORY_ABOVE] = mib - session->driver_mib;
+	if (mib > 0) {
+		session->values[VULKAN_MEMORY] = mib;
+		session->values[VULKAN_MEMORY_ABOVE] = mib - session->driver_mib;
+	}
 }
 
 static int run_memory(struct vulkan_session *session) {
