@@ -45,6 +45,8 @@ allowed() { # ROOM -> rooms it may include
     driver) echo util vhost_user driver ;;
     virtgpu) echo util vhost_user driver virtgpu ;;
     bench) echo util driver bench ;;
+    vkbench) echo vkbench ;;
+    renderer) echo util asg worker vulkan renderer ;;
     cli) echo util daemon virtgpu bench cli ;;
     esac
 }
