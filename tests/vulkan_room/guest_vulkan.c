@@ -104,12 +104,19 @@ static uint64_t find_physical(struct ring *ring, uint64_t instance) {
 	return physical;
 }
 
+/* A link whose chain goes on: its members come behind those of all that follow. */
+static void put_open_link(struct packet *packet, uint32_t s_type, uint32_t size) {
+	put_be32(packet, size);
+	put_u32(packet, s_type);
+	put_u32(packet, s_type);
+}
+
 static void put_feature_chain(struct packet *packet) {
-	/* VkPhysicalDeviceTimelineSemaphoreFeatures, then, inside its link, what else is wanted. */
-	put_be32(packet, 24);
-	put_u32(packet, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES);
-	put_u32(packet, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES);
-	put_link(packet, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PRIVATE_DATA_FEATURES, 24);
+	put_open_link(packet, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES, 24);
+	put_open_link(packet, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PRIVATE_DATA_FEATURES, 24);
+	put_link(packet, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INLINE_UNIFORM_BLOCK_FEATURES, 24);
+	put_u32(packet, VK_TRUE);
+	put_u32(packet, VK_FALSE);
 	put_u32(packet, VK_TRUE);
 	put_u32(packet, VK_TRUE);
 }
