@@ -303,8 +303,9 @@ class Shaper:
     def array(self, item):
         """Present arrays have room for what the request says; absent ones for anything, as only the count is wanted."""
         size = self.types.element(item)[0]
-        count = self.place.expression(item.count)
-        self.out.add(f'{self.place.lhs(item)} = neep_vk_get_room(d, {count}, sizeof(*{self.place.lhs(item)}), {size});')
+        count, lhs = self.place.expression(item.count), self.place.lhs(item)
+        c_size = size if item.kind == 'scalar' else f'sizeof(*{lhs})'
+        self.out.add(f'{lhs} = neep_vk_get_room(d, {count}, {c_size}, {size});')
 
 
 def put_scalar(item, lhs):
