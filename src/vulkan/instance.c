@@ -72,13 +72,13 @@ static VkResult list_extensions(struct neep_vk_extensions *extensions) {
 
 VkResult neep_vk_EnumerateInstanceExtensionProperties(struct neep_vk_call *call, const char *pLayerName,
 	uint32_t *pPropertyCount, VkExtensionProperties *pProperties) {
+	(void)call;
 	struct neep_vk_extensions extensions;
 	VkResult result = list_extensions(&extensions);
 	if (result == VK_SUCCESS) {
-		result = neep_vk_extensions_enumerate(
-			call, &extensions, pLayerName, pPropertyCount, pProperties);
+		result = neep_vk_extensions_enumerate(&extensions, pLayerName, pPropertyCount, pProperties);
 		neep_vk_extensions_finish(&extensions);
-	} else if (pPropertyCount != NULL) {
+	} else {
 		*pPropertyCount = 0;
 	}
 	return result;
@@ -86,7 +86,8 @@ VkResult neep_vk_EnumerateInstanceExtensionProperties(struct neep_vk_call *call,
 
 VkResult neep_vk_EnumerateInstanceLayerProperties(
 	struct neep_vk_call *call, uint32_t *pPropertyCount, VkLayerProperties *pProperties) {
-	return neep_vk_enumerate(call, &(struct neep_vk_items){ 0 }, pPropertyCount, pProperties);
+	(void)call;
+	return neep_vk_enumerate(&(struct neep_vk_items){ 0 }, pPropertyCount, pProperties);
 }
 
 static void release_instance(struct neep_vk_object *object) {
@@ -186,9 +187,7 @@ VkResult neep_vk_EnumeratePhysicalDevices(struct neep_vk_call *call, struct neep
 	if (!self->has_chosen) {
 		VkResult result = neep_vk_physical_device_choose(call, self);
 		if (result != VK_SUCCESS) {
-			if (pPhysicalDeviceCount != NULL) {
-				*pPhysicalDeviceCount = 0;
-			}
+			*pPhysicalDeviceCount = 0;
 			return result;
 		}
 	}
@@ -197,5 +196,5 @@ VkResult neep_vk_EnumeratePhysicalDevices(struct neep_vk_call *call, struct neep
 		.item_size = sizeof(self->physical_id),
 		.count = self->physical_id != 0,
 	};
-	return neep_vk_enumerate(call, &all, pPhysicalDeviceCount, pPhysicalDevices);
+	return neep_vk_enumerate(&all, pPhysicalDeviceCount, pPhysicalDevices);
 }
