@@ -39,16 +39,11 @@ bool neep_vk_names_have(const char *const *names, size_t count, const char *name
 	return false;
 }
 
-VkResult neep_vk_extensions_enumerate(const struct neep_vk_extensions *extensions, const char *layer,
-	uint32_t *count, VkExtensionProperties *out) {
+VkResult neep_vk_extensions_enumerate(
+	const struct neep_vk_items *all, const char *layer, uint32_t *count, VkExtensionProperties *out) {
 	if (layer != NULL) {
 		*count = 0;
 		return VK_ERROR_LAYER_NOT_PRESENT;
 	}
-	const struct neep_vk_items all = {
-		.items = extensions->list,
-		.item_size = sizeof(*extensions->list),
-		.count = extensions->count,
-	};
-	return neep_vk_enumerate(&all, count, out);
+	return neep_vk_enumerate(all, count, out);
 }

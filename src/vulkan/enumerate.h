@@ -33,7 +33,7 @@ bool neep_vk_extensions_have(const struct neep_vk_extensions *extensions, const 
 bool neep_vk_names_have(const char *const *names, size_t count, const char *name);
 
 /* The answer to vkEnumerate*ExtensionProperties: there are no layers, so a named one is not present. */
-VkResult neep_vk_extensions_enumerate(const struct neep_vk_extensions *extensions, const char *layer,
-	uint32_t *count, VkExtensionProperties *out);
+VkResult neep_vk_extensions_enumerate(
+	const struct neep_vk_items *all, const char *layer, uint32_t *count, VkExtensionProperties *out);
 
 #endif

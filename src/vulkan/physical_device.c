@@ -200,8 +200,14 @@ VkResult neep_vk_EnumerateDeviceExtensionProperties(struct neep_vk_call *call,
 	struct neep_vk_object *physicalDevice, const char *pLayerName, uint32_t *pPropertyCount,
 	VkExtensionProperties *pProperties) {
 	(void)call;
-	return neep_vk_extensions_enumerate(&neep_vk_physical_device_from(physicalDevice)->extensions,
-		pLayerName, pPropertyCount, pProperties);
+	const struct neep_vk_extensions *extensions =
+		&neep_vk_physical_device_from(physicalDevice)->extensions;
+	const struct neep_vk_items all = {
+		.items = extensions->list,
+		.item_size = sizeof(*extensions->list),
+		.count = extensions->count,
+	};
+	return neep_vk_extensions_enumerate(&all, pLayerName, pPropertyCount, pProperties);
 }
 
 VkResult neep_vk_EnumerateDeviceLayerProperties(struct neep_vk_call *call,
