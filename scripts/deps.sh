@@ -17,9 +17,9 @@ packages_of() {
     build)
         echo build-essential meson ninja-build pkg-config
         echo libpixman-1-dev libpng-dev libdrm-dev libseccomp-dev systemtap-sdt-dev
-        echo libvulkan-dev python3
+        echo libvulkan-dev glslang-tools python3
         ;;
-    check) echo libcmocka-dev edid-decode python3 universal-ctags clang-format qemu-system-gui ;;
+    check) echo libcmocka-dev edid-decode python3 universal-ctags clang-format qemu-system-gui mesa-vulkan-drivers ;;
     vm)
         echo qemu-system-x86 qemu-system-gui mmdebstrap busybox-static cpio kmod python3 xz-utils zstd
         ;;

@@ -186,7 +186,8 @@ struct neep_component *neep_core_component(struct rutabaga *rutabaga, const stru
 int neep_core_init(const struct rutabaga_builder *builder, const struct neep_component_impl *const *extra,
 	size_t extra_count, struct rutabaga **rutabaga);
 
-/* The 2D component, defined by its own room; the core needs it by name and nothing else of it. */
+/* The built-in components, each defined by its own room; the core needs them by name and nothing else of them. */
 extern const struct neep_component_impl neep_twod_impl;
+extern const struct neep_component_impl neep_gfxstream_impl;
 
 #endif

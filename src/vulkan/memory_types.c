@@ -130,7 +130,7 @@ int neep_vk_memory_types_decide(struct neep_vk_physical_device *physical) {
 	physical->instance->vk.GetPhysicalDeviceMemoryProperties(handle, &physical->memory);
 	physical->importable_types = probe_types(physical);
 	bool has_host_visible = false;
-	for (uint32_t i = 0; i < physical->memory.memoryTypeCount; i++) {
+	for (uint32_t i = 0; i < physical->memory.memoryTypeCount && i < VK_MAX_MEMORY_TYPES; i++) {
 		VkMemoryPropertyFlags *flags = &physical->memory.memoryTypes[i].propertyFlags;
 		if ((*flags & HIDDEN_FLAGS) != 0) {
 			physical->hidden_types |= UINT32_C(1) << i;

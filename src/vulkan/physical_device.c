@@ -142,7 +142,7 @@ static VkResult try_candidate(
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	}
 	instance->physical_id = physical->base.id;
-	neep_log("vulkan", NEEP_LOG_INFO, "renders with %s", properties.deviceName);
+	neep_log("vulkan", NEEP_LOG_DEBUG, "renders with %s", properties.deviceName);
 	return VK_SUCCESS;
 }
 

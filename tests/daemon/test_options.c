@@ -56,6 +56,10 @@ static const struct mistake {
 	{ "--hostmem 3M", "--hostmem: \"3M\" is neither 0 (no window) nor a power of two from 1M to 1T" },
 	{ "--hostmem 4K", "--hostmem: \"4K\" is neither 0 (no window) nor a power of two from 1M to 1T" },
 	{ "--hostmem 2T", "--hostmem: \"2T\" is neither 0 (no window) nor a power of two from 1M to 1T" },
+	{ "--renderer a,b", "--renderer: \"a,b\" is not the path of a program, without commas" },
+	{ "--renderer-max-memory 1M",
+		"--renderer-max-memory: \"1M\" is not a size from 64M to 1T" SIZE_HINT },
+	{ "--renderer-max-cpu 0", "--renderer-max-cpu: \"0\" " NUMBER_HINT "1 to 2147483647" },
 	{ "--hostmem big", "--hostmem: \"big\" is neither 0 (no window) nor a power of two from 1M to 1T" },
 	{ "--max-resources 0", "--max-resources: \"0\" " NUMBER_HINT "1 to 4294967295" },
 	{ "--max-resources 4294967296", "--max-resources: \"4294967296\" " NUMBER_HINT "1 to 4294967295" },
@@ -138,8 +142,9 @@ static void help_lists_every_option(void **state) {
 	static const char *const names[] = { "socket-path PATH", "fd N", "keep-listening",
 		"display qemu|headless|none", "wsi surfaceless|headless", "control PATH", "max-outputs N",
 		"xres PIXELS", "yres PIXELS", "capset-names A:B", "wayland-socket-path PATH", "hostmem SIZE",
-		"no-mem-slots", "max-resources N", "max-resource-bytes SIZE", "max-bytes SIZE",
-		"max-contexts N", "max-backing-entries N", "max-submit-bytes SIZE", "max-maps N",
+		"renderer PATH", "renderer-max-memory SIZE", "renderer-max-cpu SECONDS", "no-mem-slots",
+		"max-resources N", "max-resource-bytes SIZE", "max-bytes SIZE", "max-contexts N",
+		"max-backing-entries N", "max-submit-bytes SIZE", "max-maps N",
 		"log-level error|warn|info|debug", "no-sandbox", "virgl", "render-node PATH",
 		"print-capabilities", "version", "help" };
 	process_run(daemon_program(), "--help", &result);
