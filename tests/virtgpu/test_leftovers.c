@@ -13,7 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/process.h"
 #include "driver/driver.h"
+#include "driver/gpu.h"
 #include "support/fd_check.h"
 #include "util/clock.h"
 #include "util/loop.h"
@@ -29,11 +31,12 @@
 
 static void exchange(int fd, int socket) {
 	struct node_blob blob = { .handle = 0 };
-	if (node_blob_create(fd, NODE_PAGE, 1, &blob) == 0) {
-		int dma_buf = node_export(fd, blob.handle);
-		node_send_fd(socket, dma_buf);
-		close(dma_buf);
+	int dma_buf = node_blob_create(fd, NODE_PAGE, 1, &blob) == 0 ? node_export(fd, blob.handle) : -1;
+	if (dma_buf < 0) {
+		_exit(3);
 	}
+	node_send_fd(socket, dma_buf);
+	close(dma_buf);
 }
 
 static void hold_fences(int fd, uint32_t handle) {
@@ -91,7 +94,7 @@ static int start_device(struct machine *machine) {
 		const char *program = getenv("NEEP_TEST_DEVICE");
 		fcntl(pair[1], F_SETFD, 0);
 		execl(program, program, "--fd", text, "--display", "none", "--hostmem", "1G", "--log-level",
-			"error", (char *)NULL);
+			"error", "--control", "control", (char *)NULL);
 		_exit(127);
 	}
 	close(pair[1]);
@@ -100,6 +103,7 @@ static int start_device(struct machine *machine) {
 
 static int machine_start(void **state) {
 	static struct machine machine;
+	folder_enter();
 	struct neep_error error;
 	struct neep_driver_options options = neep_virtgpu_driver_options();
 	machine.driver = neep_driver_create(start_device(&machine), &options, &error);
@@ -121,6 +125,7 @@ static int machine_stop(void **state) {
 	neep_driver_destroy(machine->driver);
 	assert_int_equal(waitpid(machine->device, &status, 0), machine->device);
 	assert_int_equal(status, 0);
+	folder_leave();
 	return 0;
 }
 
@@ -164,13 +169,26 @@ static void await_empty(struct machine *machine) {
 	}
 }
 
+/* What the node sent last is done when the device has answered something that was sent after it. */
+static void assert_device_is_empty(struct machine *machine) {
+	struct virtio_gpu_resp_display_info info;
+	assert_int_equal(neep_cmd_get_display_info(machine->driver, &info), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
+	int control = socket_connect("control");
+	const char *stats = control_ask(control, "stats");
+	assert_non_null(strstr(stats, "\"resources\":0,\"contexts\":0,\"maps\":0,"));
+	assert_non_null(strstr(stats, "\"pending\":0"));
+	close(control);
+}
+
 static void killed_programs_leave_nothing(void **state) {
 	struct machine *machine = *state;
+	size_t contexts = 0;
 	pid_t programs[PROGRAMS] = { 0 };
 	srand(4711);
 	int fds = fd_check_count();
 	for (int i = 0; i < KILLS + PROGRAMS; i++) {
 		pid_t *program = &programs[i % PROGRAMS];
+		contexts += neep_virtgpu_node_counts(machine->node).contexts;
 		if (*program > 0) {
 			kill(*program, SIGKILL);
 			waitpid(*program, NULL, 0);
@@ -178,7 +196,9 @@ static void killed_programs_leave_nothing(void **state) {
 		*program = i < KILLS ? start_program(machine) : 0;
 		run_for(machine, rand() % 12 * NEEP_NS_PER_MS);
 	}
+	assert_true(contexts > KILLS / 2);
 	await_empty(machine);
+	assert_device_is_empty(machine);
 	assert_int_equal(fd_check_count(), fds);
 	assert_int_equal(neep_driver_window_maps(machine->driver), 0);
 	assert_false(neep_driver_is_dead(machine->driver));
@@ -207,6 +227,7 @@ static int machine_bury(void **state) {
 	neep_loop_destroy(machine->loop);
 	neep_driver_destroy(machine->driver);
 	waitpid(machine->device, NULL, 0);
+	folder_leave();
 	return 0;
 }
 
