@@ -23,7 +23,7 @@ packages_of() {
     vm)
         echo qemu-system-x86 qemu-system-gui mmdebstrap busybox-static cpio kmod python3 xz-utils zstd
         ;;
-    vulkan) echo libvulkan-dev glslang-tools mmdebstrap python3 ;;
+    vulkan) echo libvulkan-dev glslang-tools libwayland-dev wayland-protocols mmdebstrap python3 ;;
     # The runtime's package carries clang's version in its name, which differs from one Debian to the next.
     fuzz) echo clang "libclang-rt-dev|$(clang_runtime)" ;;
     *)
