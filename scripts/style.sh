@@ -27,7 +27,7 @@ else
 fi
 
 # A room includes only what stands to its left; the public API stands beside util.
-order='util asg virtio vhost_user rutabaga twod display device daemon driver bench cli'
+order='util asg virtio vhost_user rutabaga twod display device daemon renderer driver bench cli'
 allowed() { # ROOM -> rooms it may include
     case $1 in
     util) echo util ;;
@@ -39,6 +39,8 @@ allowed() { # ROOM -> rooms it may include
     display) echo util vhost_user display ;;
     device) echo util virtio display device ;;
     daemon) echo util virtio vhost_user rutabaga display device daemon ;;
+    # Of the worker's room only the protocol.
+    renderer) echo util asg worker vulkan renderer ;;
     driver) echo util vhost_user driver ;;
     bench) echo util driver bench ;;
     cli) echo util daemon bench cli ;;
