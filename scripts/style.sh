@@ -48,7 +48,6 @@ allowed() { # ROOM -> rooms it may include
     virtgpu) echo util vhost_user driver virtgpu ;;
     bench) echo util driver bench ;;
     vkbench) echo vkbench ;;
-    renderer) echo util asg worker vulkan renderer ;;
     cli) echo util daemon virtgpu bench cli ;;
     esac
 }
