@@ -4,7 +4,8 @@
 #include "gfxstream/gfxstream_internal.h"
 
 static void fail(const struct neep_gfx_attachment *attachment) {
-	(void)neep_asg_fail(attachment->resource->blob_fd, neep_gfx_memory_of(attachment->resource)->size);
+	(void)neep_asg_fail(attachment->resource->blob_fd, neep_gfx_memory_of(attachment->resource)->size,
+		NEEP_WORKER_DEVICE_LOST);
 }
 
 /* Has the renderer serve the ring. */
@@ -62,7 +63,7 @@ void neep_gfx_ring_ping(struct neep_gfx_context *context, uint32_t resource_id) 
 	if (attachment->wake_fd >= 0) {
 		neep_eventfd_signal(attachment->wake_fd);
 	} else {
-		/* The guest's own set-up may have wiped out the byte that shows the error. */
+		/* There is something new to swallow, or the guest's own set-up has wiped out the answer. */
 		fail(attachment);
 	}
 }
