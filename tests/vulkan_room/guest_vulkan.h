@@ -2,7 +2,8 @@
 #ifndef NEEP_TESTS_VULKAN_GUEST_VULKAN_H
 #define NEEP_TESTS_VULKAN_GUEST_VULKAN_H
 
-#include "guest.h"
+#include "vulkan_room/guest.h"
+#include "vulkan_room/host.h"
 
 /* Opcodes that the tests use themselves. */
 enum {

@@ -9,8 +9,8 @@
 #define VK_NO_PROTOTYPES
 #include <vulkan/vulkan_core.h>
 
-#include "guest_vulkan.h"
 #include "util/clock.h"
+#include "vulkan_room/guest_vulkan.h"
 
 #define FOREVER  UINT64_MAX
 #define A_SECOND (UINT64_C(1000000000))
@@ -355,9 +355,7 @@ int main(void) {
 		CASE(private_data_is_that_of_the_guests_object),
 		CASE(context_ends_while_work_is_running),
 	};
-	struct neep_error error;
-	if (neep_vk_load(&error) < 0) {
-		printf("1..0 # SKIP %s\n", error.text);
+	if (!host_has_vulkan()) {
 		return 0;
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -379,5 +379,5 @@ int main(void) {
 		fd_checked_test(layout_of_no_image_fails_call),
 		fd_checked_test(buffer_of_shared_memory_is_made_and_asked_for_alike),
 	};
-	return rig_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
+	return host_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }

@@ -432,5 +432,5 @@ int main(void) {
 		fd_checked_test(image_formats_refuse_other_modifiers_and_handle_types),
 		fd_checked_test(buffers_can_be_shared_as_files_only),
 	};
-	return rig_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
+	return host_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }
