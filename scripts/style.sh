@@ -42,11 +42,12 @@ allowed() { # ROOM -> rooms it may include
     display) echo util vhost_user display ;;
     device) echo util virtio display device ;;
     daemon) echo util virtio vhost_user rutabaga display device daemon ;;
+    # Of the worker's room only the protocol.
+    renderer) echo util asg worker vulkan renderer ;;
     driver) echo util vhost_user driver ;;
     virtgpu) echo util vhost_user driver virtgpu ;;
     bench) echo util driver bench ;;
     vkbench) echo vkbench ;;
-    renderer) echo util asg worker vulkan renderer ;;
     cli) echo util daemon virtgpu bench cli ;;
     esac
 }

@@ -11,7 +11,7 @@
 #include "util/error.h"
 #include "util/macros.h"
 
-#define TIMEOUT_NS  (90 * NEEP_NS_PER_S)
+#define TIMEOUT_NS  (30 * NEEP_NS_PER_S)
 #define STARTS      15
 #define WORDS_MAX   16
 #define KIB_PER_MIB 1024.0

@@ -286,6 +286,7 @@ static int create_sockets(struct neep_daemon *daemon, int *fd, struct neep_error
 	if (options->control_path != NULL) {
 		struct neep_control_host control_host = {
 			.device = daemon->device,
+			.rutabaga = daemon->rutabaga,
 			.sink = daemon->sink,
 			.scanout_count = neep_sink_has_query(daemon->sink) ? NEEP_SCANOUTS_MAX
 									   : options->device.max_outputs,

@@ -143,6 +143,15 @@ static void context_destroy(struct neep_context *base) {
 	context_free(context);
 }
 
+static void context_describe(struct neep_context *base, struct neep_rutabaga_context_info *info) {
+	const struct neep_gfx_context *context = neep_gfx_context_from_base(base);
+	info->renderer = context->is_lost          ? NEEP_RUTABAGA_RENDERER_LOST
+			 : context->worker != NULL ? NEEP_RUTABAGA_RENDERER_RUNNING
+						   : NEEP_RUTABAGA_RENDERER_NONE;
+	info->rings = (uint32_t)context->ring_count;
+	info->pending_syncs = (uint32_t)context->sync_ids.count;
+}
+
 static const struct neep_context_impl context_impl = {
 	.destroy = context_destroy,
 	.submit = neep_gfx_submit,
@@ -150,6 +159,7 @@ static const struct neep_context_impl context_impl = {
 	.attach = context_attach,
 	.detach = context_detach,
 	.create_fence = neep_gfx_create_fence,
+	.describe = context_describe,
 };
 
 int neep_gfx_context_create(

@@ -125,6 +125,9 @@ struct neep_context_impl {
 	 * neep_fence_signal() on it exactly once, during this call or ever after, when all work submitted so far
 	 * on ring fence->data.ring_idx is done. */
 	int (*create_fence)(struct neep_context *context, struct neep_fence *fence);
+
+	/* may be NULL. Fills in what the core does not know: the last three members. */
+	void (*describe)(struct neep_context *context, struct neep_rutabaga_context_info *info);
 };
 
 struct neep_context {

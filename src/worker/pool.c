@@ -69,6 +69,10 @@ void neep_worker_pool_watch_room(
 
 /* Absolute; 0 never fires. */
 static void set_timer(struct neep_worker_pool *pool, int64_t at_ns) {
+	if (pool->timer_ns == at_ns) {
+		return;
+	}
+	pool->timer_ns = at_ns;
 	struct itimerspec spec = {
 		.it_value = { .tv_sec = at_ns / NEEP_NS_PER_S, .tv_nsec = at_ns % NEEP_NS_PER_S },
 	};
@@ -183,6 +187,7 @@ static void handle(struct neep_worker_pool *pool, const struct epoll_event *even
 		break;
 	case TOKEN_TIMER:
 		neep_eventfd_drain(pool->timer_fd);
+		pool->timer_ns = 0;
 		break;
 	default: {
 		struct neep_idmap_link *link = neep_idmap_find(&pool->workers, event->data.u64);

@@ -65,7 +65,7 @@ static const struct mistake {
 	{ "--max-resources 4294967296", "--max-resources: \"4294967296\" " NUMBER_HINT "1 to 4294967295" },
 	{ "--max-contexts many", "--max-contexts: \"many\" " NUMBER_HINT "1 to 4294967295" },
 	{ "--max-backing-entries 0", "--max-backing-entries: \"0\" " NUMBER_HINT "1 to 16777216" },
-	{ "--max-maps 481", "--max-maps: \"481\" " NUMBER_HINT "1 to 480" },
+	{ "--max-maps 65537", "--max-maps: \"65537\" " NUMBER_HINT "1 to 65536" },
 	{ "--max-resource-bytes 1", "--max-resource-bytes: \"1\" is not a size from 4K to 1T" SIZE_HINT },
 	{ "--max-bytes 1X", "--max-bytes: \"1X\" is not a size from 4K to 1T" SIZE_HINT },
 	{ "--max-bytes 99999999999999999999T",

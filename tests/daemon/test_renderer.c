@@ -281,6 +281,11 @@ static void device_lives_on_when_renderers_are_killed_under_load(void **state) {
 		fds = round == 1 ? fds_of(machine.daemon) : fds;
 		assert_int_equal(fds_of(machine.daemon), fds);
 	}
+	int control = socket_connect("c");
+	assert_string_equal(control_ask(control, "contexts"),
+		"ok {\"contexts\":[{\"context\":1000,\"capset\":\"gfxstream-vulkan\",\"name\":\"tested\","
+		"\"renderer\":\"running\",\"rings\":1,\"syncs\":0}],\"more\":0}");
+	close(control);
 	const uint32_t ping[] = { 0x1002, 1000 };
 	assert_int_equal(neep_cmd_submit_3d(machine.driver, 1000, ping, sizeof(ping)), OK);
 	await_word(bystander + SCRIPT_PINGS / 4, 1);

@@ -1,7 +1,8 @@
 /*
- * Works until it is stopped, or for so many rounds, and holds every result against what it must be: STEADY [FOLDER [ROUNDS]].
- * One line tells that the first round is done. For runs beside other programs, which come and go.
+ * Works for so many rounds, or with 0 until its standard input ends, and holds every result against what it must be:
+ * STEADY [FOLDER [ROUNDS]]. One line tells that the first round is done. For runs beside other programs, which come and go.
  */
+#include <poll.h>
 #include <string.h>
 
 #include "hash.h"
@@ -44,6 +45,11 @@ static void compute(const struct vk *vk, uint32_t seed) {
 	vk_buffer_destroy(vk, &words);
 }
 
+static bool goes_on(uint32_t round, uint32_t rounds) {
+	struct pollfd input = { .events = POLLIN };
+	return rounds != 0 ? round < rounds : poll(&input, 1, 0) == 0;
+}
+
 int main(int argc, char **argv) {
 	out_begin(argc, argv);
 	uint32_t rounds = argc > 2 ? (uint32_t)atoi(argv[2]) : 50;
@@ -52,7 +58,7 @@ int main(int argc, char **argv) {
 	struct scene scene;
 	scene_create(&vk, &scene, true);
 	struct picture standard = { 0 };
-	for (uint32_t i = 0; i < rounds; i++) {
+	for (uint32_t i = 0; goes_on(i, rounds); i++) {
 		draw(&vk, &scene, &standard);
 		compute(&vk, i);
 		if (i == 0) {

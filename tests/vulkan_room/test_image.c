@@ -324,18 +324,6 @@ static void image_requirements_are_those_of_the_image_that_would_be_made(void **
 	rig_destroy(&rig);
 }
 
-static void layout_of_no_image_fails_call(void **state) {
-	(void)state;
-	struct rig rig;
-	rig_create(&rig, NULL);
-	rig_start_device(&rig);
-	const VkImageSubresource subresource = { .aspectMask = VK_IMAGE_ASPECT_COLOR_BIT };
-	VkSubresourceLayout layout = { 0 };
-	neep_vk_GetImageSubresourceLayout(rig_call(&rig), rig.device, NULL, &subresource, &layout);
-	assert_true(rig.decoder.call.is_failed);
-	rig_destroy(&rig);
-}
-
 static void buffer_of_shared_memory_is_made_and_asked_for_alike(void **state) {
 	(void)state;
 	struct rig rig;
@@ -376,7 +364,6 @@ int main(void) {
 		fd_checked_test(image_is_refused_when_modifiers_lack_linear),
 		fd_checked_test(image_is_refused_when_layout_is_not_the_drivers),
 		fd_checked_test(image_requirements_are_those_of_the_image_that_would_be_made),
-		fd_checked_test(layout_of_no_image_fails_call),
 		fd_checked_test(buffer_of_shared_memory_is_made_and_asked_for_alike),
 	};
 	return host_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
