@@ -7,7 +7,7 @@ usage() {
     cat <<END
 usage: scripts/deps.sh [--check] [GROUP...]
   --check  only print the missing packages, one per line; status 1 if there are any
-  GROUP    build, check, vm or fuzz (default: all)
+  GROUP    build, check, vm, fuzz or vulkan (default: all)
 END
 }
 
@@ -17,12 +17,13 @@ packages_of() {
     build)
         echo build-essential meson ninja-build pkg-config
         echo libpixman-1-dev libpng-dev libdrm-dev libseccomp-dev systemtap-sdt-dev
-        echo libvulkan-dev python3
+        echo libvulkan-dev glslang-tools python3
         ;;
-    check) echo libcmocka-dev edid-decode python3 universal-ctags clang-format qemu-system-gui ;;
+    check) echo libcmocka-dev edid-decode python3 universal-ctags clang-format qemu-system-gui mesa-vulkan-drivers ;;
     vm)
         echo qemu-system-x86 qemu-system-gui mmdebstrap busybox-static cpio kmod python3 xz-utils zstd
         ;;
+    vulkan) echo libvulkan-dev glslang-tools libwayland-dev wayland-protocols mmdebstrap python3 ;;
     # The runtime's package carries clang's version in its name, which differs from one Debian to the next.
     fuzz) echo clang "libclang-rt-dev|$(clang_runtime)" ;;
     *)
@@ -84,7 +85,7 @@ elif [ "${1:-}" = --help ]; then
     usage
     exit 0
 fi
-[ $# -gt 0 ] || set -- build check vm fuzz
+[ $# -gt 0 ] || set -- build check vm fuzz vulkan
 for group; do
     packages_of "$group" >/dev/null
 done

@@ -34,7 +34,7 @@ packages_of() {
         # What our own programs need, built on this machine or an older one.
         echo libseccomp2 libpixman-1-0 libpng16-16t64 libcmocka0 libubsan1 libasan8 libtsan2
         # What a command line needs.
-        echo bash dash coreutils util-linux mount grep sed procps
+        echo bash dash coreutils util-linux mount grep sed procps python3
         ;;
     piglit) echo piglit ;;
     compositor) echo sway swaybg weston grim libgles2 ;;
@@ -87,7 +87,9 @@ done
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 tree=$dir/$name
-if [ -x "$tree/run" ]; then
+# A tree that was made for other packages or with another runner is made again.
+content="$packages $(cksum <"$scripts/mesa-tree-run.sh")"
+if [ -x "$tree/run" ] && [ "$(cat "$tree/content" 2>/dev/null)" = "$content" ]; then
     echo "$tree/run"
     exit 0
 fi
@@ -102,6 +104,7 @@ mkdir "$new/tree" "$new/tree/mount"
 "$scripts/unpack-debian.sh" "$suite" "$new/tree/root" "$dir/$name.log" $packages
 cp /etc/passwd /etc/group "$new/tree/root/etc"
 cp "$scripts/mesa-tree-run.sh" "$new/tree/run"
+echo "$content" >"$new/tree/content"
 "$new/tree/run" true || die "commands cannot be run in the tree"
 rm -rf "$tree"
 mv "$new/tree" "$tree"

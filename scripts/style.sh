@@ -32,17 +32,22 @@ allowed() { # ROOM -> rooms it may include
     case $1 in
     util) echo util ;;
     asg) echo util asg ;;
+    worker) echo util worker ;;
     virtio) echo util virtio ;;
     vhost_user) echo util virtio vhost_user ;;
     rutabaga) echo util rutabaga twod ;;
     twod) echo util rutabaga twod ;;
     vulkan) echo util vulkan ;;
+    gfxstream) echo util asg worker rutabaga gfxstream ;;
     display) echo util vhost_user display ;;
     device) echo util virtio display device ;;
     daemon) echo util virtio vhost_user rutabaga display device daemon ;;
+    # Of the worker's room only the protocol.
+    renderer) echo util asg worker vulkan renderer ;;
     driver) echo util vhost_user driver ;;
     virtgpu) echo util vhost_user driver virtgpu ;;
     bench) echo util driver bench ;;
+    vkbench) echo vkbench ;;
     cli) echo util daemon virtgpu bench cli ;;
     esac
 }

@@ -10,7 +10,7 @@ MIRROR_UNREACHABLE=3
 usage() {
     cat <<END
 usage: scripts/unpack-debian.sh SUITE FOLDER LOG PACKAGE...
-  SUITE   trixie or trixie-backports
+  SUITE   a release of Debian (bookworm, trixie), or its backports (trixie-backports)
   FOLDER  must not exist
   LOG     a file for what mmdebstrap says
 END
@@ -43,8 +43,9 @@ host_mirror() {
 
 mirror=$(host_mirror)
 [ -n "$mirror" ] || die "the apt sources of this machine name no Debian archive (after apt-get update)"
-set -- "deb $mirror trixie main"
-[ "$suite" = trixie ] || set -- "$@" "deb $mirror $suite main"
+release=${suite%-backports}
+set -- "deb $mirror $release main"
+[ "$suite" = "$release" ] || set -- "$@" "deb $mirror $suite main"
 
 status=0
 # Nothing is run inside the tree with this variant, so the mode that needs no privilege does for root as well.
@@ -53,7 +54,7 @@ mmdebstrap --variant=extract --mode=chrootless --format=directory --architecture
     --aptopt='Acquire::Retries "2"' --aptopt='Acquire::http::Timeout "20"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' \
-    trixie "$folder" "$@" >"$log" 2>&1 || status=$?
+    "$release" "$folder" "$@" >"$log" 2>&1 || status=$?
 [ "$status" != 0 ] || exit 0
 
 if grep -qE 'Could not (resolve|connect)|Temporary failure|Unable to connect|Connection (failed|timed out|refused)|Failed to fetch' "$log"; then

@@ -19,6 +19,8 @@ WHOLE_UNIONS = {'VkClearColorValue', 'VkClearValue'}
 
 # Handles in these are ignored in some cases, and then the guest sends what is left of old ones.
 LENIENT_STRUCTS = {'VkDescriptorImageInfo', 'VkDescriptorBufferInfo', 'VkCommandBufferInheritanceInfo'}
+# Ignored for push descriptors only, of which no guest is told.
+NEEDED_MEMBERS = {('VkWriteDescriptorSet', 'dstSet')}
 
 # Roots of structs that are not in the registry.
 GOOGLE_EXTENDS = {
@@ -147,6 +149,8 @@ class Types:
         c_type = self.c_type_of(members[item.name], item)
         if item.kind == 'handle' and struct.name in LENIENT_STRUCTS:
             c_type.need = 'NEEP_VK_LENIENT'
+        if (struct.name, item.name) in NEEDED_MEMBERS:
+            c_type.need = 'NEEP_VK_REQUIRED'
         return c_type
 
     def c_type_of(self, member, item):

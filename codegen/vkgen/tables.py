@@ -45,9 +45,9 @@ class Tables:
         lines.add('/* Fill a table: NULL where the driver has nothing. */')
         lines.add('void neep_vk_global_table_load(struct neep_vk_global_table *table, PFN_vkGetInstanceProcAddr get);')
         lines.add('void neep_vk_instance_table_load(',
-                  '\tstruct neep_vk_instance_table *table, VkInstance instance, PFN_vkGetInstanceProcAddr get);')
+                  '\tstruct neep_vk_instance_table *table, PFN_vkGetInstanceProcAddr get, VkInstance instance);')
         lines.add('void neep_vk_device_table_load(',
-                  '\tstruct neep_vk_device_table *table, VkDevice device, PFN_vkGetDeviceProcAddr get);')
+                  '\tstruct neep_vk_device_table *table, PFN_vkGetDeviceProcAddr get, VkDevice device);')
         return lines.text()
 
     def definitions(self):
@@ -105,13 +105,13 @@ void neep_vk_global_table_load(struct neep_vk_global_table *table, PFN_vkGetInst
 }
 
 void neep_vk_instance_table_load(
-	struct neep_vk_instance_table *table, VkInstance instance, PFN_vkGetInstanceProcAddr get) {
+	struct neep_vk_instance_table *table, PFN_vkGetInstanceProcAddr get, VkInstance instance) {
 	const struct source source = { from_instance, &instance, (neep_vk_get)get };
 	load(table, &source, instance_names, sizeof(instance_names) / sizeof(instance_names[0]));
 }
 
 void neep_vk_device_table_load(
-	struct neep_vk_device_table *table, VkDevice device, PFN_vkGetDeviceProcAddr get) {
+	struct neep_vk_device_table *table, PFN_vkGetDeviceProcAddr get, VkDevice device) {
 	const struct source source = { from_device, &device, (neep_vk_get)get };
 	load(table, &source, device_names, sizeof(device_names) / sizeof(device_names[0]));
 }'''.replace('typedef PFN', 'typedef void (*neep_vk_get)(void);\ntypedef PFN', 1)

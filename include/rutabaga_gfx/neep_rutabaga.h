@@ -143,6 +143,26 @@ struct neep_rutabaga_usage {
 
 int neep_rutabaga_get_usage(struct rutabaga *rutabaga, struct neep_rutabaga_usage *usage);
 
+enum neep_rutabaga_renderer_state {
+	NEEP_RUTABAGA_RENDERER_NONE = 0, // not needed, or not yet
+	NEEP_RUTABAGA_RENDERER_RUNNING,
+	NEEP_RUTABAGA_RENDERER_LOST, // and the context with it
+};
+
+/* A context, for statistics. */
+struct neep_rutabaga_context_info {
+	uint32_t ctx_id;
+	const char *capset; // a word of rutabaga_calculate_capset_mask(); static
+	char name[65];      // printable, may be empty
+	enum neep_rutabaga_renderer_state renderer;
+	uint32_t rings;         // that the renderer serves
+	uint32_t pending_syncs; // that the renderer was asked about
+};
+
+/* Describes up to `count` contexts, in no order. Returns how many there are, or a negative errno. */
+int neep_rutabaga_get_contexts(
+	struct rutabaga *rutabaga, struct neep_rutabaga_context_info *infos, size_t count);
+
 #ifdef __cplusplus
 }
 #endif

@@ -5,10 +5,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bench/bench_internal.h"
+#include "bench/program.h"
+#include "bench/vulkan.h"
 #include "driver/frontend.h"
 #include "util/checked.h"
 #include "util/clock.h"
@@ -175,7 +176,8 @@ static int run_all(const struct bench_options *options, struct bench_results *re
 /* ---- options ---- */
 
 static void print_help(void) {
-	printf("Usage: neep bench [OPTION]...\n\n"
+	printf("Usage: neep bench [OPTION]...\n"
+	       "       neep bench vulkan [OPTION]...\n\n"
 	       "Measures a vhost-user-gpu back-end as its driver sees it. Every measurement has a freshly\n"
 	       "started back-end, one ring of the same size, the features that all back-ends have in\n"
 	       "common, and a display socket. Progress goes to stderr, the table to stdout.\n\n"
@@ -320,38 +322,21 @@ static int parse_options(int argc, char **argv, struct bench_options *options) {
 	return optind == argc ? 0 : usage("\"%s\" is too much", argv[optind]);
 }
 
-/* Our device: where it is installed or built as seen from this program, or in the path. To be freed; NULL for want of memory. */
+/* Our device. To be freed; NULL for want of memory. */
 static char *default_command(void) {
-	static const char *const places[] = { "../libexec/vhost-user-neep", "vhost-user-neep",
-		"../daemon/vhost-user-neep" };
-	char self[4096];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *command = NULL;
-	int folder_len = 0;
-	if (len > 0) {
-		self[len] = '\0';
-		folder_len = (int)(strrchr(self, '/') + 1 - self);
+	char *path = bench_program_find("vhost-user-neep", "daemon");
+	if (path != NULL && asprintf(&command, "'%s' " DEFAULT_ARGUMENTS, path) < 0) {
+		command = NULL;
 	}
-	for (size_t i = 0; i < NEEP_ARRAY_LEN(places); i++) {
-		char path[sizeof(self) + 32];
-		snprintf(path, sizeof(path), "%.*s%s", folder_len, self, places[i]);
-		if (folder_len > 0 && access(path, X_OK) == 0) {
-			return asprintf(&command, "'%s' " DEFAULT_ARGUMENTS, path) < 0 ? NULL : command;
-		}
-	}
-	return strdup("vhost-user-neep " DEFAULT_ARGUMENTS);
-}
-
-/* Some back-ends keep an fd per resource: the usual soft limit would decide what is measured. */
-static void raise_fd_limit(void) {
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	free(path);
+	return command;
 }
 
 int neep_bench_main(int argc, char **argv) {
+	if (argc > 1 && strcmp(argv[1], "vulkan") == 0) {
+		return bench_vulkan_main(argc - 1, argv + 1);
+	}
 	char *command = default_command();
 	struct bench_options options = {
 		.peers = { { "neep", command }, { "other", NULL } },
@@ -365,7 +350,8 @@ int neep_bench_main(int argc, char **argv) {
 	int exit_code = parsed == 1 ? 0 : 2;
 	struct bench_results *results = calloc(1, sizeof(*results));
 	if (parsed == 0 && results != NULL) {
-		raise_fd_limit();
+		/* Some back-ends keep an fd per resource: the usual soft limit would decide what is measured. */
+		neep_fd_raise_limit();
 		exit_code = run_all(&options, results);
 	}
 	free(results);

@@ -126,12 +126,6 @@ struct bench_results {
 	uint64_t protocol_features;
 };
 
-/* The median of `count` > 0 values, which are sorted by the way. */
-double bench_median(double *values, size_t count);
-
-/* The value below which `percent` of `count` > 0 values lie; sorts them. */
-double bench_percentile(double *values, size_t count, double percent);
-
 /* Prints the table or the JSON document to `out`. */
 void bench_report(FILE *out, const struct bench_options *options, struct bench_results *results);
 

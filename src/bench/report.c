@@ -1,12 +1,10 @@
-/* The table, the JSON document, and the machine that both are about. */
+/* The table and the JSON document. */
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
 #include "bench/bench_internal.h"
+#include "bench/print.h"
 #include "util/macros.h"
 
 const struct bench_metric_info bench_metrics[BENCH_METRIC_COUNT] = {
@@ -48,63 +46,9 @@ const struct bench_metric_info bench_metrics[BENCH_METRIC_COUNT] = {
 	[BENCH_IDLE_CPU] = { "idle_cpu", "idle CPU time", "us/s", BENCH_LOWER },
 };
 
-static int compare_doubles(const void *a, const void *b) {
-	double x = *(const double *)a;
-	double y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
-double bench_percentile(double *values, size_t count, double percent) {
-	qsort(values, count, sizeof(*values), compare_doubles);
-	size_t index = (size_t)((double)(count - 1) * percent / 100 + 0.5);
-	return values[index];
-}
-
-double bench_median(double *values, size_t count) {
-	qsort(values, count, sizeof(*values), compare_doubles);
-	return (values[(count - 1) / 2] + values[count / 2]) / 2;
-}
-
-/* ---- the machine ---- */
-
-struct machine {
-	char cpu[128];
-	long cores;
-	struct utsname system;
-};
-
-static void read_cpu_model(char *model, size_t size) {
-	char line[256];
-	FILE *file = fopen("/proc/cpuinfo", "re");
-	snprintf(model, size, "unknown CPU");
-	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-		char *value = strchr(line, ':');
-		if (value != NULL && strncmp(line, "model name", 10) == 0) {
-			value[strcspn(value, "\n")] = '\0';
-			snprintf(model, size, "%s", value + 2);
-			break;
-		}
-	}
-	if (file != NULL) {
-		fclose(file);
-	}
-}
-
-static struct machine find_machine(void) {
-	struct machine machine = { .cores = sysconf(_SC_NPROCESSORS_ONLN) };
-	read_cpu_model(machine.cpu, sizeof(machine.cpu));
-	uname(&machine.system);
-	return machine;
-}
-
 /* ---- the table ---- */
 
 #define CELL_WIDTH 12
-
-static void format_value(char *out, size_t size, double value) {
-	int digits = fabs(value) >= 1000 ? 0 : fabs(value) >= 10 ? 1 : 2;
-	snprintf(out, size, "%.*f", digits, value);
-}
 
 /* The cell's text; *median gets the number, NAN where there is none. */
 static void format_cell(
@@ -124,7 +68,7 @@ static void format_cell(
 	case BENCH_DONE:
 		snprintf(out, 32, "-");
 		if (count > 0) {
-			format_value(out, 32, *median);
+			bench_format_value(out, 32, *median);
 		}
 	}
 }
@@ -155,7 +99,7 @@ static void print_row(
 
 static void print_header(
 	FILE *out, const struct bench_options *options, const struct bench_results *results) {
-	struct machine machine = find_machine();
+	struct bench_machine machine = bench_find_machine();
 	fprintf(out, "%s, %ld cores, %s %s %s\n", machine.cpu, machine.cores, machine.system.sysname,
 		machine.system.release, machine.system.machine);
 	for (size_t peer = 0; peer < options->peer_count; peer++) {
@@ -185,19 +129,6 @@ static void print_table(FILE *out, const struct bench_options *options, struct b
 }
 
 /* ---- JSON ---- */
-
-static void print_string(FILE *out, const char *text) {
-	fputc('"', out);
-	for (; *text != '\0'; text++) {
-		if (*text == '"' || *text == '\\') {
-			fputc('\\', out);
-		}
-		if ((unsigned char)*text >= ' ') {
-			fputc(*text, out);
-		}
-	}
-	fputc('"', out);
-}
 
 static void print_peer_values(FILE *out, const struct bench_results *results, size_t peer, size_t metric) {
 	static const char *const outcomes[] = {
@@ -233,14 +164,14 @@ static void print_json_metrics(
 }
 
 static void print_json(FILE *out, const struct bench_options *options, const struct bench_results *results) {
-	struct machine machine = find_machine();
+	struct bench_machine machine = bench_find_machine();
 	fputs("{\n  \"cpu\": ", out);
-	print_string(out, machine.cpu);
+	bench_print_string(out, machine.cpu);
 	fprintf(out, ",\n  \"cores\": %ld,\n  \"kernel\": ", machine.cores);
-	print_string(out, machine.system.release);
+	bench_print_string(out, machine.system.release);
 	for (size_t peer = 0; peer < options->peer_count; peer++) {
 		fprintf(out, ",\n  \"%s\": ", options->peers[peer].name);
-		print_string(out, options->peers[peer].command);
+		bench_print_string(out, options->peers[peer].command);
 	}
 	fprintf(out,
 		",\n  \"queue_size\": %u,\n  \"seconds\": %g,\n  \"features\": %" PRIu64

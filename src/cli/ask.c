@@ -43,6 +43,10 @@ int cli_stats(int argc, char **argv) {
 	return ask(argc, argv, "stats\n");
 }
 
+int cli_contexts(int argc, char **argv) {
+	return ask(argc, argv, "contexts\n");
+}
+
 int cli_outputs(int argc, char **argv) {
 	return ask(argc, argv, "outputs\n");
 }

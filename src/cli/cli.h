@@ -17,6 +17,7 @@ enum cli_exit {
 int cli_screenshot(int argc, char **argv);
 int cli_resize(int argc, char **argv);
 int cli_stats(int argc, char **argv);
+int cli_contexts(int argc, char **argv);
 int cli_outputs(int argc, char **argv);
 int cli_run(int argc, char **argv);
 
@@ -29,7 +30,7 @@ int cli_bad_option(const char *command, int value, char *const *argv);
 
 /* Sends one line to a device's control socket, with `fd` (-1: none), and waits for its answer. `answer` gets what stands
  * behind "ok". Returns 0 or a negative errno with `error` set, also when the device refuses. */
-#define CLI_ANSWER_MAX 2048
+#define CLI_ANSWER_MAX 16384
 int cli_control(
 	const char *path, const char *line, int fd, char answer[CLI_ANSWER_MAX], struct neep_error *error);
 

@@ -112,6 +112,10 @@ static int machine_start(struct machine *machine, const struct run_options *opti
 static void machine_stop(struct machine *machine) {
 	neep_virtgpu_node_destroy(machine->node);
 	neep_loop_destroy(machine->loop);
+	if (machine->driver != NULL) {
+		/* The device lets go of the rings before they are emptied. */
+		neep_driver_stop(machine->driver);
+	}
 	neep_driver_destroy(machine->driver);
 	neep_close_fd(&machine->device.fd);
 	run_device_stop(&machine->device);

@@ -56,6 +56,8 @@ static void fill_words(
 	add(words, "--display", "none");
 	add(words, "--log-level", level_name(options->log_level));
 	add(words, "--hostmem", options->hostmem != NULL ? options->hostmem : default_hostmem());
+	/* This side knows no limit of regions as QEMU does: a program may map thousands of allocations. */
+	add(words, "--max-maps", "16384");
 	if (options->capset_names != NULL) {
 		add(words, "--capset-names", options->capset_names);
 	} else if (options->has_guest_driver) {

@@ -10,7 +10,7 @@
 #include "util/fd.h"
 
 /* The longest reply: sixteen outputs. */
-#define REPLY_MAX 2048
+#define REPLY_MAX 16384
 
 static void client_destroy(struct control_client *client) {
 	control_drop_png(client);

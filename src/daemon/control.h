@@ -13,10 +13,12 @@
 #include "util/loop.h"
 
 struct neep_control;
+struct rutabaga;
 
 /* What the commands are about; borrowed. */
 struct neep_control_host {
 	struct neep_device *device;
+	struct rutabaga *rutabaga;
 	struct neep_sink *sink;
 	uint32_t scanout_count;
 };

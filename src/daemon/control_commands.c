@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <rutabaga_gfx/neep_rutabaga.h>
+
 #include "daemon/control_internal.h"
 #include "util/fd.h"
 #include "util/macros.h"
@@ -65,6 +67,39 @@ static void run_stats(struct control_client *client, const struct words *words) 
 		(unsigned long long)stats.commands, (unsigned long long)stats.errors,
 		(unsigned long long)stats.fences, stats.resources, stats.contexts, stats.maps,
 		(unsigned long long)stats.bytes, stats.pending);
+}
+
+/* In one reply; more are counted. */
+#define CONTEXTS_MAX 64
+#define CONTEXT_TEXT 224
+
+static size_t describe_context(const struct neep_rutabaga_context_info *info, char *text, size_t size) {
+	static const char *const states[] = {
+		[NEEP_RUTABAGA_RENDERER_NONE] = "none",
+		[NEEP_RUTABAGA_RENDERER_RUNNING] = "running",
+		[NEEP_RUTABAGA_RENDERER_LOST] = "lost",
+	};
+	char name[SHOWN_MAX + 1];
+	return (size_t)snprintf(text, size,
+		"{\"context\":%u,\"capset\":\"%s\",\"name\":\"%s\",\"renderer\":\"%s\",\"rings\":%u,"
+		"\"syncs\":%u}",
+		info->ctx_id, info->capset, shown(info->name, name), states[info->renderer], info->rings,
+		info->pending_syncs);
+}
+
+static void run_contexts(struct control_client *client, const struct words *words) {
+	(void)words;
+	struct neep_rutabaga_context_info infos[CONTEXTS_MAX];
+	char list[CONTEXTS_MAX * CONTEXT_TEXT];
+	size_t used = 0;
+	int count = neep_rutabaga_get_contexts(client->control->host.rutabaga, infos, CONTEXTS_MAX);
+	int told = count < CONTEXTS_MAX ? count : CONTEXTS_MAX;
+	list[0] = '\0';
+	for (int i = 0; i < told; i++) {
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s", i > 0 ? "," : "");
+		used += describe_context(&infos[i], list + used, sizeof(list) - used);
+	}
+	control_reply(client, "ok {\"contexts\":[%s],\"more\":%d}", list, count - told);
 }
 
 static void run_outputs(struct control_client *client, const struct words *words) {
@@ -201,6 +236,7 @@ static void run_screenshot(struct control_client *client, const struct words *wo
 static const struct command commands[] = {
 	{ "ping", "", 1, 1, run_ping },
 	{ "stats", "", 1, 1, run_stats },
+	{ "contexts", "", 1, 1, run_contexts },
 	{ "outputs", "", 1, 1, run_outputs },
 	{ "resize", " SCANOUT WIDTHxHEIGHT", 3, 3, run_resize },
 	{ "screenshot", " SCANOUT [cursor]", 2, 3, run_screenshot },
@@ -236,6 +272,7 @@ void control_run_line(struct control_client *client, char *line) {
 	}
 	char out[SHOWN_MAX + 1];
 	control_reply(client,
-		"error \"%s\" is not a command; there are: ping, stats, outputs, resize, screenshot",
+		"error \"%s\" is not a command; there are: ping, stats, contexts, outputs, resize, "
+		"screenshot",
 		shown(name, out));
 }

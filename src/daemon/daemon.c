@@ -1,6 +1,8 @@
 #include "daemon/daemon.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -228,6 +230,15 @@ static void rutabaga_ready(struct neep_source *source, uint32_t events) {
 	neep_rutabaga_dispatch(daemon->rutabaga);
 }
 
+/* The options of renderers as words of rutabaga_builder.renderer_features. */
+static void write_features(const struct neep_options *options, char *features, size_t size) {
+	const char *path = options->renderer_path;
+	snprintf(features, size, "renderer-max-memory=%llu,renderer-max-cpu=%u,renderer-log-level=%s%s%s%s",
+		(unsigned long long)options->renderer_memory, options->renderer_cpu,
+		neep_log_level_name(options->log_level), options->has_sandbox ? "" : ",renderer-no-sandbox",
+		path != NULL ? ",renderer=" : "", path != NULL ? path : "");
+}
+
 static int create_rutabaga(struct neep_daemon *daemon, const struct neep_component_impl *const *extra,
 	size_t extra_count, struct neep_error *error) {
 	const struct neep_options *options = daemon->options;
@@ -236,10 +247,13 @@ static int create_rutabaga(struct neep_daemon *daemon, const struct neep_compone
 		.channel_type = RUTABAGA_CHANNEL_TYPE_WAYLAND,
 	};
 	struct rutabaga_channels channels = { .channels = &wayland, .num_channels = 1 };
+	char features[PATH_MAX + 128];
+	write_features(options, features, sizeof(features));
 	struct rutabaga_builder builder = {
 		.user_data = (uintptr_t)daemon,
 		.capset_mask = options->capset_mask,
-		.wsi = RUTABAGA_WSI_SURFACELESS,
+		.wsi = RUTABAGA_WSI_SURFACELESS | NEEP_RUTABAGA_WSI_FEATURES,
+		.renderer_features = features,
 		.fence_cb = fence_done,
 		.debug_cb = debug_message,
 		.channels = options->wayland_socket_path != NULL ? &channels : NULL,
@@ -272,6 +286,7 @@ static int create_sockets(struct neep_daemon *daemon, int *fd, struct neep_error
 	if (options->control_path != NULL) {
 		struct neep_control_host control_host = {
 			.device = daemon->device,
+			.rutabaga = daemon->rutabaga,
 			.sink = daemon->sink,
 			.scanout_count = neep_sink_has_query(daemon->sink) ? NEEP_SCANOUTS_MAX
 									   : options->device.max_outputs,

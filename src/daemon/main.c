@@ -73,6 +73,8 @@ static int serve(const struct neep_options *options) {
 	struct signals signals = { .fd = -1 };
 	sigset_t set;
 	block_signals(&set);
+	/* Blobs and rings are fds, and a guest's programs have thousands. */
+	neep_fd_raise_limit();
 	struct neep_daemon *daemon = neep_daemon_create(options, &error);
 	if (daemon == NULL) {
 		return say(&error, EXIT_CODE_FAILURE);

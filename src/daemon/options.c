@@ -19,7 +19,11 @@ struct parse {
 	struct neep_error *error;
 	const char *display; // NULL: not given
 	bool is_wsi_headless;
+	bool has_hostmem;
 };
+
+/* The window where Vulkan memory is mapped, unless --hostmem says otherwise. Address space, not memory. */
+#define VULKAN_HOSTMEM (UINT64_C(4) << 30)
 
 struct option_spec {
 	const char *name;
@@ -91,6 +95,16 @@ static int set_hostmem(struct parse *parse, const struct option_spec *spec, cons
 			parse, spec, value, "is neither 0 (no window) nor a power of two from 1M to 1T");
 	}
 	parse->options->device.hostmem = size;
+	parse->has_hostmem = true;
+	return 0;
+}
+
+/* It travels in a list with commas. */
+static int set_renderer(struct parse *parse, const struct option_spec *spec, const char *value) {
+	if (value[0] == '\0' || strchr(value, ',') != NULL) {
+		return refuse(parse, spec, value, "is not the path of a program, without commas");
+	}
+	parse->options->renderer_path = value;
 	return 0;
 }
 
@@ -191,8 +205,16 @@ static const struct option_spec specs[] = {
 	{ "capset-names", "A:B", "capability sets to offer (default none: 2D)", add_capsets, 0, 0, 0 },
 	{ "wayland-socket-path", "PATH", "the compositor that cross-domain connects to", set_path,
 		OPTION(wayland_socket_path), 0, 0 },
-	{ "hostmem", "SIZE", "size of the host-visible window, a power of two (default 0: none)", set_hostmem,
-		0, UINT64_C(1) << 20, UINT64_C(1) << 40 },
+	{ "hostmem", "SIZE",
+		"size of the host-visible window, a power of two (default 4G with gfxstream-vulkan, else 0: "
+		"none)",
+		set_hostmem, 0, UINT64_C(1) << 20, UINT64_C(1) << 40 },
+	{ "renderer", "PATH", "the program neep-renderer (default: where it was installed)", set_renderer, 0,
+		0, 0 },
+	{ "renderer-max-memory", "SIZE", "most memory of one renderer", set_size, OPTION(renderer_memory),
+		UINT64_C(64) << 20, UINT64_C(1) << 40 },
+	{ "renderer-max-cpu", "SECONDS", "most cpu time of one renderer", set_u32, OPTION(renderer_cpu), 1,
+		INT32_MAX },
 	{ "no-mem-slots", NULL, "do not offer CONFIGURE_MEM_SLOTS to the front-end", set_false,
 		OPTION(has_mem_slots), 0, 0 },
 	{ "max-resources", "N", "most resources of the guest", set_u32, QUOTA(resources), 1, UINT32_MAX },
@@ -205,7 +227,8 @@ static const struct option_spec specs[] = {
 		QUOTA(backing_entries), 1, 1 << 24 },
 	{ "max-submit-bytes", "SIZE", "most bytes of one command stream", set_size, QUOTA(submit_bytes), 4096,
 		UINT64_C(1) << 30 },
-	{ "max-maps", "N", "most blobs in the window at a time, 1 to 480", set_u32, QUOTA(maps), 1, 480 },
+	{ "max-maps", "N", "most blobs in the window at a time (default 400; QEMU bears no more than 480)",
+		set_u32, QUOTA(maps), 1, 65536 },
 	{ "log-level", "error|warn|info|debug", "what is told on stderr (default info)", set_log_level, 0, 0,
 		0 },
 	{ "no-sandbox", NULL, "keep every system call allowed", set_false, OPTION(has_sandbox), 0, 0 },
@@ -287,6 +310,9 @@ static int check_together(struct parse *parse) {
 		return neep_error_set(parse->error, 0,
 			"--display: \"%s\" shows pixels, which --wsi headless forbids; give one of the two",
 			parse->display);
+	}
+	if (!parse->has_hostmem && (options->capset_mask >> RUTABAGA_CAPSET_GFXSTREAM_VULKAN & 1) != 0) {
+		options->device.hostmem = VULKAN_HOSTMEM;
 	}
 	options->display = parse->is_wsi_headless ? "none" : parse->display != NULL ? parse->display : "qemu";
 	return 0;

@@ -27,6 +27,9 @@ struct neep_options {
 	const char *control_path;        // NULL: no control socket
 	uint64_t capset_mask;            // of rutabaga_builder
 	const char *wayland_socket_path; // NULL: none
+	const char *renderer_path;       // NULL: searched for
+	uint64_t renderer_memory;        // bytes that a renderer may have; 0: its own default
+	uint32_t renderer_cpu;           // seconds of cpu time that a renderer may use; 0: no limit
 	struct neep_device_options device;
 	bool has_mem_slots;
 	bool has_sandbox;

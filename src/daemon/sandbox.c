@@ -43,6 +43,7 @@ static const int allowed[] = {
 	SCMP_SYS(sendto),
 	SCMP_SYS(setsockopt),
 	SCMP_SYS(shutdown),
+	SCMP_SYS(socketpair),
 	SCMP_SYS(splice),
 	SCMP_SYS(vmsplice),
 	SCMP_SYS(write),
@@ -67,6 +68,10 @@ static const int allowed[] = {
 	SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(sched_yield),
 	SCMP_SYS(sysinfo),
+	SCMP_SYS(timerfd_settime),
+	/* the renderers' spawner, by its pidfd; no other process can be named so */
+	SCMP_SYS(pidfd_send_signal),
+	SCMP_SYS(waitid),
 	/* the end: its own socket files go, abort() works */
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),

@@ -125,6 +125,9 @@ struct neep_context_impl {
 	 * neep_fence_signal() on it exactly once, during this call or ever after, when all work submitted so far
 	 * on ring fence->data.ring_idx is done. */
 	int (*create_fence)(struct neep_context *context, struct neep_fence *fence);
+
+	/* may be NULL. Fills in what the core does not know: the last three members. */
+	void (*describe)(struct neep_context *context, struct neep_rutabaga_context_info *info);
 };
 
 struct neep_context {
@@ -186,7 +189,8 @@ struct neep_component *neep_core_component(struct rutabaga *rutabaga, const stru
 int neep_core_init(const struct rutabaga_builder *builder, const struct neep_component_impl *const *extra,
 	size_t extra_count, struct rutabaga **rutabaga);
 
-/* The 2D component, defined by its own room; the core needs it by name and nothing else of it. */
+/* The built-in components, each defined by its own room; the core needs them by name and nothing else of them. */
 extern const struct neep_component_impl neep_twod_impl;
+extern const struct neep_component_impl neep_gfxstream_impl;
 
 #endif

@@ -66,10 +66,9 @@ int neep_context_create(struct rutabaga *rutabaga, const struct neep_context_req
 	if (slot == NULL) {
 		return -ENOMEM;
 	}
-	char name[NEEP_CONTEXT_NAME_MAX + 1];
-	copy_name(name, request->name, request->name_len);
+	copy_name(slot->name, request->name, request->name_len);
 	struct neep_context_params params = {
-		.ctx_id = request->ctx_id, .capset_id = capset->id, .name = name
+		.ctx_id = request->ctx_id, .capset_id = capset->id, .name = slot->name
 	};
 	rc = capset->component->impl->create_context(capset->component, &params, &slot->context);
 	if (rc < 0) {
@@ -77,6 +76,7 @@ int neep_context_create(struct rutabaga *rutabaga, const struct neep_context_req
 		return rc;
 	}
 	slot->ctx_id = request->ctx_id;
+	slot->capset_id = capset->id;
 	neep_list_init(&slot->attachments);
 	for (size_t i = 0; i < NEEP_CONTEXT_RINGS; i++) {
 		neep_timeline_init(&slot->rings[i]);

@@ -11,6 +11,8 @@
 struct neep_context_slot {
 	struct neep_idmap_link link; // rutabaga.contexts
 	uint32_t ctx_id;
+	uint32_t capset_id;
+	char name[NEEP_CONTEXT_NAME_MAX + 1];
 	struct neep_context *context;
 	struct neep_list attachments; // neep_attachment.context_link
 	struct neep_timeline rings[NEEP_CONTEXT_RINGS];

@@ -14,6 +14,7 @@
 
 static const struct neep_component_impl *const builtin[] = {
 	&neep_twod_impl,
+	&neep_gfxstream_impl,
 };
 
 static const struct neep_rutabaga_limits default_limits = {

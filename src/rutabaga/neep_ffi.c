@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "rutabaga/context.h"
 #include "rutabaga/resource.h"
 
 int neep_rutabaga_parse_capset_names(
@@ -136,4 +137,31 @@ int neep_rutabaga_get_usage(struct rutabaga *rutabaga, struct neep_rutabaga_usag
 	neep_core_lock(rutabaga);
 	*usage = rutabaga->usage;
 	return neep_core_leave(rutabaga, 0, "get_usage", 0);
+}
+
+static void describe_context(const struct neep_context_slot *slot, struct neep_rutabaga_context_info *info) {
+	*info = (struct neep_rutabaga_context_info){
+		.ctx_id = slot->ctx_id,
+		.capset = neep_capset_name(slot->capset_id),
+	};
+	snprintf(info->name, sizeof(info->name), "%s", slot->name);
+	if (slot->context->impl->describe != NULL) {
+		slot->context->impl->describe(slot->context, info);
+	}
+}
+
+int neep_rutabaga_get_contexts(
+	struct rutabaga *rutabaga, struct neep_rutabaga_context_info *infos, size_t count) {
+	if (rutabaga == NULL || (infos == NULL && count > 0)) {
+		return -EINVAL;
+	}
+	neep_core_lock(rutabaga);
+	size_t filled = 0;
+	neep_idmap_for_each (link, &rutabaga->contexts) {
+		if (filled == count) {
+			break;
+		}
+		describe_context(neep_container_of(link, struct neep_context_slot, link), &infos[filled++]);
+	}
+	return neep_core_leave(rutabaga, (int)rutabaga->contexts.count, "get_contexts", 0);
 }

@@ -38,8 +38,7 @@ static void queue_line(struct rutabaga *rutabaga, enum neep_log_level level, con
 	va_end(args);
 }
 
-static bool budget_allows(struct rutabaga *rutabaga) {
-	struct neep_message_budget *budget = &rutabaga->budget;
+static bool budget_allows(struct rutabaga *rutabaga, struct neep_message_budget *budget) {
 	int64_t now = neep_clock_ns();
 	if (budget->window_start_ns == 0 || now - budget->window_start_ns >= NEEP_NS_PER_S) {
 		uint32_t dropped = budget->dropped;
@@ -57,7 +56,7 @@ static bool budget_allows(struct rutabaga *rutabaga) {
 }
 
 void neep_core_log(struct rutabaga *rutabaga, enum neep_log_level level, const char *format, ...) {
-	if (!budget_allows(rutabaga)) {
+	if (!budget_allows(rutabaga, &rutabaga->event_budget)) {
 		return;
 	}
 	va_list args;
@@ -138,8 +137,8 @@ void neep_core_tell(struct rutabaga *rutabaga) {
 }
 
 int neep_core_leave(struct rutabaga *rutabaga, int rc, const char *what, uint32_t id) {
-	if (rc < 0) {
-		neep_core_log(rutabaga, NEEP_LOG_WARN, "%s(%u): %s", what, id, reason(rc));
+	if (rc < 0 && budget_allows(rutabaga, &rutabaga->refusal_budget)) {
+		queue_line(rutabaga, NEEP_LOG_WARN, "%s(%u): %s", what, id, reason(rc));
 	}
 	neep_core_tell(rutabaga);
 	return rc;

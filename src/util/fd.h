@@ -54,6 +54,9 @@ void neep_eventfd_drain(int fd);
 /* Sets O_NONBLOCK. Returns 0 or a negative errno. */
 int neep_fd_set_nonblocking(int fd);
 
+/* Lets this process open as many fds as the system allows it. */
+void neep_fd_raise_limit(void);
+
 /* Sends all of `buf` with fds on a blocking stream socket, without SIGPIPE. Returns 0 or a negative errno. */
 struct neep_send {
 	const void *buf;

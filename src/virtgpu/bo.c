@@ -15,8 +15,8 @@
 
 /* ---- life ---- */
 
-static struct node_bo *bo_create(struct neep_virtgpu_node *node, uint64_t size) {
-	struct node_bo *bo = calloc(1, sizeof(*bo));
+static struct neep_node_bo *bo_create(struct neep_virtgpu_node *node, uint64_t size) {
+	struct neep_node_bo *bo = calloc(1, sizeof(*bo));
 	uint64_t rounded;
 	if (bo == NULL || !neep_add(size, PAGE_SIZE - 1, &rounded)) {
 		free(bo);
@@ -32,22 +32,22 @@ static struct node_bo *bo_create(struct neep_virtgpu_node *node, uint64_t size) 
 	return bo;
 }
 
-struct node_use {
-	struct neep_list link; // node_bo.uses
-	struct node_waiter waiter;
-	struct node_fence *fence; // a reference
+struct neep_node_use {
+	struct neep_list link; // neep_node_bo.uses
+	struct neep_node_waiter waiter;
+	struct neep_node_fence *fence; // a reference
 };
 
-static void use_end(struct node_use *use) {
+static void use_end(struct neep_node_use *use) {
 	neep_list_remove(&use->link);
 	neep_list_remove(&use->waiter.link);
-	node_fence_unref(use->fence);
+	neep_node_fence_unref(use->fence);
 	free(use);
 }
 
 /* Frees what the device does not have (any more). */
-static void bo_free(struct node_bo *bo) {
-	neep_list_for_each_safe (use, &bo->uses, struct node_use, link) {
+static void bo_free(struct neep_node_bo *bo) {
+	neep_list_for_each_safe (use, &bo->uses, struct neep_node_use, link) {
 		use_end(use);
 	}
 	neep_driver_free(bo->node->driver, &bo->backing);
@@ -56,45 +56,45 @@ static void bo_free(struct node_bo *bo) {
 	free(bo);
 }
 
-void node_bo_unref(struct node_bo *bo) {
+void neep_node_bo_unref(struct neep_node_bo *bo) {
 	if (--bo->refs > 0) {
 		return;
 	}
 	/* In the order of the queue: guest memory is the device's until it has let go. */
 	struct virtio_gpu_resource_unref cmd = {
 		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_UNREF,
-		.resource_id = node_bo_resource_id(bo),
+		.resource_id = neep_node_bo_resource_id(bo),
 	};
 	if (bo->backing.size > 0 && !bo->node->is_dead) {
 		neep_cmd_unref(bo->node->driver, cmd.resource_id);
 	} else {
-		node_send(bo->node, &cmd, sizeof(cmd), NULL, 0);
+		neep_node_send(bo->node, &cmd, sizeof(cmd), NULL, 0);
 	}
 	bo_free(bo);
 }
 
-static void use_signalled(struct node_waiter *waiter) {
-	use_end(neep_container_of(waiter, struct node_use, waiter));
+static void use_signalled(struct neep_node_waiter *waiter) {
+	use_end(neep_container_of(waiter, struct neep_node_use, waiter));
 }
 
-int node_bo_add_use(struct node_bo *bo, struct node_fence *fence) {
+int neep_node_bo_add_use(struct neep_node_bo *bo, struct neep_node_fence *fence) {
 	if (fence->is_signalled) {
 		return 0;
 	}
-	struct node_use *use = calloc(1, sizeof(*use));
+	struct neep_node_use *use = calloc(1, sizeof(*use));
 	if (use == NULL) {
 		return -ENOMEM;
 	}
 	use->waiter.signalled = use_signalled;
-	use->fence = node_fence_ref(fence);
+	use->fence = neep_node_fence_ref(fence);
 	neep_list_append(&bo->uses, &use->link);
-	node_fence_wait(fence, &use->waiter);
+	neep_node_fence_wait(fence, &use->waiter);
 	return 0;
 }
 
 /* ---- handles ---- */
 
-struct node_bo *node_bo_find(struct node_file *file, uint32_t number) {
+struct neep_node_bo *neep_node_bo_find(struct neep_node_file *file, uint32_t number) {
 	if (number == 0 || number > file->handle_count || file->handles[number - 1] == NULL) {
 		return NULL;
 	}
@@ -102,7 +102,7 @@ struct node_bo *node_bo_find(struct node_file *file, uint32_t number) {
 }
 
 /* The lowest free slot, as in Linux. Returns its number, or 0. */
-static uint32_t free_slot(struct node_file *file) {
+static uint32_t free_slot(struct neep_node_file *file) {
 	uint32_t count = file->handle_count;
 	for (uint32_t i = 0; i < count; i++) {
 		if (file->handles[i] == NULL) {
@@ -113,7 +113,7 @@ static uint32_t free_slot(struct node_file *file) {
 	if (grown_count > HANDLES_MAX) {
 		return 0;
 	}
-	struct node_handle **grown = realloc(file->handles, grown_count * sizeof(*grown));
+	struct neep_node_handle **grown = realloc(file->handles, grown_count * sizeof(*grown));
 	if (grown == NULL) {
 		return 0;
 	}
@@ -123,57 +123,57 @@ static uint32_t free_slot(struct node_file *file) {
 	return count + 1;
 }
 
-int node_handle_create(struct node_file *file, struct node_bo *bo, uint32_t *number) {
-	neep_list_for_each (handle, &bo->handles, struct node_handle, link) {
+int neep_node_handle_create(struct neep_node_file *file, struct neep_node_bo *bo, uint32_t *number) {
+	neep_list_for_each (handle, &bo->handles, struct neep_node_handle, link) {
 		if (handle->file == file) {
 			*number = handle->number;
 			return 0;
 		}
 	}
 	uint32_t slot = free_slot(file);
-	struct node_handle *handle = slot > 0 ? calloc(1, sizeof(*handle)) : NULL;
+	struct neep_node_handle *handle = slot > 0 ? calloc(1, sizeof(*handle)) : NULL;
 	if (handle == NULL) {
 		return -ENOMEM;
 	}
-	*handle = (struct node_handle){ .bo = bo, .file = file, .number = slot };
+	*handle = (struct neep_node_handle){ .bo = bo, .file = file, .number = slot };
 	bo->refs++;
 	neep_list_append(&bo->handles, &handle->link);
 	file->handles[slot - 1] = handle;
 	if (file->context.ctx_id != 0) {
-		node_send_ctx_resource(file->node, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, file->context.ctx_id,
-			node_bo_resource_id(bo));
+		neep_node_send_ctx_resource(file->node, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+			file->context.ctx_id, neep_node_bo_resource_id(bo));
 	}
 	*number = slot;
 	return 0;
 }
 
-void node_handle_destroy(struct node_handle *handle) {
-	struct node_file *file = handle->file;
-	struct node_bo *bo = handle->bo;
+void neep_node_handle_destroy(struct neep_node_handle *handle) {
+	struct neep_node_file *file = handle->file;
+	struct neep_node_bo *bo = handle->bo;
 	if (file->context.ctx_id != 0) {
-		node_send_ctx_resource(file->node, VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE, file->context.ctx_id,
-			node_bo_resource_id(bo));
+		neep_node_send_ctx_resource(file->node, VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE,
+			file->context.ctx_id, neep_node_bo_resource_id(bo));
 	}
 	file->handles[handle->number - 1] = NULL;
 	neep_list_remove(&handle->link);
 	free(handle);
-	node_bo_unref(bo);
+	neep_node_bo_unref(bo);
 }
 
-int node_bo_close(struct node_call *call) {
+int neep_node_bo_close(struct neep_node_call *call) {
 	struct drm_gem_close close;
 	memcpy(&close, call->data, sizeof(close));
-	if (node_bo_find(call->file, close.handle) == NULL) {
+	if (neep_node_bo_find(call->file, close.handle) == NULL) {
 		return -EINVAL;
 	}
-	node_handle_destroy(call->file->handles[close.handle - 1]);
+	neep_node_handle_destroy(call->file->handles[close.handle - 1]);
 	return 0;
 }
 
 /* The file gets the new buffer, or nobody does. */
-static int hand_over(struct node_file *file, struct node_bo *bo, uint32_t *number) {
-	int result = node_handle_create(file, bo, number);
-	node_bo_unref(bo);
+static int hand_over(struct neep_node_file *file, struct neep_node_bo *bo, uint32_t *number) {
+	int result = neep_node_handle_create(file, bo, number);
+	neep_node_bo_unref(bo);
 	return result;
 }
 
@@ -183,8 +183,8 @@ static int check_blob(const struct neep_virtgpu_node *node, const struct neep_dr
 	uint32_t known =
 		NEEP_DRM_BLOB_FLAG_MAPPABLE | NEEP_DRM_BLOB_FLAG_SHAREABLE | NEEP_DRM_BLOB_FLAG_CROSS_DEVICE;
 	bool crosses = (blob->blob_flags & NEEP_DRM_BLOB_FLAG_CROSS_DEVICE) != 0;
-	if (!node_has(node, NEEP_DRM_PARAM_RESOURCE_BLOB) || (blob->blob_flags & ~known) != 0 ||
-		(crosses && !node_has(node, NEEP_DRM_PARAM_CROSS_DEVICE)) || blob->size == 0 ||
+	if (!neep_node_has(node, NEEP_DRM_PARAM_RESOURCE_BLOB) || (blob->blob_flags & ~known) != 0 ||
+		(crosses && !neep_node_has(node, NEEP_DRM_PARAM_CROSS_DEVICE)) || blob->size == 0 ||
 		blob->size > NEEP_VIRTGPU_MAP_STEP) {
 		return -EINVAL;
 	}
@@ -193,15 +193,16 @@ static int check_blob(const struct neep_virtgpu_node *node, const struct neep_dr
 		return blob->blob_id == 0 && blob->cmd_size == 0 ? 0 : -EINVAL;
 	case NEEP_DRM_BLOB_MEM_HOST3D:
 	case NEEP_DRM_BLOB_MEM_HOST3D_GUEST:
-		return node_has(node, NEEP_DRM_PARAM_3D_FEATURES) && blob->cmd_size % 4 == 0 ? 0 : -EINVAL;
+		return neep_node_has(node, NEEP_DRM_PARAM_3D_FEATURES) && blob->cmd_size % 4 == 0 ? 0
+												  : -EINVAL;
 	default:
 		return -EINVAL;
 	}
 }
 
 /* Submitted before the blob: that it arrives first is what the caller counts on. */
-static int submit_blob_command(struct node_call *call, uint32_t size) {
-	const void *commands = node_call_take(call, size, 1);
+static int submit_blob_command(struct neep_node_call *call, uint32_t size) {
+	const void *commands = neep_node_call_take(call, size, 1);
 	if (commands == NULL) {
 		return -EFAULT;
 	}
@@ -210,7 +211,7 @@ static int submit_blob_command(struct node_call *call, uint32_t size) {
 		.size = size,
 	};
 	if (size > 0) {
-		node_send(call->node, &cmd, sizeof(cmd), commands, size);
+		neep_node_send(call->node, &cmd, sizeof(cmd), commands, size);
 	}
 	return 0;
 }
@@ -223,10 +224,10 @@ static uint32_t device_flags(const struct neep_drm_create_blob *blob) {
 }
 
 static int create_device_blob(
-	struct node_bo *bo, const struct neep_drm_create_blob *blob, const struct node_file *file) {
+	struct neep_node_bo *bo, const struct neep_drm_create_blob *blob, const struct neep_node_file *file) {
 	struct neep_cmd_blob cmd = {
 		.ctx_id = blob->blob_mem == NEEP_DRM_BLOB_MEM_GUEST ? 0 : file->context.ctx_id,
-		.resource_id = node_bo_resource_id(bo),
+		.resource_id = neep_node_bo_resource_id(bo),
 		.blob_mem = blob->blob_mem,
 		.blob_flags = bo->blob_flags,
 		.blob_id = blob->blob_id,
@@ -240,15 +241,15 @@ static int create_device_blob(
 		memset(bo->backing.first.host, 0, bo->size);
 		cmd.backing = &bo->backing;
 	}
-	return node_result(bo->node, neep_cmd_create_blob(bo->node->driver, &cmd));
+	return neep_node_result(bo->node, neep_cmd_create_blob(bo->node->driver, &cmd));
 }
 
-int node_bo_create_blob(struct node_call *call) {
+int neep_node_bo_create_blob(struct neep_node_call *call) {
 	struct neep_drm_create_blob blob;
 	memcpy(&blob, call->data, sizeof(blob));
 	int result = check_blob(call->node, &blob);
-	if (result == 0 && node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)) {
-		result = node_file_need_context(call->file, call->program);
+	if (result == 0 && neep_node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)) {
+		result = neep_node_file_need_context(call->file, call->program);
 	}
 	if (result == 0) {
 		result = submit_blob_command(call, blob.cmd_size);
@@ -256,7 +257,7 @@ int node_bo_create_blob(struct node_call *call) {
 	if (result < 0) {
 		return result;
 	}
-	struct node_bo *bo = bo_create(call->node, blob.size);
+	struct neep_node_bo *bo = bo_create(call->node, blob.size);
 	if (bo == NULL) {
 		return -ENOMEM;
 	}
@@ -267,7 +268,7 @@ int node_bo_create_blob(struct node_call *call) {
 		bo_free(bo);
 		return result;
 	}
-	blob.res_handle = node_bo_resource_id(bo);
+	blob.res_handle = neep_node_bo_resource_id(bo);
 	result = hand_over(call->file, bo, &blob.bo_handle);
 	memcpy(call->data, &blob, sizeof(blob));
 	return result;
@@ -277,7 +278,7 @@ int node_bo_create_blob(struct node_call *call) {
 
 static int check_resource(
 	const struct neep_virtgpu_node *node, const struct neep_drm_resource_create *create) {
-	if (node_has(node, NEEP_DRM_PARAM_3D_FEATURES)) {
+	if (neep_node_has(node, NEEP_DRM_PARAM_3D_FEATURES)) {
 		return 0;
 	}
 	bool is_2d = create->depth <= 1 && create->nr_samples <= 1 && create->last_level <= 1 &&
@@ -285,10 +286,10 @@ static int check_resource(
 	return is_2d ? 0 : -EINVAL;
 }
 
-static int create_device_resource(struct node_bo *bo, const struct neep_drm_resource_create *create) {
+static int create_device_resource(struct neep_node_bo *bo, const struct neep_drm_resource_create *create) {
 	struct neep_driver *driver = bo->node->driver;
-	uint32_t resource_id = node_bo_resource_id(bo);
-	if (!node_has(bo->node, NEEP_DRM_PARAM_3D_FEATURES)) {
+	uint32_t resource_id = neep_node_bo_resource_id(bo);
+	if (!neep_node_has(bo->node, NEEP_DRM_PARAM_3D_FEATURES)) {
 		return neep_cmd_create_2d(driver, resource_id, create->format, create->width, create->height);
 	}
 	struct virtio_gpu_resource_create_3d cmd = {
@@ -308,35 +309,35 @@ static int create_device_resource(struct node_bo *bo, const struct neep_drm_reso
 }
 
 /* With pages of guest memory behind it. */
-static int fill_resource(struct node_bo *bo, const struct neep_drm_resource_create *create) {
+static int fill_resource(struct neep_node_bo *bo, const struct neep_drm_resource_create *create) {
 	int result = neep_driver_alloc(bo->node->driver, bo->size, &bo->backing);
 	if (result < 0) {
 		return result;
 	}
 	memset(bo->backing.first.host, 0, bo->size);
-	result = node_result(bo->node, create_device_resource(bo, create));
+	result = neep_node_result(bo->node, create_device_resource(bo, create));
 	if (result < 0) {
 		return result;
 	}
-	result = node_result(
-		bo->node, neep_cmd_attach_backing(bo->node->driver, node_bo_resource_id(bo), &bo->backing));
+	result = neep_node_result(bo->node,
+		neep_cmd_attach_backing(bo->node->driver, neep_node_bo_resource_id(bo), &bo->backing));
 	if (result < 0) {
-		neep_cmd_unref(bo->node->driver, node_bo_resource_id(bo));
+		neep_cmd_unref(bo->node->driver, neep_node_bo_resource_id(bo));
 	}
 	return result;
 }
 
-int node_bo_create_resource(struct node_call *call) {
+int neep_node_bo_create_resource(struct neep_node_call *call) {
 	struct neep_drm_resource_create create;
 	memcpy(&create, call->data, sizeof(create));
 	int result = check_resource(call->node, &create);
-	if (result == 0 && node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)) {
-		result = node_file_need_context(call->file, call->program);
+	if (result == 0 && neep_node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)) {
+		result = neep_node_file_need_context(call->file, call->program);
 	}
 	if (result < 0) {
 		return result;
 	}
-	struct node_bo *bo = bo_create(call->node, create.size == 0 ? PAGE_SIZE : create.size);
+	struct neep_node_bo *bo = bo_create(call->node, create.size == 0 ? PAGE_SIZE : create.size);
 	if (bo == NULL) {
 		return -ENOMEM;
 	}
@@ -345,7 +346,7 @@ int node_bo_create_resource(struct node_call *call) {
 		bo_free(bo);
 		return result;
 	}
-	create.res_handle = node_bo_resource_id(bo);
+	create.res_handle = neep_node_bo_resource_id(bo);
 	result = hand_over(call->file, bo, &create.bo_handle);
 	memcpy(call->data, &create, sizeof(create));
 	return result;
@@ -353,10 +354,10 @@ int node_bo_create_resource(struct node_call *call) {
 
 /* ---- memory ---- */
 
-int node_bo_map(struct node_call *call) {
+int neep_node_bo_map(struct neep_node_call *call) {
 	struct neep_drm_map map;
 	memcpy(&map, call->data, sizeof(map));
-	const struct node_bo *bo = node_bo_find(call->file, map.handle);
+	const struct neep_node_bo *bo = neep_node_bo_find(call->file, map.handle);
 	if (bo == NULL) {
 		return -ENOENT;
 	}
@@ -367,40 +368,40 @@ int node_bo_map(struct node_call *call) {
 
 /* The window is only a way for the fd: mapped at its start, and unmapped when the fd is ours. The fd keeps the memory,
  * so a program may map as many buffers as it likes, and a small window carries them all. */
-static int fetch_host_memory(struct node_bo *bo, uint64_t *fd_offset) {
+static int fetch_host_memory(struct neep_node_bo *bo, uint64_t *fd_offset) {
 	struct neep_virtgpu_node *node = bo->node;
 	uint32_t map_info;
-	uint32_t resource_id = node_bo_resource_id(bo);
+	uint32_t resource_id = neep_node_bo_resource_id(bo);
 	if ((bo->blob_flags & NEEP_DRM_BLOB_FLAG_MAPPABLE) == 0 || node->window_size == 0) {
 		return -EINVAL;
 	}
-	int result = node_result(node, neep_cmd_map_blob(node->driver, resource_id, 0, &map_info));
+	int result = neep_node_result(node, neep_cmd_map_blob(node->driver, resource_id, 0, &map_info));
 	if (result < 0) {
 		return result;
 	}
 	int fd = neep_driver_window_fd(node->driver, 0, fd_offset);
-	node_send_resource(node, VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB, resource_id);
+	neep_node_send_resource(node, VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB, resource_id);
 	return fd;
 }
 
-int node_bo_memory(struct node_bo *bo, uint64_t *fd_offset) {
+int neep_node_bo_memory(struct neep_node_bo *bo, uint64_t *fd_offset) {
 	if (bo->backing.size == 0) {
 		return fetch_host_memory(bo, fd_offset);
 	}
 	return neep_driver_memory_fd(bo->node->driver, &bo->backing, fd_offset);
 }
 
-static struct node_bo *bo_at(struct node_file *file, uint64_t offset) {
+static struct neep_node_bo *bo_at(struct neep_node_file *file, uint64_t offset) {
 	uint64_t place = offset - NEEP_VIRTGPU_MAP_BASE;
 	if (offset < NEEP_VIRTGPU_MAP_BASE || place % NEEP_VIRTGPU_MAP_STEP != 0) {
 		return NULL;
 	}
 	struct neep_idmap_link *link = neep_idmap_find(&file->node->bos, place / NEEP_VIRTGPU_MAP_STEP);
-	return link != NULL ? neep_container_of(link, struct node_bo, by_id) : NULL;
+	return link != NULL ? neep_container_of(link, struct neep_node_bo, by_id) : NULL;
 }
 
-static bool has_handle(const struct node_file *file, const struct node_bo *bo) {
-	neep_list_for_each (handle, &bo->handles, struct node_handle, link) {
+static bool has_handle(const struct neep_node_file *file, const struct neep_node_bo *bo) {
+	neep_list_for_each (handle, &bo->handles, struct neep_node_handle, link) {
 		if (handle->file == file) {
 			return true;
 		}
@@ -408,17 +409,17 @@ static bool has_handle(const struct node_file *file, const struct node_bo *bo) {
 	return false;
 }
 
-int node_bo_mmap(struct node_call *call) {
+int neep_node_bo_mmap(struct neep_node_call *call) {
 	struct neep_virtgpu_mmap map;
 	memcpy(&map, call->data, sizeof(map));
-	struct node_bo *bo = bo_at(call->file, map.offset);
+	struct neep_node_bo *bo = bo_at(call->file, map.offset);
 	if (bo == NULL || map.len == 0 || map.len > bo->size) {
 		return -EINVAL;
 	}
 	if (!has_handle(call->file, bo)) {
 		return -EACCES;
 	}
-	int fd = node_bo_memory(bo, &map.fd_offset);
+	int fd = neep_node_bo_memory(bo, &map.fd_offset);
 	if (fd < 0) {
 		return fd;
 	}
@@ -427,14 +428,14 @@ int node_bo_mmap(struct node_call *call) {
 	return 0;
 }
 
-int node_bo_info(struct node_call *call) {
+int neep_node_bo_info(struct neep_node_call *call) {
 	struct neep_drm_resource_info info;
 	memcpy(&info, call->data, sizeof(info));
-	const struct node_bo *bo = node_bo_find(call->file, info.bo_handle);
+	const struct neep_node_bo *bo = neep_node_bo_find(call->file, info.bo_handle);
 	if (bo == NULL) {
 		return -ENOENT;
 	}
-	info.res_handle = node_bo_resource_id(bo);
+	info.res_handle = neep_node_bo_resource_id(bo);
 	info.size = (uint32_t)bo->size;
 	info.blob_mem = bo->blob_mem != 0 ? bo->blob_mem : info.blob_mem;
 	memcpy(call->data, &info, sizeof(info));
@@ -446,20 +447,20 @@ int node_bo_info(struct node_call *call) {
 #define USES_MERGED_MAX 64
 
 /* A fence for all that keep the buffer busy. Beyond so many, the last of each timeline are among the youngest. */
-static struct node_fence *busy_fence(struct node_bo *bo) {
-	struct node_fence *fences[USES_MERGED_MAX];
+static struct neep_node_fence *busy_fence(struct neep_node_bo *bo) {
+	struct neep_node_fence *fences[USES_MERGED_MAX];
 	size_t count = 0;
 	for (struct neep_list *at = bo->uses.prev; at != &bo->uses && count < USES_MERGED_MAX;
 		at = at->prev) {
-		fences[count++] = neep_container_of(at, struct node_use, link)->fence;
+		fences[count++] = neep_container_of(at, struct neep_node_use, link)->fence;
 	}
-	return node_fence_merge(bo->node, fences, count);
+	return neep_node_fence_merge(bo->node, fences, count);
 }
 
-int node_bo_wait(struct node_call *call) {
+int neep_node_bo_wait(struct neep_node_call *call) {
 	struct neep_drm_wait wait;
 	memcpy(&wait, call->data, sizeof(wait));
-	struct node_bo *bo = node_bo_find(call->file, wait.handle);
+	struct neep_node_bo *bo = neep_node_bo_find(call->file, wait.handle);
 	if (bo == NULL) {
 		return -ENOENT;
 	}
@@ -469,9 +470,9 @@ int node_bo_wait(struct node_call *call) {
 	if ((wait.flags & NEEP_DRM_WAIT_NOWAIT) != 0) {
 		return -EBUSY;
 	}
-	struct node_fence *fence = busy_fence(bo);
-	int fd = fence != NULL ? node_fence_token(fence) : -ENOMEM;
-	node_fence_unref(fence);
+	struct neep_node_fence *fence = busy_fence(bo);
+	int fd = fence != NULL ? neep_node_fence_token(fence) : -ENOMEM;
+	neep_node_fence_unref(fence);
 	if (fd < 0) {
 		return fd;
 	}

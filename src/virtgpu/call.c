@@ -5,7 +5,7 @@
 #include "util/checked.h"
 #include "virtgpu/node_internal.h"
 
-const void *node_call_take(struct node_call *call, uint64_t count, uint64_t size) {
+const void *neep_node_call_take(struct neep_node_call *call, uint64_t count, uint64_t size) {
 	uint64_t len;
 	if (!neep_mul(count, size, &len) || len > call->arrays_len) {
 		return NULL;
@@ -19,23 +19,24 @@ const void *node_call_take(struct node_call *call, uint64_t count, uint64_t size
 static const struct ioctl {
 	uint32_t nr;
 	uint32_t size; // of the struct
-	int (*handle)(struct node_call *call);
+	int (*handle)(struct neep_node_call *call);
 } ioctls[] = {
-	{ NEEP_DRM_NR_GEM_CLOSE, sizeof(struct drm_gem_close), node_bo_close },
-	{ NEEP_DRM_NR_PRIME_HANDLE_TO_FD, sizeof(struct drm_prime_handle), node_prime_export },
-	{ NEEP_DRM_NR_PRIME_FD_TO_HANDLE, sizeof(struct drm_prime_handle), node_prime_import },
-	{ NEEP_DRM_NR_MAP, sizeof(struct neep_drm_map), node_bo_map },
-	{ NEEP_DRM_NR_EXECBUFFER, sizeof(struct neep_drm_execbuffer), node_execbuffer },
-	{ NEEP_DRM_NR_RESOURCE_CREATE, sizeof(struct neep_drm_resource_create), node_bo_create_resource },
-	{ NEEP_DRM_NR_RESOURCE_INFO, sizeof(struct neep_drm_resource_info), node_bo_info },
-	{ NEEP_DRM_NR_TRANSFER_FROM_HOST, sizeof(struct neep_drm_transfer), node_transfer_from_host },
-	{ NEEP_DRM_NR_TRANSFER_TO_HOST, sizeof(struct neep_drm_transfer), node_transfer_to_host },
-	{ NEEP_DRM_NR_WAIT, sizeof(struct neep_drm_wait), node_bo_wait },
-	{ NEEP_DRM_NR_RESOURCE_CREATE_BLOB, sizeof(struct neep_drm_create_blob), node_bo_create_blob },
-	{ NEEP_DRM_NR_CONTEXT_INIT, sizeof(struct neep_drm_context_init), node_context_init },
+	{ NEEP_DRM_NR_GEM_CLOSE, sizeof(struct drm_gem_close), neep_node_bo_close },
+	{ NEEP_DRM_NR_PRIME_HANDLE_TO_FD, sizeof(struct drm_prime_handle), neep_node_prime_export },
+	{ NEEP_DRM_NR_PRIME_FD_TO_HANDLE, sizeof(struct drm_prime_handle), neep_node_prime_import },
+	{ NEEP_DRM_NR_MAP, sizeof(struct neep_drm_map), neep_node_bo_map },
+	{ NEEP_DRM_NR_EXECBUFFER, sizeof(struct neep_drm_execbuffer), neep_node_execbuffer },
+	{ NEEP_DRM_NR_RESOURCE_CREATE, sizeof(struct neep_drm_resource_create),
+		neep_node_bo_create_resource },
+	{ NEEP_DRM_NR_RESOURCE_INFO, sizeof(struct neep_drm_resource_info), neep_node_bo_info },
+	{ NEEP_DRM_NR_TRANSFER_FROM_HOST, sizeof(struct neep_drm_transfer), neep_node_transfer_from_host },
+	{ NEEP_DRM_NR_TRANSFER_TO_HOST, sizeof(struct neep_drm_transfer), neep_node_transfer_to_host },
+	{ NEEP_DRM_NR_WAIT, sizeof(struct neep_drm_wait), neep_node_bo_wait },
+	{ NEEP_DRM_NR_RESOURCE_CREATE_BLOB, sizeof(struct neep_drm_create_blob), neep_node_bo_create_blob },
+	{ NEEP_DRM_NR_CONTEXT_INIT, sizeof(struct neep_drm_context_init), neep_node_context_init },
 };
 
-int node_call_ioctl(struct node_call *call, uint32_t nr, uint32_t size) {
+int neep_node_call_ioctl(struct neep_node_call *call, uint32_t nr, uint32_t size) {
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(ioctls); i++) {
 		if (ioctls[i].nr == nr) {
 			/* The library sends the struct as this very version knows it. */

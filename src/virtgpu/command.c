@@ -4,7 +4,7 @@
 
 #include "virtgpu/node_internal.h"
 
-int node_result(struct neep_virtgpu_node *node, int response) {
+int neep_node_result(struct neep_virtgpu_node *node, int response) {
 	if (response < 0) {
 		if (response == -EPIPE && !node->is_dead) {
 			node->is_dead = true;
@@ -25,7 +25,7 @@ int node_result(struct neep_virtgpu_node *node, int response) {
 	}
 }
 
-void node_send(
+void neep_node_send(
 	struct neep_virtgpu_node *node, const void *cmd, size_t cmd_len, const void *payload, size_t len) {
 	struct virtio_gpu_ctrl_hdr reply = { 0 };
 	struct neep_driver_request request = {
@@ -39,49 +39,49 @@ void node_send(
 	};
 	int result = neep_driver_submit(node->driver, &request, 1);
 	if (result < 0) {
-		node_result(node, result);
+		neep_node_result(node, result);
 		return;
 	}
 	neep_driver_abandon(node->driver, &request);
 }
 
-void node_send_ctx_resource(
+void neep_node_send_ctx_resource(
 	struct neep_virtgpu_node *node, uint32_t type, uint32_t ctx_id, uint32_t resource_id) {
 	struct virtio_gpu_ctx_resource cmd = {
 		.hdr = { .type = type, .ctx_id = ctx_id },
 		.resource_id = resource_id,
 	};
-	node_send(node, &cmd, sizeof(cmd), NULL, 0);
+	neep_node_send(node, &cmd, sizeof(cmd), NULL, 0);
 }
 
-void node_send_resource(struct neep_virtgpu_node *node, uint32_t type, uint32_t resource_id) {
+void neep_node_send_resource(struct neep_virtgpu_node *node, uint32_t type, uint32_t resource_id) {
 	/* RESOURCE_UNREF, RESOURCE_UNMAP_BLOB and RESOURCE_DETACH_BACKING have one shape. */
 	struct virtio_gpu_resource_unref cmd = { .hdr.type = type, .resource_id = resource_id };
-	node_send(node, &cmd, sizeof(cmd), NULL, 0);
+	neep_node_send(node, &cmd, sizeof(cmd), NULL, 0);
 }
 
 /* ---- with a fence ---- */
 
-struct node_job {
+struct neep_node_job {
 	struct neep_list link; // neep_virtgpu_node.submitted
 	struct neep_driver_request request;
 	struct virtio_gpu_ctrl_hdr reply;
-	struct node_fence *fence; // a reference
+	struct neep_node_fence *fence; // a reference
 };
 
-static void job_finish(struct node_job *job) {
+static void job_finish(struct neep_node_job *job) {
 	neep_list_remove(&job->link);
-	node_fence_signal(job->fence);
-	node_fence_unref(job->fence);
+	neep_node_fence_signal(job->fence);
+	neep_node_fence_unref(job->fence);
 	free(job);
 }
 
-static struct node_job *job_create(struct neep_virtgpu_node *node) {
-	struct node_job *job = calloc(1, sizeof(*job));
+static struct neep_node_job *job_create(struct neep_virtgpu_node *node) {
+	struct neep_node_job *job = calloc(1, sizeof(*job));
 	if (job == NULL) {
 		return NULL;
 	}
-	job->fence = node_fence_create(node);
+	job->fence = neep_node_fence_create(node);
 	if (job->fence == NULL) {
 		free(job);
 		return NULL;
@@ -90,9 +90,9 @@ static struct node_job *job_create(struct neep_virtgpu_node *node) {
 	return job;
 }
 
-int node_send_fenced(
-	struct neep_virtgpu_node *node, const struct node_command *command, struct node_fence **fence) {
-	struct node_job *job = job_create(node);
+int neep_node_send_fenced(struct neep_virtgpu_node *node, const struct neep_node_command *command,
+	struct neep_node_fence **fence) {
+	struct neep_node_job *job = job_create(node);
 	if (job == NULL) {
 		return -ENOMEM;
 	}
@@ -110,24 +110,24 @@ int node_send_fenced(
 	int result = neep_driver_submit(node->driver, &job->request, 1);
 	if (result < 0) {
 		job_finish(job);
-		return node_result(node, result);
+		return neep_node_result(node, result);
 	}
 	neep_list_append(&node->submitted, &job->link);
-	*fence = node_fence_ref(job->fence);
+	*fence = neep_node_fence_ref(job->fence);
 	return 0;
 }
 
 /* This thread alone uses the driver, so what is done was collected by one of its own calls. */
-void node_sweep(struct neep_virtgpu_node *node) {
-	neep_list_for_each_safe (job, &node->submitted, struct node_job, link) {
+void neep_node_sweep(struct neep_virtgpu_node *node) {
+	neep_list_for_each_safe (job, &node->submitted, struct neep_node_job, link) {
 		if (job->request.is_done) {
 			job_finish(job);
 		}
 	}
 }
 
-void node_drop_jobs(struct neep_virtgpu_node *node) {
-	neep_list_for_each_safe (job, &node->submitted, struct node_job, link) {
+void neep_node_drop_jobs(struct neep_virtgpu_node *node) {
+	neep_list_for_each_safe (job, &node->submitted, struct neep_node_job, link) {
 		neep_driver_abandon(node->driver, &job->request);
 		job_finish(job);
 	}

@@ -18,7 +18,7 @@ static uint32_t handle_at(const struct submit *submit, uint32_t index) {
 	return handle;
 }
 
-static int check_submit(struct node_call *call, const struct submit *submit) {
+static int check_submit(struct neep_node_call *call, const struct submit *submit) {
 	const struct neep_drm_execbuffer *exec = &submit->exec;
 	const uint32_t known =
 		NEEP_DRM_EXEC_FENCE_FD_IN | NEEP_DRM_EXEC_FENCE_FD_OUT | NEEP_DRM_EXEC_RING_IDX;
@@ -33,24 +33,24 @@ static int check_submit(struct node_call *call, const struct submit *submit) {
 		return -EFAULT;
 	}
 	for (uint32_t i = 0; i < exec->num_bo_handles; i++) {
-		if (node_bo_find(call->file, handle_at(submit, i)) == NULL) {
+		if (neep_node_bo_find(call->file, handle_at(submit, i)) == NULL) {
 			return -ENOENT;
 		}
 	}
 	return 0;
 }
 
-static int read_submit(struct node_call *call, struct submit *submit) {
+static int read_submit(struct neep_node_call *call, struct submit *submit) {
 	memcpy(&submit->exec, call->data, sizeof(submit->exec));
-	if (!node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)) {
+	if (!neep_node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)) {
 		return -ENOSYS;
 	}
-	int result = node_file_need_context(call->file, call->program);
+	int result = neep_node_file_need_context(call->file, call->program);
 	if (result < 0) {
 		return result;
 	}
-	submit->commands = node_call_take(call, submit->exec.size, 1);
-	submit->handles = node_call_take(call, submit->exec.num_bo_handles, sizeof(uint32_t));
+	submit->commands = neep_node_call_take(call, submit->exec.size, 1);
+	submit->handles = neep_node_call_take(call, submit->exec.num_bo_handles, sizeof(uint32_t));
 	return check_submit(call, submit);
 }
 
@@ -60,7 +60,8 @@ static bool needs_fence(const struct neep_drm_execbuffer *exec) {
 	       exec->num_out_syncobjs > 0;
 }
 
-static int send_submit(struct node_call *call, const struct submit *submit, struct node_fence **fence) {
+static int send_submit(
+	struct neep_node_call *call, const struct submit *submit, struct neep_node_fence **fence) {
 	const struct neep_drm_execbuffer *exec = &submit->exec;
 	struct virtio_gpu_cmd_submit cmd = {
 		.hdr = { .type = VIRTIO_GPU_CMD_SUBMIT_3D, .ctx_id = call->file->context.ctx_id },
@@ -71,53 +72,54 @@ static int send_submit(struct node_call *call, const struct submit *submit, stru
 		cmd.hdr.ring_idx = (uint8_t)exec->ring_idx;
 	}
 	if (needs_fence(exec)) {
-		struct node_command command = { &cmd.hdr, sizeof(cmd), submit->commands, exec->size };
-		return node_send_fenced(call->node, &command, fence);
+		struct neep_node_command command = { &cmd.hdr, sizeof(cmd), submit->commands, exec->size };
+		return neep_node_send_fenced(call->node, &command, fence);
 	}
-	node_send(call->node, &cmd, sizeof(cmd), submit->commands, exec->size);
+	neep_node_send(call->node, &cmd, sizeof(cmd), submit->commands, exec->size);
 	return 0;
 }
 
-static int use_fence(struct node_call *call, const struct submit *submit, struct node_fence *fence) {
+static int use_fence(
+	struct neep_node_call *call, const struct submit *submit, struct neep_node_fence *fence) {
 	int result = 0;
 	for (uint32_t i = 0; result == 0 && i < submit->exec.num_bo_handles; i++) {
-		result = node_bo_add_use(node_bo_find(call->file, handle_at(submit, i)), fence);
+		result = neep_node_bo_add_use(neep_node_bo_find(call->file, handle_at(submit, i)), fence);
 	}
 	if (result == 0 && (submit->exec.flags & NEEP_DRM_EXEC_FENCE_FD_OUT) != 0) {
-		call->fd_out = node_fence_token(fence);
+		call->fd_out = neep_node_fence_token(fence);
 		result = call->fd_out < 0 ? call->fd_out : 0;
 	}
 	return result;
 }
 
-int node_execbuffer(struct node_call *call) {
+int neep_node_execbuffer(struct neep_node_call *call) {
 	struct submit submit;
 	int result = read_submit(call, &submit);
 	if (result < 0) {
 		return result;
 	}
-	struct node_fence *fence = NULL;
+	struct neep_node_fence *fence = NULL;
 	result = send_submit(call, &submit, &fence);
 	if (result == 0 && fence != NULL) {
 		result = use_fence(call, &submit, fence);
 	}
-	node_fence_unref(fence);
+	neep_node_fence_unref(fence);
 	return result;
 }
 
 /* ---- transfers ---- */
 
-static int transfer(struct node_call *call, uint32_t type) {
+static int transfer(struct neep_node_call *call, uint32_t type) {
 	struct neep_drm_transfer transfer;
 	memcpy(&transfer, call->data, sizeof(transfer));
-	if (!node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)) {
+	if (!neep_node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)) {
 		return -ENOSYS;
 	}
-	int result = node_file_need_context(call->file, call->program);
+	int result = neep_node_file_need_context(call->file, call->program);
 	if (result < 0) {
 		return result;
 	}
-	struct node_bo *bo = node_bo_find(call->file, transfer.bo_handle);
+	struct neep_node_bo *bo = neep_node_bo_find(call->file, transfer.bo_handle);
 	if (bo == NULL) {
 		return -ENOENT;
 	}
@@ -131,25 +133,25 @@ static int transfer(struct node_call *call, uint32_t type) {
 		.box = { transfer.box.x, transfer.box.y, transfer.box.z, transfer.box.w, transfer.box.h,
 			transfer.box.d },
 		.offset = transfer.offset,
-		.resource_id = node_bo_resource_id(bo),
+		.resource_id = neep_node_bo_resource_id(bo),
 		.level = transfer.level,
 		.stride = transfer.stride,
 		.layer_stride = transfer.layer_stride,
 	};
-	struct node_fence *fence = NULL;
-	struct node_command command = { .hdr = &cmd.hdr, .len = sizeof(cmd) };
-	result = node_send_fenced(call->node, &command, &fence);
+	struct neep_node_fence *fence = NULL;
+	struct neep_node_command command = { .hdr = &cmd.hdr, .len = sizeof(cmd) };
+	result = neep_node_send_fenced(call->node, &command, &fence);
 	if (result == 0) {
-		result = node_bo_add_use(bo, fence);
+		result = neep_node_bo_add_use(bo, fence);
 	}
-	node_fence_unref(fence);
+	neep_node_fence_unref(fence);
 	return result;
 }
 
-int node_transfer_to_host(struct node_call *call) {
+int neep_node_transfer_to_host(struct neep_node_call *call) {
 	return transfer(call, VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D);
 }
 
-int node_transfer_from_host(struct node_call *call) {
+int neep_node_transfer_from_host(struct neep_node_call *call) {
 	return transfer(call, VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D);
 }

@@ -6,8 +6,8 @@
 
 #include "virtgpu/node_internal.h"
 
-struct node_fence *node_fence_create(struct neep_virtgpu_node *node) {
-	struct node_fence *fence = calloc(1, sizeof(*fence));
+struct neep_node_fence *neep_node_fence_create(struct neep_virtgpu_node *node) {
+	struct neep_node_fence *fence = calloc(1, sizeof(*fence));
 	if (fence == NULL) {
 		return NULL;
 	}
@@ -18,19 +18,19 @@ struct node_fence *node_fence_create(struct neep_virtgpu_node *node) {
 	return fence;
 }
 
-struct node_fence *node_fence_ref(struct node_fence *fence) {
+struct neep_node_fence *neep_node_fence_ref(struct neep_node_fence *fence) {
 	fence->refs++;
 	return fence;
 }
 
-static void leave_table(struct node_fence *fence) {
+static void leave_table(struct neep_node_fence *fence) {
 	if (fence->by_id.id != 0) {
 		neep_idmap_remove(&fence->node->fences, &fence->by_id);
 		fence->by_id.id = 0;
 	}
 }
 
-void node_fence_unref(struct node_fence *fence) {
+void neep_node_fence_unref(struct neep_node_fence *fence) {
 	if (fence == NULL || --fence->refs > 0) {
 		return;
 	}
@@ -41,23 +41,24 @@ void node_fence_unref(struct node_fence *fence) {
 	free(fence);
 }
 
-void node_fence_signal(struct node_fence *fence) {
+void neep_node_fence_signal(struct neep_node_fence *fence) {
 	if (fence->is_signalled) {
 		return;
 	}
-	node_fence_ref(fence);
+	neep_node_fence_ref(fence);
 	fence->is_signalled = true;
 	fence->node->counts.fences--;
 	leave_table(fence);
 	while (!neep_list_is_empty(&fence->waiters)) {
-		struct node_waiter *waiter = neep_container_of(fence->waiters.next, struct node_waiter, link);
+		struct neep_node_waiter *waiter =
+			neep_container_of(fence->waiters.next, struct neep_node_waiter, link);
 		neep_list_remove(&waiter->link);
 		waiter->signalled(waiter);
 	}
-	node_fence_unref(fence);
+	neep_node_fence_unref(fence);
 }
 
-void node_fence_wait(struct node_fence *fence, struct node_waiter *waiter) {
+void neep_node_fence_wait(struct neep_node_fence *fence, struct neep_node_waiter *waiter) {
 	neep_list_init(&waiter->link);
 	if (fence->is_signalled) {
 		waiter->signalled(waiter);
@@ -69,35 +70,35 @@ void node_fence_wait(struct node_fence *fence, struct node_waiter *waiter) {
 /* ---- merging ---- */
 
 struct part {
-	struct node_waiter waiter;
-	struct node_fence *whole; // a reference
+	struct neep_node_waiter waiter;
+	struct neep_node_fence *whole; // a reference
 };
 
-static void part_signalled(struct node_waiter *waiter) {
+static void part_signalled(struct neep_node_waiter *waiter) {
 	struct part *part = neep_container_of(waiter, struct part, waiter);
-	struct node_fence *whole = part->whole;
+	struct neep_node_fence *whole = part->whole;
 	free(part);
 	if (--whole->parts == 0) {
-		node_fence_signal(whole);
+		neep_node_fence_signal(whole);
 	}
-	node_fence_unref(whole);
+	neep_node_fence_unref(whole);
 }
 
-static int add_part(struct node_fence *whole, struct node_fence *fence) {
+static int add_part(struct neep_node_fence *whole, struct neep_node_fence *fence) {
 	struct part *part = calloc(1, sizeof(*part));
 	if (part == NULL) {
 		return -ENOMEM;
 	}
 	part->waiter.signalled = part_signalled;
-	part->whole = node_fence_ref(whole);
+	part->whole = neep_node_fence_ref(whole);
 	whole->parts++;
-	node_fence_wait(fence, &part->waiter);
+	neep_node_fence_wait(fence, &part->waiter);
 	return 0;
 }
 
-struct node_fence *node_fence_merge(
-	struct neep_virtgpu_node *node, struct node_fence *const *fences, size_t count) {
-	struct node_fence *whole = node_fence_create(node);
+struct neep_node_fence *neep_node_fence_merge(
+	struct neep_virtgpu_node *node, struct neep_node_fence *const *fences, size_t count) {
+	struct neep_node_fence *whole = neep_node_fence_create(node);
 	if (whole == NULL) {
 		return NULL;
 	}
@@ -108,10 +109,10 @@ struct node_fence *node_fence_merge(
 		result = add_part(whole, fences[i]);
 	}
 	if (--whole->parts == 0) {
-		node_fence_signal(whole);
+		neep_node_fence_signal(whole);
 	}
 	if (result < 0) {
-		node_fence_unref(whole);
+		neep_node_fence_unref(whole);
 		return NULL;
 	}
 	return whole;
@@ -120,11 +121,11 @@ struct node_fence *node_fence_merge(
 /* ---- tokens ---- */
 
 struct signaller {
-	struct node_waiter waiter;
+	struct neep_node_waiter waiter;
 	int near;
 };
 
-static void token_signalled(struct node_waiter *waiter) {
+static void token_signalled(struct neep_node_waiter *waiter) {
 	struct signaller *signaller = neep_container_of(waiter, struct signaller, waiter);
 	const struct neep_virtgpu_signal signal = { 0 };
 	/* Nobody left to hear it is fine. */
@@ -133,7 +134,7 @@ static void token_signalled(struct node_waiter *waiter) {
 	free(signaller);
 }
 
-int node_fence_token(struct node_fence *fence) {
+int neep_node_fence_token(struct neep_node_fence *fence) {
 	struct signaller *signaller = calloc(1, sizeof(*signaller));
 	if (signaller == NULL) {
 		return -ENOMEM;
@@ -143,29 +144,29 @@ int node_fence_token(struct node_fence *fence) {
 	}
 	/* Tokens of one fence are told apart by the upper half: a name can be bound once. */
 	uint64_t id = fence->is_signalled ? ++fence->node->next_fence_id : fence->by_id.id;
-	int fd = node_token_create(
-		fence->node, NEEP_VIRTGPU_TOKEN_FENCE, id | (node_random() << 32), &signaller->near);
+	int fd = neep_node_token_create(
+		fence->node, NEEP_VIRTGPU_TOKEN_FENCE, id | (neep_node_random() << 32), &signaller->near);
 	if (fd < 0) {
 		free(signaller);
 		return fd;
 	}
 	signaller->waiter.signalled = token_signalled;
-	node_fence_wait(fence, &signaller->waiter);
+	neep_node_fence_wait(fence, &signaller->waiter);
 	return fd;
 }
 
-struct node_fence *node_fence_of_token(struct neep_virtgpu_node *node, int fd) {
-	uint64_t id = node_token_id(node, NEEP_VIRTGPU_TOKEN_FENCE, fd);
+struct neep_node_fence *neep_node_fence_of_token(struct neep_virtgpu_node *node, int fd) {
+	uint64_t id = neep_node_token_id(node, NEEP_VIRTGPU_TOKEN_FENCE, fd);
 	if (id == 0) {
 		return NULL;
 	}
 	struct neep_idmap_link *link = neep_idmap_find(&node->fences, (uint32_t)id);
 	if (link != NULL) {
-		return node_fence_ref(neep_container_of(link, struct node_fence, by_id));
+		return neep_node_fence_ref(neep_container_of(link, struct neep_node_fence, by_id));
 	}
-	struct node_fence *fence = node_fence_create(node);
+	struct neep_node_fence *fence = neep_node_fence_create(node);
 	if (fence != NULL) {
-		node_fence_signal(fence);
+		neep_node_fence_signal(fence);
 	}
 	return fence;
 }

@@ -8,7 +8,7 @@
 
 static void token_ready(struct neep_source *source, uint32_t events) {
 	if ((events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) != 0) {
-		node_file_destroy(neep_container_of(source, struct node_file, source));
+		neep_node_file_destroy(neep_container_of(source, struct neep_node_file, source));
 		return;
 	}
 	/* Nobody has a reason to write to a token. */
@@ -18,14 +18,14 @@ static void token_ready(struct neep_source *source, uint32_t events) {
 	neep_fds_finish(&fds);
 }
 
-int node_file_open(struct neep_virtgpu_node *node) {
-	struct node_file *file = calloc(1, sizeof(*file));
+int neep_node_file_open(struct neep_virtgpu_node *node) {
+	struct neep_node_file *file = calloc(1, sizeof(*file));
 	if (file == NULL) {
 		return -ENOMEM;
 	}
 	file->node = node;
-	uint64_t id = node_random();
-	neep_autoclose int fd = node_token_create(node, NEEP_VIRTGPU_TOKEN_FILE, id, &file->token);
+	uint64_t id = neep_node_random();
+	neep_autoclose int fd = neep_node_token_create(node, NEEP_VIRTGPU_TOKEN_FILE, id, &file->token);
 	int result = fd;
 	if (fd >= 0) {
 		file->source = (struct neep_source){ .fd = file->token, .ready = token_ready };
@@ -44,27 +44,27 @@ int node_file_open(struct neep_virtgpu_node *node) {
 	return neep_steal_fd(&fd);
 }
 
-struct node_file *node_file_find(struct neep_virtgpu_node *node, uint64_t id) {
+struct neep_node_file *neep_node_file_find(struct neep_virtgpu_node *node, uint64_t id) {
 	struct neep_idmap_link *link = neep_idmap_find(&node->files_by_id, id);
-	return link != NULL ? neep_container_of(link, struct node_file, by_id) : NULL;
+	return link != NULL ? neep_container_of(link, struct neep_node_file, by_id) : NULL;
 }
 
-static void destroy_context(struct node_file *file) {
+static void destroy_context(struct neep_node_file *file) {
 	struct virtio_gpu_ctx_destroy cmd = {
 		.hdr = { .type = VIRTIO_GPU_CMD_CTX_DESTROY, .ctx_id = file->context.ctx_id },
 	};
 	if (file->context.ctx_id != 0) {
-		node_send(file->node, &cmd, sizeof(cmd), NULL, 0);
+		neep_node_send(file->node, &cmd, sizeof(cmd), NULL, 0);
 		file->node->counts.contexts--;
 	}
 }
 
 /* As in Linux: handles first, then the context. */
-void node_file_destroy(struct node_file *file) {
+void neep_node_file_destroy(struct neep_node_file *file) {
 	struct neep_virtgpu_node *node = file->node;
 	for (uint32_t i = 0; i < file->handle_count; i++) {
 		if (file->handles[i] != NULL) {
-			node_handle_destroy(file->handles[i]);
+			neep_node_handle_destroy(file->handles[i]);
 		}
 	}
 	free(file->handles);
@@ -79,10 +79,10 @@ void node_file_destroy(struct node_file *file) {
 
 /* ---- contexts ---- */
 
-static int create_context(struct node_file *file, uint32_t context_init, const char *name) {
+static int create_context(struct neep_node_file *file, uint32_t context_init, const char *name) {
 	struct neep_virtgpu_node *node = file->node;
 	uint32_t ctx_id = node->next_ctx_id + 1;
-	int result = node_result(node, neep_cmd_ctx_create(node->driver, ctx_id, context_init, name));
+	int result = neep_node_result(node, neep_cmd_ctx_create(node->driver, ctx_id, context_init, name));
 	if (result == 0) {
 		node->next_ctx_id = ctx_id;
 		file->context.ctx_id = ctx_id;
@@ -91,7 +91,7 @@ static int create_context(struct node_file *file, uint32_t context_init, const c
 	return result;
 }
 
-int node_file_need_context(struct node_file *file, const struct neep_virtgpu_debug_name *name) {
+int neep_node_file_need_context(struct neep_node_file *file, const struct neep_virtgpu_debug_name *name) {
 	return file->context.ctx_id != 0 ? 0 : create_context(file, 0, name->text);
 }
 
@@ -136,18 +136,18 @@ static int read_words(const struct neep_virtgpu_node *node, const uint8_t *param
 	return (words->value[NEEP_DRM_CONTEXT_POLL_RINGS_MASK] & ~valid) == 0 ? 0 : -EINVAL;
 }
 
-int node_context_init(struct node_call *call) {
-	struct node_file *file = call->file;
+int neep_node_context_init(struct neep_node_call *call) {
+	struct neep_node_file *file = call->file;
 	struct neep_drm_context_init init;
 	memcpy(&init, call->data, sizeof(init));
-	if (!node_has(call->node, NEEP_DRM_PARAM_CONTEXT_INIT) ||
-		!node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES) ||
+	if (!neep_node_has(call->node, NEEP_DRM_PARAM_CONTEXT_INIT) ||
+		!neep_node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES) ||
 		init.num_params > NEEP_DRM_CONTEXT_PARAMS_MAX) {
 		return -EINVAL;
 	}
 	const uint8_t *params =
-		node_call_take(call, init.num_params, sizeof(struct neep_drm_context_set_param));
-	const uint8_t *name = node_call_take(call, 1, sizeof(struct neep_virtgpu_debug_name));
+		neep_node_call_take(call, init.num_params, sizeof(struct neep_drm_context_set_param));
+	const uint8_t *name = neep_node_call_take(call, 1, sizeof(struct neep_virtgpu_debug_name));
 	if (params == NULL || name == NULL) {
 		return -EFAULT;
 	}

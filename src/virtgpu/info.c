@@ -33,7 +33,7 @@ static int read_versions(struct neep_virtgpu_node *node, struct capsets *capsets
 	for (uint32_t version = 0; result == 0 && version <= capset->max_version; version++) {
 		int response = neep_cmd_get_capset(
 			node->driver, capset->id, version, grown + capsets->len, capset->size);
-		result = node_result(node, response);
+		result = neep_node_result(node, response);
 		capsets->len += capset->size;
 	}
 	return result;
@@ -41,7 +41,7 @@ static int read_versions(struct neep_virtgpu_node *node, struct capsets *capsets
 
 static int read_capset(struct neep_virtgpu_node *node, struct capsets *capsets, uint32_t index) {
 	struct virtio_gpu_resp_capset_info reply;
-	int result = node_result(node, neep_cmd_get_capset_info(node->driver, index, &reply));
+	int result = neep_node_result(node, neep_cmd_get_capset_info(node->driver, index, &reply));
 	if (result < 0 || reply.capset_id >= 64) {
 		return result;
 	}
@@ -94,7 +94,7 @@ static int make_file(struct capsets *capsets) {
 	return neep_steal_fd(&fd);
 }
 
-int node_info_init(struct neep_virtgpu_node *node, struct neep_error *error) {
+int neep_node_info_init(struct neep_virtgpu_node *node, struct neep_error *error) {
 	struct capsets capsets = { 0 };
 	read_params(node, capsets.info.params);
 	int result = read_capsets(node, &capsets);

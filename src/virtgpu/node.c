@@ -38,29 +38,29 @@ static void connection_destroy(struct connection *connection) {
 
 /* ---- one message ---- */
 
-static int merge(struct node_call *call) {
-	struct node_fence *fences[2] = { 0 };
-	struct node_fence *merged = NULL;
+static int merge(struct neep_node_call *call) {
+	struct neep_node_fence *fences[2] = { 0 };
+	struct neep_node_fence *merged = NULL;
 	size_t count = 0;
 	while (count < 2 && count < call->fds.count) {
-		fences[count] = node_fence_of_token(call->node, call->fds.fd[count]);
+		fences[count] = neep_node_fence_of_token(call->node, call->fds.fd[count]);
 		if (fences[count] == NULL) {
 			break;
 		}
 		count++;
 	}
 	if (count == 2) {
-		merged = node_fence_merge(call->node, fences, count);
+		merged = neep_node_fence_merge(call->node, fences, count);
 	}
-	int fd = merged != NULL ? node_fence_token(merged) : -EINVAL;
-	node_fence_unref(merged);
-	node_fence_unref(fences[0]);
-	node_fence_unref(fences[1]);
+	int fd = merged != NULL ? neep_node_fence_token(merged) : -EINVAL;
+	neep_node_fence_unref(merged);
+	neep_node_fence_unref(fences[0]);
+	neep_node_fence_unref(fences[1]);
 	call->fd_out = fd;
 	return fd < 0 ? fd : 0;
 }
 
-static int give_info(struct connection *connection, struct node_call *call) {
+static int give_info(struct connection *connection, struct neep_node_call *call) {
 	memcpy(&connection->program, call->data, sizeof(connection->program));
 	connection->program.text[sizeof(connection->program.text) - 1] = '\0';
 	call->fd_out = neep_fd_dup(call->node->info_fd);
@@ -68,26 +68,26 @@ static int give_info(struct connection *connection, struct node_call *call) {
 }
 
 static int run(
-	struct connection *connection, struct node_call *call, const struct neep_virtgpu_call *header) {
+	struct connection *connection, struct neep_node_call *call, const struct neep_virtgpu_call *header) {
 	switch (header->op) {
 	case NEEP_VIRTGPU_OP_INFO:
 		return give_info(connection, call);
 	case NEEP_VIRTGPU_OP_OPEN:
-		call->fd_out = node_file_open(call->node);
+		call->fd_out = neep_node_file_open(call->node);
 		return call->fd_out < 0 ? call->fd_out : 0;
 	case NEEP_VIRTGPU_OP_MERGE:
 		return merge(call);
 	case NEEP_VIRTGPU_OP_IOCTL:
-		return call->file != NULL ? node_call_ioctl(call, header->nr, header->size) : -EBADF;
+		return call->file != NULL ? neep_node_call_ioctl(call, header->nr, header->size) : -EBADF;
 	case NEEP_VIRTGPU_OP_MMAP:
-		return call->file != NULL ? node_bo_mmap(call) : -EBADF;
+		return call->file != NULL ? neep_node_bo_mmap(call) : -EBADF;
 	default:
 		return -EINVAL;
 	}
 }
 
 static int answer(struct connection *connection, const struct neep_virtgpu_call *header,
-	struct node_call *call, int result) {
+	struct neep_node_call *call, int result) {
 	struct {
 		struct neep_virtgpu_answer header;
 		uint8_t body[NEEP_VIRTGPU_STRUCT_MAX];
@@ -108,7 +108,7 @@ static int answer(struct connection *connection, const struct neep_virtgpu_call 
 }
 
 /* What follows the header: in the message, or in a memfd that another process may still write to, so it is copied. */
-static int read_bulk(struct node_call *call, uint8_t **owned) {
+static int read_bulk(struct neep_node_call *call, uint8_t **owned) {
 	struct stat st;
 	neep_autoclose int fd = call->fds.count > 0 ? neep_fds_take(&call->fds, call->fds.count - 1) : -1;
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
@@ -132,7 +132,7 @@ static int read_bulk(struct node_call *call, uint8_t **owned) {
 	return 0;
 }
 
-static int read_struct(struct node_call *call, const struct neep_virtgpu_call *header) {
+static int read_struct(struct neep_node_call *call, const struct neep_virtgpu_call *header) {
 	if (header->size > sizeof(call->data) || header->size > call->arrays_len) {
 		return -EINVAL;
 	}
@@ -142,7 +142,7 @@ static int read_struct(struct node_call *call, const struct neep_virtgpu_call *h
 	return 0;
 }
 
-static int handle(struct connection *connection, struct node_call *call, size_t len) {
+static int handle(struct connection *connection, struct neep_node_call *call, size_t len) {
 	struct neep_virtgpu_node *node = connection->node;
 	struct neep_virtgpu_call header;
 	if (len < sizeof(header)) {
@@ -157,7 +157,7 @@ static int handle(struct connection *connection, struct node_call *call, size_t 
 		result = read_struct(call, &header);
 	}
 	if (result == 0) {
-		call->file = header.file_id != 0 ? node_file_find(node, header.file_id) : NULL;
+		call->file = header.file_id != 0 ? neep_node_file_find(node, header.file_id) : NULL;
 		result = node->is_dead ? -ENODEV : run(connection, call, &header);
 	}
 	free(bulk);
@@ -175,7 +175,7 @@ static int handle(struct connection *connection, struct node_call *call, size_t 
 /* Returns whether there was a message. */
 static bool serve_one(struct connection *connection) {
 	struct neep_virtgpu_node *node = connection->node;
-	struct node_call call = { .node = node, .program = &connection->program, .fd_out = -1 };
+	struct neep_node_call call = { .node = node, .program = &connection->program, .fd_out = -1 };
 	int64_t len = neep_recv(connection->fd, node->message, sizeof(node->message), &call.fds);
 	if (len == -EAGAIN) {
 		return false;
@@ -229,7 +229,7 @@ static void listener_ready(struct neep_source *source, uint32_t events) {
 }
 
 static int listen_at_name(struct neep_virtgpu_node *node) {
-	snprintf(node->name, sizeof(node->name), NEEP_VIRTGPU_NAME_PREFIX "%016" PRIx64, node_random());
+	snprintf(node->name, sizeof(node->name), NEEP_VIRTGPU_NAME_PREFIX "%016" PRIx64, neep_node_random());
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	memcpy(address.sun_path + 1, node->name, NEEP_VIRTGPU_NAME_LEN);
 	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + NEEP_VIRTGPU_NAME_LEN);
@@ -246,17 +246,17 @@ static int listen_at_name(struct neep_virtgpu_node *node) {
 /* ---- the device ---- */
 
 static void sweep_run(struct neep_task *task) {
-	node_sweep(neep_container_of(task, struct neep_virtgpu_node, sweep));
+	neep_node_sweep(neep_container_of(task, struct neep_virtgpu_node, sweep));
 }
 
 static void driver_ready(struct neep_source *source, uint32_t events) {
 	(void)events;
 	struct neep_virtgpu_node *node = neep_container_of(source, struct neep_virtgpu_node, driver_source);
 	int result = neep_driver_dispatch(node->driver);
-	node_sweep(node);
+	neep_node_sweep(node);
 	if (result < 0) {
 		/* Tokens end without their message; programs see a device that is lost. */
-		node_result(node, result);
+		neep_node_result(node, result);
 		neep_source_remove(&node->driver_source);
 	}
 }
@@ -287,7 +287,7 @@ struct neep_driver_options neep_virtgpu_driver_options(void) {
 }
 
 static int init(struct neep_virtgpu_node *node, struct neep_error *error) {
-	int result = node_info_init(node, error);
+	int result = neep_node_info_init(node, error);
 	if (result < 0) {
 		return result;
 	}
@@ -295,7 +295,7 @@ static int init(struct neep_virtgpu_node *node, struct neep_error *error) {
 		neep_idmap_init(&node->fences) < 0) {
 		return neep_error_set(error, ENOMEM, "render node");
 	}
-	result = node_prime_init(node);
+	result = neep_node_prime_init(node);
 	if (result == 0) {
 		result = listen_at_name(node);
 	}
@@ -338,11 +338,11 @@ void neep_virtgpu_node_destroy(struct neep_virtgpu_node *node) {
 	neep_list_for_each_safe (connection, &node->connections, struct connection, link) {
 		connection_destroy(connection);
 	}
-	neep_list_for_each_safe (file, &node->files, struct node_file, link) {
-		node_file_destroy(file);
+	neep_list_for_each_safe (file, &node->files, struct neep_node_file, link) {
+		neep_node_file_destroy(file);
 	}
-	node_prime_finish(node);
-	node_drop_jobs(node);
+	neep_node_prime_finish(node);
+	neep_node_drop_jobs(node);
 	neep_source_remove(&node->driver_source);
 	neep_task_cancel(&node->sweep);
 	neep_close_fd(&node->info_fd);

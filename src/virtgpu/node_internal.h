@@ -14,11 +14,11 @@
 
 #define TOPIC "virtgpu"
 
-struct node_bo;
-struct node_export;
-struct node_fence;
-struct node_file;
-struct node_handle;
+struct neep_node_bo;
+struct neep_node_export;
+struct neep_node_fence;
+struct neep_node_file;
+struct neep_node_handle;
 
 struct neep_virtgpu_node {
 	struct neep_loop *loop;
@@ -37,20 +37,20 @@ struct neep_virtgpu_node {
 	bool has_capsets;
 	uint64_t window_size;
 
-	struct neep_list files;        // node_file.link
-	struct neep_idmap files_by_id; // node_file.by_id
-	struct neep_idmap bos;         // node_bo.by_id, by resource id
+	struct neep_list files;        // neep_node_file.link
+	struct neep_idmap files_by_id; // neep_node_file.by_id
+	struct neep_idmap bos;         // neep_node_bo.by_id, by resource id
 	uint32_t next_resource_id;     // never reused, as in Linux
 	uint32_t next_ctx_id;
 
-	struct neep_idmap fences;   // node_fence.by_id, those that have tokens and have not signalled
-	struct neep_list submitted; // node_job.link, in order
+	struct neep_idmap fences;   // neep_node_fence.by_id, those that have tokens and have not signalled
+	struct neep_list submitted; // neep_node_job.link, in order
 	uint64_t next_fence_id;
 	size_t fence_count;
 
 	int inotify_fd;
 	struct neep_source inotify_source;
-	struct neep_list exports; // node_export.link
+	struct neep_list exports; // neep_node_export.link
 
 	struct neep_virtgpu_counts counts;
 	struct neep_log_limit log_limit;
@@ -60,9 +60,9 @@ struct neep_virtgpu_node {
 /* ---- calls, call.c ---- */
 
 /* A call being handled. */
-struct node_call {
+struct neep_node_call {
 	struct neep_virtgpu_node *node;
-	struct node_file *file; // NULL: of an op that has none
+	struct neep_node_file *file; // NULL: of an op that has none
 	const struct neep_virtgpu_debug_name *program;
 
 	uint8_t data[NEEP_VIRTGPU_STRUCT_MAX]; // the struct, zero-extended; goes back with the answer
@@ -76,122 +76,122 @@ struct node_call {
 
 /* The next `count` elements of `size` bytes of what followed the struct; NULL when they are not there. For a count of 0
  * something that is not NULL. */
-const void *node_call_take(struct node_call *call, uint64_t count, uint64_t size);
+const void *neep_node_call_take(struct neep_node_call *call, uint64_t count, uint64_t size);
 
 /* Handles one message. Returns the result for the answer. */
-int node_call_ioctl(struct node_call *call, uint32_t nr, uint32_t size);
+int neep_node_call_ioctl(struct neep_node_call *call, uint32_t nr, uint32_t size);
 
 /* ---- tokens, token.c ---- */
 
 /* A new token of the node's: *near is ours, which polls HUP when the last copy of the one returned is closed. Returns the
  * program's end or a negative errno. */
-int node_token_create(
+int neep_node_token_create(
 	const struct neep_virtgpu_node *node, enum neep_virtgpu_token_kind kind, uint64_t id, int *near);
 
 /* The id of a token of `kind` that a program sent; 0 when it is none. */
-uint64_t node_token_id(const struct neep_virtgpu_node *node, enum neep_virtgpu_token_kind kind, int fd);
+uint64_t neep_node_token_id(const struct neep_virtgpu_node *node, enum neep_virtgpu_token_kind kind, int fd);
 
 /* A number that nobody guesses; never 0. */
-uint64_t node_random(void);
+uint64_t neep_node_random(void);
 
 /* ---- commands to the device, command.c ---- */
 
 /* What a response type, or the negative errno of gpu.h, is as the result of an ioctl. */
-int node_result(struct neep_virtgpu_node *node, int response);
+int neep_node_result(struct neep_virtgpu_node *node, int response);
 
 /* Sends a command that nobody waits for: what goes wrong is the device's log's. */
-void node_send(
+void neep_node_send(
 	struct neep_virtgpu_node *node, const void *cmd, size_t cmd_len, const void *payload, size_t len);
 
 /* The commands that are nothing but a context and a resource. */
-void node_send_ctx_resource(
+void neep_node_send_ctx_resource(
 	struct neep_virtgpu_node *node, uint32_t type, uint32_t ctx_id, uint32_t resource_id);
-void node_send_resource(struct neep_virtgpu_node *node, uint32_t type, uint32_t resource_id);
+void neep_node_send_resource(struct neep_virtgpu_node *node, uint32_t type, uint32_t resource_id);
 
 /* Sends with a fence: *fence is a new reference. Flags and ring of the header are the caller's; the fence is filled
  * in. Returns 0 or a negative errno. */
-struct node_command {
+struct neep_node_command {
 	struct virtio_gpu_ctrl_hdr *hdr; // begins a command of `len` bytes
 	size_t len;
 	const void *payload;
 	size_t payload_len;
 };
-int node_send_fenced(
-	struct neep_virtgpu_node *node, const struct node_command *command, struct node_fence **fence);
+int neep_node_send_fenced(struct neep_virtgpu_node *node, const struct neep_node_command *command,
+	struct neep_node_fence **fence);
 
 /* Signals the fences of the commands that are done. */
-void node_sweep(struct neep_virtgpu_node *node);
+void neep_node_sweep(struct neep_virtgpu_node *node);
 
 /* Lets go of all commands on their way; their fences signal. */
-void node_drop_jobs(struct neep_virtgpu_node *node);
+void neep_node_drop_jobs(struct neep_virtgpu_node *node);
 
 /* ---- fences, fence.c ---- */
 
-struct node_fence {
+struct neep_node_fence {
 	uint32_t refs;
 	bool is_signalled;
-	struct neep_list waiters;     // node_waiter.link
+	struct neep_list waiters;     // neep_node_waiter.link
 	struct neep_idmap_link by_id; // neep_virtgpu_node.fences
 	struct neep_virtgpu_node *node;
 	size_t parts; // of a merged fence: that have not signalled
 };
 
 /* Something that happens when a fence signals. Embedded in its owner. */
-struct node_waiter {
-	struct neep_list link; // node_fence.waiters
-	void (*signalled)(struct node_waiter *waiter);
+struct neep_node_waiter {
+	struct neep_list link; // neep_node_fence.waiters
+	void (*signalled)(struct neep_node_waiter *waiter);
 };
 
 /* A fence with one reference; NULL for want of memory. */
-struct node_fence *node_fence_create(struct neep_virtgpu_node *node);
-struct node_fence *node_fence_ref(struct node_fence *fence);
-void node_fence_unref(struct node_fence *fence); // NULL is fine
-void node_fence_signal(struct node_fence *fence);
+struct neep_node_fence *neep_node_fence_create(struct neep_virtgpu_node *node);
+struct neep_node_fence *neep_node_fence_ref(struct neep_node_fence *fence);
+void neep_node_fence_unref(struct neep_node_fence *fence); // NULL is fine
+void neep_node_fence_signal(struct neep_node_fence *fence);
 
 /* `waiter` is told at once when the fence has signalled already. It is told once, and is in no list then. */
-void node_fence_wait(struct node_fence *fence, struct node_waiter *waiter);
+void neep_node_fence_wait(struct neep_node_fence *fence, struct neep_node_waiter *waiter);
 
 /* A fence that signals when all of them have. NULL for want of memory. */
-struct node_fence *node_fence_merge(
-	struct neep_virtgpu_node *node, struct node_fence *const *fences, size_t count);
+struct neep_node_fence *neep_node_fence_merge(
+	struct neep_virtgpu_node *node, struct neep_node_fence *const *fences, size_t count);
 
 /* A token of the fence for a program, or a negative errno. */
-int node_fence_token(struct node_fence *fence);
+int neep_node_fence_token(struct neep_node_fence *fence);
 
 /* The fence of a token that a program sent: a new reference, or NULL when it is no fence of ours. One that has signalled
  * is a new fence that has. */
-struct node_fence *node_fence_of_token(struct neep_virtgpu_node *node, int fd);
+struct neep_node_fence *neep_node_fence_of_token(struct neep_virtgpu_node *node, int fd);
 
 /* ---- files, file.c ---- */
 
-struct node_context {
+struct neep_node_context {
 	uint32_t ctx_id; // 0: not created
 	uint32_t num_rings;
 };
 
-struct node_file {
+struct neep_node_file {
 	struct neep_list link; // neep_virtgpu_node.files
 	struct neep_idmap_link by_id;
 	struct neep_virtgpu_node *node;
 	int token; // the near end
 	struct neep_source source;
-	struct node_context context;
-	struct node_handle **handles; // by handle - 1
-	uint32_t handle_count;        // slots
+	struct neep_node_context context;
+	struct neep_node_handle **handles; // by handle - 1
+	uint32_t handle_count;             // slots
 };
 
 /* A new file; its token for the program, or a negative errno. */
-int node_file_open(struct neep_virtgpu_node *node);
-void node_file_destroy(struct node_file *file);
-struct node_file *node_file_find(struct neep_virtgpu_node *node, uint64_t id);
+int neep_node_file_open(struct neep_virtgpu_node *node);
+void neep_node_file_destroy(struct neep_node_file *file);
+struct neep_node_file *neep_node_file_find(struct neep_virtgpu_node *node, uint64_t id);
 
 /* Makes sure that the file has a context, as every 3D ioctl does. Returns 0 or a negative errno. */
-int node_file_need_context(struct node_file *file, const struct neep_virtgpu_debug_name *name);
-int node_context_init(struct node_call *call);
+int neep_node_file_need_context(struct neep_node_file *file, const struct neep_virtgpu_debug_name *name);
+int neep_node_context_init(struct neep_node_call *call);
 
 /* ---- buffers, bo.c ---- */
 
-struct node_bo {
+struct neep_node_bo {
 	uint32_t refs;                // handles, and one while exported
 	struct neep_idmap_link by_id; // neep_virtgpu_node.bos
 	struct neep_virtgpu_node *node;
@@ -199,66 +199,66 @@ struct node_bo {
 	uint32_t blob_mem; // 0: a classic resource
 	uint32_t blob_flags;
 	struct neep_guest_buffer backing; // of guest memory; holds nothing where there is none
-	struct neep_list handles;         // node_handle.link
-	struct neep_list uses;            // node_use.link: fences that have not signalled
-	struct node_export *export;       // NULL: never exported
+	struct neep_list handles;         // neep_node_handle.link
+	struct neep_list uses;            // neep_node_use.link: fences that have not signalled
+	struct neep_node_export *export;  // NULL: never exported
 };
 
 /* A buffer in a file. */
-struct node_handle {
-	struct neep_list link; // node_bo.handles
-	struct node_bo *bo;
-	struct node_file *file;
+struct neep_node_handle {
+	struct neep_list link; // neep_node_bo.handles
+	struct neep_node_bo *bo;
+	struct neep_node_file *file;
 	uint32_t number;
 };
 
-static inline uint32_t node_bo_resource_id(const struct node_bo *bo) {
+static inline uint32_t neep_node_bo_resource_id(const struct neep_node_bo *bo) {
 	return (uint32_t)bo->by_id.id;
 }
 
-void node_bo_unref(struct node_bo *bo);
+void neep_node_bo_unref(struct neep_node_bo *bo);
 
 /* The buffer of a handle, or NULL. */
-struct node_bo *node_bo_find(struct node_file *file, uint32_t number);
+struct neep_node_bo *neep_node_bo_find(struct neep_node_file *file, uint32_t number);
 
 /* Gives the file a handle, the one it has if it has one, and its context the resource. Returns 0 or a negative errno. */
-int node_handle_create(struct node_file *file, struct node_bo *bo, uint32_t *number);
-void node_handle_destroy(struct node_handle *handle);
+int neep_node_handle_create(struct neep_node_file *file, struct neep_node_bo *bo, uint32_t *number);
+void neep_node_handle_destroy(struct neep_node_handle *handle);
 
 /* The fence keeps the buffer busy until it signals. Returns 0 or -ENOMEM. */
-int node_bo_add_use(struct node_bo *bo, struct node_fence *fence);
+int neep_node_bo_add_use(struct neep_node_bo *bo, struct neep_node_fence *fence);
 
 /* The memory of a buffer: an fd that the caller owns, and where in it the buffer begins. Returns it or a negative
  * errno. */
-int node_bo_memory(struct node_bo *bo, uint64_t *fd_offset);
+int neep_node_bo_memory(struct neep_node_bo *bo, uint64_t *fd_offset);
 
-int node_bo_create_blob(struct node_call *call);
-int node_bo_create_resource(struct node_call *call);
-int node_bo_close(struct node_call *call);
-int node_bo_map(struct node_call *call);
-int node_bo_mmap(struct node_call *call);
-int node_bo_info(struct node_call *call);
-int node_bo_wait(struct node_call *call);
+int neep_node_bo_create_blob(struct neep_node_call *call);
+int neep_node_bo_create_resource(struct neep_node_call *call);
+int neep_node_bo_close(struct neep_node_call *call);
+int neep_node_bo_map(struct neep_node_call *call);
+int neep_node_bo_mmap(struct neep_node_call *call);
+int neep_node_bo_info(struct neep_node_call *call);
+int neep_node_bo_wait(struct neep_node_call *call);
 
 /* ---- submits and transfers, exec.c ---- */
 
-int node_execbuffer(struct node_call *call);
-int node_transfer_to_host(struct node_call *call);
-int node_transfer_from_host(struct node_call *call);
+int neep_node_execbuffer(struct neep_node_call *call);
+int neep_node_transfer_to_host(struct neep_node_call *call);
+int neep_node_transfer_from_host(struct neep_node_call *call);
 
 /* ---- dma-bufs, prime.c ---- */
 
-int node_prime_init(struct neep_virtgpu_node *node);
-void node_prime_finish(struct neep_virtgpu_node *node);
-int node_prime_export(struct node_call *call);
-int node_prime_import(struct node_call *call);
+int neep_node_prime_init(struct neep_virtgpu_node *node);
+void neep_node_prime_finish(struct neep_virtgpu_node *node);
+int neep_node_prime_export(struct neep_node_call *call);
+int neep_node_prime_import(struct neep_node_call *call);
 
 /* ---- info.c ---- */
 
 /* Asks the device what it can do. Returns 0 or a negative errno with `error` set. */
-int node_info_init(struct neep_virtgpu_node *node, struct neep_error *error);
+int neep_node_info_init(struct neep_virtgpu_node *node, struct neep_error *error);
 
-static inline bool node_has(const struct neep_virtgpu_node *node, enum neep_drm_param param) {
+static inline bool neep_node_has(const struct neep_virtgpu_node *node, enum neep_drm_param param) {
 	return node->params[param] != 0;
 }
 

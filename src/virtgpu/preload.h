@@ -21,16 +21,16 @@
 /* ---- preload_call.c: the way to the node ---- */
 
 /* Whether there is a node at all: the environment names one. */
-bool preload_is_active(void);
+bool neep_preload_is_active(void);
 
 /* Whether `fd` is a token of this node; its kind and id. Keeps errno. */
-struct preload_token {
+struct neep_preload_token {
 	enum neep_virtgpu_token_kind kind;
 	uint64_t id;
 };
-bool preload_token(int fd, struct preload_token *token);
+bool neep_preload_token(int fd, struct neep_preload_token *token);
 
-struct preload_exchange {
+struct neep_preload_exchange {
 	struct neep_virtgpu_call call;
 	struct iovec *iov; // iov[0] is left free for `call`
 	size_t iov_count;  // with iov[0]
@@ -43,31 +43,31 @@ struct preload_exchange {
 };
 
 /* Sends, and waits for the answer unless the call is silent. Returns answer.result, or -ENODEV when there is no node. */
-int preload_exchange(struct preload_exchange *exchange);
+int neep_preload_exchange(struct neep_preload_exchange *exchange);
 
 /* The node's info, mapped once; NULL when there is no node. */
-const struct neep_virtgpu_info *preload_info(void);
+const struct neep_virtgpu_info *neep_preload_info(void);
 
 /* A new file of the node, or a negative errno. */
-int preload_open_node(bool cloexec);
+int neep_preload_open_node(bool cloexec);
 
 /* ---- preload_fence.c ---- */
 
 /* Waits for a fence token up to `timeout_ns` (negative: for ever). Returns what its signal says, or -ETIME. A fence whose
  * node died counts as signalled. */
-int64_t preload_fence_wait(int fd, int64_t timeout_ns);
+int64_t neep_preload_fence_wait(int fd, int64_t timeout_ns);
 
 /* Answers ioctls of sync files. Returns 0 or a negative errno. */
-int preload_sync_ioctl(int fd, unsigned long request, void *arg);
+int neep_preload_sync_ioctl(int fd, unsigned long request, void *arg);
 
 /* ---- preload_drm.c ---- */
 
 /* Answers an ioctl on a file of the node. Returns 0 or a negative errno. */
-int preload_drm_ioctl(uint64_t file_id, unsigned long request, void *arg);
+int neep_preload_drm_ioctl(uint64_t file_id, unsigned long request, void *arg);
 
 /* ---- preload_path.c ---- */
 
 /* What fstat() says of a file of the node. */
-void preload_describe_node(struct stat *st);
+void neep_preload_describe_node(struct stat *st);
 
 #endif

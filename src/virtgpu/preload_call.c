@@ -32,7 +32,7 @@ static void read_environment(void) {
 	atomic_store_explicit(&node_state, is_valid ? 1 : 2, memory_order_release);
 }
 
-bool preload_is_active(void) {
+bool neep_preload_is_active(void) {
 	int state = atomic_load_explicit(&node_state, memory_order_acquire);
 	if (state == 0) {
 		read_environment();
@@ -42,7 +42,7 @@ bool preload_is_active(void) {
 }
 
 __attribute__((constructor)) static void start(void) {
-	preload_is_active();
+	neep_preload_is_active();
 }
 
 /* ---- tokens ---- */
@@ -79,9 +79,9 @@ static int far_end(int fd, struct sockaddr_un *address) {
 	return (int)(len - head - NEEP_VIRTGPU_NAME_LEN);
 }
 
-bool preload_token(int fd, struct preload_token *token) {
+bool neep_preload_token(int fd, struct neep_preload_token *token) {
 	struct sockaddr_un address;
-	if (!preload_is_active() || far_end(fd, &address) != 17) {
+	if (!neep_preload_is_active() || far_end(fd, &address) != 17) {
 		return false;
 	}
 	const char *rest = address.sun_path + 1 + NEEP_VIRTGPU_NAME_LEN;
@@ -178,7 +178,7 @@ union control {
 	char buf[CMSG_SPACE(3 * sizeof(int))];
 };
 
-static int send_call(int fd, struct preload_exchange *exchange) {
+static int send_call(int fd, struct neep_preload_exchange *exchange) {
 	union control control;
 	struct msghdr msg = { .msg_iov = exchange->iov, .msg_iovlen = exchange->iov_count };
 	if (exchange->fd_count > 0) {
@@ -203,7 +203,7 @@ static int take_fd(struct msghdr *msg) {
 	return fd;
 }
 
-static int receive_answer(int fd, struct preload_exchange *exchange) {
+static int receive_answer(int fd, struct neep_preload_exchange *exchange) {
 	union control control;
 	struct iovec iov[] = {
 		{ &exchange->answer, sizeof(exchange->answer) },
@@ -225,7 +225,7 @@ static int receive_answer(int fd, struct preload_exchange *exchange) {
 	return (msg.msg_flags & MSG_CTRUNC) != 0 && exchange->fd < 0 ? -EMFILE : 0;
 }
 
-static int exchange_locked(struct connection *connection, struct preload_exchange *exchange) {
+static int exchange_locked(struct connection *connection, struct neep_preload_exchange *exchange) {
 	int fd = connection_fd(connection);
 	if (fd < 0) {
 		return -ENODEV;
@@ -243,10 +243,10 @@ static int exchange_locked(struct connection *connection, struct preload_exchang
 	return result < 0 ? result : exchange->answer.result;
 }
 
-int preload_exchange(struct preload_exchange *exchange) {
+int neep_preload_exchange(struct neep_preload_exchange *exchange) {
 	struct connection *connection = connection_get();
 	exchange->fd = -1;
-	if (connection == NULL || !preload_is_active()) {
+	if (connection == NULL || !neep_preload_is_active()) {
 		return -ENODEV;
 	}
 	/* A handler that comes here too must not find its own thread holding the lock. */
@@ -266,15 +266,15 @@ int preload_exchange(struct preload_exchange *exchange) {
 	return result;
 }
 
-int preload_open_node(bool cloexec) {
+int neep_preload_open_node(bool cloexec) {
 	struct iovec iov[1];
-	struct preload_exchange exchange = {
+	struct neep_preload_exchange exchange = {
 		.call = { .op = NEEP_VIRTGPU_OP_OPEN },
 		.iov = iov,
 		.iov_count = 1,
 		.wants_cloexec = cloexec,
 	};
-	int result = preload_exchange(&exchange);
+	int result = neep_preload_exchange(&exchange);
 	return result < 0 ? result : exchange.fd >= 0 ? exchange.fd : -ENODEV;
 }
 
@@ -291,7 +291,7 @@ static const struct neep_virtgpu_info *map_info(int fd) {
 	return info == MAP_FAILED ? NULL : info;
 }
 
-const struct neep_virtgpu_info *preload_info(void) {
+const struct neep_virtgpu_info *neep_preload_info(void) {
 	const struct neep_virtgpu_info *info = atomic_load_explicit(&info_page, memory_order_acquire);
 	if (info != NULL) {
 		return info;
@@ -299,13 +299,13 @@ const struct neep_virtgpu_info *preload_info(void) {
 	struct neep_virtgpu_debug_name name = { 0 };
 	prctl(PR_GET_NAME, name.text);
 	struct iovec iov[] = { { 0 }, { &name, sizeof(name) } };
-	struct preload_exchange exchange = {
+	struct neep_preload_exchange exchange = {
 		.call = { .op = NEEP_VIRTGPU_OP_INFO, .size = sizeof(name) },
 		.iov = iov,
 		.iov_count = 2,
 		.wants_cloexec = true,
 	};
-	if (preload_exchange(&exchange) < 0 || exchange.fd < 0) {
+	if (neep_preload_exchange(&exchange) < 0 || exchange.fd < 0) {
 		return NULL;
 	}
 	info = map_info(exchange.fd);

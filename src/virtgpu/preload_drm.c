@@ -43,7 +43,7 @@ static int get_cap(void *data) {
 
 static int getparam(void *data) {
 	const struct neep_drm_getparam *getparam = data;
-	const struct neep_virtgpu_info *info = preload_info();
+	const struct neep_virtgpu_info *info = neep_preload_info();
 	if (info == NULL) {
 		return -ENODEV;
 	}
@@ -57,7 +57,7 @@ static int getparam(void *data) {
 
 static int get_caps(void *data) {
 	const struct neep_drm_get_caps *caps = data;
-	const struct neep_virtgpu_info *info = preload_info();
+	const struct neep_virtgpu_info *info = neep_preload_info();
 	if (info == NULL || info->capset_count == 0) {
 		return info == NULL ? -ENODEV : -ENOSYS;
 	}
@@ -277,28 +277,29 @@ static bool is_silent(const struct travel *travel, const uint8_t *data) {
 static int await_fence_in(const struct travel *travel, const uint8_t *data) {
 	struct neep_drm_execbuffer exec;
 	memcpy(&exec, data, sizeof(exec));
-	struct preload_token token;
+	struct neep_preload_token token;
 	if (travel->nr != NEEP_DRM_NR_EXECBUFFER || (exec.flags & NEEP_DRM_EXEC_FENCE_FD_IN) == 0) {
 		return 0;
 	}
-	if (!preload_token(exec.fence_fd, &token) || token.kind != NEEP_VIRTGPU_TOKEN_FENCE) {
+	if (!neep_preload_token(exec.fence_fd, &token) || token.kind != NEEP_VIRTGPU_TOKEN_FENCE) {
 		return -EINVAL;
 	}
-	preload_fence_wait(exec.fence_fd, -1);
+	neep_preload_fence_wait(exec.fence_fd, -1);
 	return 0;
 }
 
 /* What VIRTGPU_WAIT gives up after; its callers ask again. */
 #define WAIT_NS (15 * NEEP_NS_PER_S)
 
-static int finish_wait(const struct travel *travel, struct preload_exchange *exchange) {
-	int64_t state = preload_fence_wait(exchange->fd, WAIT_NS);
+static int finish_wait(const struct travel *travel, struct neep_preload_exchange *exchange) {
+	int64_t state = neep_preload_fence_wait(exchange->fd, WAIT_NS);
 	close(exchange->fd);
 	(void)travel;
 	return state < 0 ? -EBUSY : 0;
 }
 
-static int finish(const struct travel *travel, struct preload_exchange *exchange, void *arg, size_t size) {
+static int finish(
+	const struct travel *travel, struct neep_preload_exchange *exchange, void *arg, size_t size) {
 	if ((exchange->answer.flags & NEEP_VIRTGPU_ANSWER_WAIT) != 0) {
 		return finish_wait(travel, exchange);
 	}
@@ -317,8 +318,8 @@ static bool wants_cloexec(const struct travel *travel, const uint8_t *data) {
 }
 
 static int send_out(uint64_t file_id, const struct travel *travel, struct outgoing *out,
-	struct preload_exchange *exchange) {
-	*exchange = (struct preload_exchange){
+	struct neep_preload_exchange *exchange) {
+	*exchange = (struct neep_preload_exchange){
 		.call = { .op = NEEP_VIRTGPU_OP_IOCTL,
 			.nr = travel->nr,
 			.size = travel->size,
@@ -338,7 +339,7 @@ static int send_out(uint64_t file_id, const struct travel *travel, struct outgoi
 	exchange->call.flags |= is_silent(travel, out->data) ? NEEP_VIRTGPU_CALL_SILENT : 0;
 	exchange->iov_count = out->iov_count;
 	exchange->fd_count = out->fd_count;
-	int result = preload_exchange(exchange);
+	int result = neep_preload_exchange(exchange);
 	if (bulk >= 0) {
 		close(bulk);
 	}
@@ -357,7 +358,7 @@ static int travel_ioctl(uint64_t file_id, const struct travel *travel, void *arg
 		out.fds[out.fd_count++] = (int)field32(out.data, travel->fd_in);
 	}
 	int result = await_fence_in(travel, out.data);
-	struct preload_exchange exchange;
+	struct neep_preload_exchange exchange;
 	if (result == 0) {
 		result = send_out(file_id, travel, &out, &exchange);
 	}
@@ -373,7 +374,7 @@ static int refuse(uint32_t nr) {
 	return is_virtgpu || nr > 0xcf ? -EINVAL : -EACCES;
 }
 
-int preload_drm_ioctl(uint64_t file_id, unsigned long request, void *arg) {
+int neep_preload_drm_ioctl(uint64_t file_id, unsigned long request, void *arg) {
 	uint32_t nr = _IOC_NR(request);
 	int (*local)(void *) = find_local(nr);
 	if (local != NULL) {

@@ -29,7 +29,7 @@ static bool poll_fence(int fd, int64_t *timeout_ns) {
 	return ready > 0;
 }
 
-int64_t preload_fence_wait(int fd, int64_t timeout_ns) {
+int64_t neep_preload_fence_wait(int fd, int64_t timeout_ns) {
 	int saved = errno;
 	bool is_done = poll_fence(fd, &timeout_ns);
 	while (!is_done && timeout_ns != 0) {
@@ -43,7 +43,7 @@ int64_t preload_fence_wait(int fd, int64_t timeout_ns) {
 }
 
 static int file_info(int fd, struct sync_file_info *info) {
-	int64_t state = preload_fence_wait(fd, 0);
+	int64_t state = neep_preload_fence_wait(fd, 0);
 	if (info->flags != 0 || info->pad != 0) {
 		return -EINVAL;
 	}
@@ -63,16 +63,16 @@ static int file_info(int fd, struct sync_file_info *info) {
 }
 
 static int merge(int fd, struct sync_merge_data *data) {
-	struct preload_token token;
+	struct neep_preload_token token;
 	if (data->flags != 0 || data->pad != 0) {
 		return -EINVAL;
 	}
-	if (!preload_token(data->fd2, &token) || token.kind != NEEP_VIRTGPU_TOKEN_FENCE) {
+	if (!neep_preload_token(data->fd2, &token) || token.kind != NEEP_VIRTGPU_TOKEN_FENCE) {
 		return -ENOENT;
 	}
 	struct iovec iov[1];
 	int fds[] = { fd, data->fd2 };
-	struct preload_exchange exchange = {
+	struct neep_preload_exchange exchange = {
 		.call = { .op = NEEP_VIRTGPU_OP_MERGE },
 		.iov = iov,
 		.iov_count = 1,
@@ -80,14 +80,14 @@ static int merge(int fd, struct sync_merge_data *data) {
 		.fd_count = 2,
 		.wants_cloexec = true,
 	};
-	int result = preload_exchange(&exchange);
+	int result = neep_preload_exchange(&exchange);
 	if (result == 0) {
 		data->fence = exchange.fd;
 	}
 	return result;
 }
 
-int preload_sync_ioctl(int fd, unsigned long request, void *arg) {
+int neep_preload_sync_ioctl(int fd, unsigned long request, void *arg) {
 	if (request == SYNC_IOC_FILE_INFO) {
 		return file_info(fd, arg);
 	}

@@ -40,16 +40,16 @@ PRELOAD_EXPORT int ioctl(int fd, unsigned long request, ...) {
 	va_start(args, request);
 	void *arg = va_arg(args, void *);
 	va_end(args);
-	struct preload_token token;
+	struct neep_preload_token token;
 	switch (_IOC_TYPE(request)) {
 	case 'd':
-		if (preload_token(fd, &token) && token.kind == NEEP_VIRTGPU_TOKEN_FILE) {
-			return result_or_errno(preload_drm_ioctl(token.id, request, arg));
+		if (neep_preload_token(fd, &token) && token.kind == NEEP_VIRTGPU_TOKEN_FILE) {
+			return result_or_errno(neep_preload_drm_ioctl(token.id, request, arg));
 		}
 		break;
 	case '>':
-		if (preload_token(fd, &token) && token.kind == NEEP_VIRTGPU_TOKEN_FENCE) {
-			return result_or_errno(preload_sync_ioctl(fd, request, arg));
+		if (neep_preload_token(fd, &token) && token.kind == NEEP_VIRTGPU_TOKEN_FENCE) {
+			return result_or_errno(neep_preload_sync_ioctl(fd, request, arg));
 		}
 		break;
 	case 'b':
@@ -62,13 +62,13 @@ PRELOAD_EXPORT int ioctl(int fd, unsigned long request, ...) {
 
 static int ask_for_memory(uint64_t file_id, struct neep_virtgpu_mmap *map) {
 	struct iovec iov[] = { { 0 }, { map, sizeof(*map) } };
-	struct preload_exchange exchange = {
+	struct neep_preload_exchange exchange = {
 		.call = { .op = NEEP_VIRTGPU_OP_MMAP, .size = sizeof(*map), .file_id = file_id },
 		.iov = iov,
 		.iov_count = 2,
 		.wants_cloexec = true,
 	};
-	int result = preload_exchange(&exchange);
+	int result = neep_preload_exchange(&exchange);
 	if (result < 0) {
 		return result;
 	}
@@ -77,8 +77,8 @@ static int ask_for_memory(uint64_t file_id, struct neep_virtgpu_mmap *map) {
 }
 
 PRELOAD_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset) {
-	struct preload_token token;
-	if (fd < 0 || (uint64_t)offset < NEEP_VIRTGPU_MAP_BASE || !preload_token(fd, &token) ||
+	struct neep_preload_token token;
+	if (fd < 0 || (uint64_t)offset < NEEP_VIRTGPU_MAP_BASE || !neep_preload_token(fd, &token) ||
 		token.kind != NEEP_VIRTGPU_TOKEN_FILE) {
 		return (void *)syscall(SYS_mmap, addr, len, prot, flags, fd, offset); // NOLINT
 	}

@@ -74,7 +74,7 @@ static void find_tree(void) {
 	const char *path = getenv(NEEP_VIRTGPU_ENV_TREE);
 	char node[PATH_MAX + 32];
 	struct stat st;
-	if (!preload_is_active() || path == NULL || strlen(path) >= sizeof(tree)) {
+	if (!neep_preload_is_active() || path == NULL || strlen(path) >= sizeof(tree)) {
 		return;
 	}
 	snprintf(node, sizeof(node), "%s/dev/dri/" NEEP_VIRTGPU_NODE_NAME, path);
@@ -143,7 +143,7 @@ static bool ends_as_node(const char *path) {
 	return len >= word && strcmp(path + len - word, NEEP_VIRTGPU_NODE_NAME) == 0;
 }
 
-void preload_describe_node(struct stat *st) {
+void neep_preload_describe_node(struct stat *st) {
 	st->st_mode = S_IFCHR | 0666;
 	st->st_rdev = makedev(NEEP_VIRTGPU_MAJOR, NEEP_VIRTGPU_MINOR);
 	st->st_size = 0;
@@ -155,7 +155,7 @@ static int open_redirected(int folder, const char *path, int flags, mode_t mode)
 	struct stat st;
 	bool may_be_node = tree[0] != '\0' && (flags & O_PATH) == 0 && ends_as_node(path);
 	if (may_be_node && real_functions()->fstatat(folder, path, &st, 0) == 0 && is_node_file(&st)) {
-		int fd = preload_open_node((flags & O_CLOEXEC) != 0);
+		int fd = neep_preload_open_node((flags & O_CLOEXEC) != 0);
 		errno = fd < 0 ? -fd : errno;
 		return fd < 0 ? -1 : fd;
 	}
@@ -230,7 +230,7 @@ PRELOAD_EXPORT int scandir64(const char *path, struct dirent64 ***names,
 
 static int patch(int result, struct stat *st) {
 	if (result == 0 && is_node_file(st)) {
-		preload_describe_node(st);
+		neep_preload_describe_node(st);
 	}
 	return result;
 }
@@ -246,14 +246,14 @@ PRELOAD_EXPORT int lstat(const char *path, struct stat *st) {
 }
 
 static bool is_token_of_node(int fd) {
-	struct preload_token token;
-	return preload_token(fd, &token) && token.kind == NEEP_VIRTGPU_TOKEN_FILE;
+	struct neep_preload_token token;
+	return neep_preload_token(fd, &token) && token.kind == NEEP_VIRTGPU_TOKEN_FILE;
 }
 
 PRELOAD_EXPORT int fstat(int fd, struct stat *st) {
 	int result = real_functions()->fstat(fd, st);
 	if (result == 0 && S_ISSOCK(st->st_mode) && is_token_of_node(fd)) {
-		preload_describe_node(st);
+		neep_preload_describe_node(st);
 	}
 	return result;
 }

@@ -21,9 +21,9 @@
 
 #include "virtgpu/node_internal.h"
 
-struct node_export {
-	struct neep_list link; // neep_virtgpu_node.exports
-	struct node_bo *bo;    // a reference while is_held
+struct neep_node_export {
+	struct neep_list link;   // neep_virtgpu_node.exports
+	struct neep_node_bo *bo; // a reference while is_held
 	bool is_held;
 	int lease_fd;
 	int watch;
@@ -38,7 +38,7 @@ static int reopen(int fd) {
 	return again < 0 ? -errno : again;
 }
 
-static void export_destroy(struct node_export *export) {
+static void export_destroy(struct neep_node_export *export) {
 	struct neep_virtgpu_node *node = export->bo->node;
 	export->bo->export = NULL;
 	neep_list_remove(&export->link);
@@ -50,17 +50,17 @@ static void export_destroy(struct node_export *export) {
 }
 
 /* Nobody else has it open: the buffer is as if it had never been exported. */
-static void export_release(struct node_export *export) {
-	struct node_bo *bo = export->bo;
+static void export_release(struct neep_node_export *export) {
+	struct neep_node_bo *bo = export->bo;
 	bool was_held = export->is_held;
 	bo->node->counts.exports -= was_held ? 1 : 0;
 	export_destroy(export);
 	if (was_held) {
-		node_bo_unref(bo);
+		neep_node_bo_unref(bo);
 	}
 }
 
-static bool is_open_elsewhere(const struct node_export *export) {
+static bool is_open_elsewhere(const struct neep_node_export *export) {
 	if (fcntl(export->lease_fd, F_SETLEASE, F_WRLCK) < 0) {
 		return true;
 	}
@@ -69,7 +69,7 @@ static bool is_open_elsewhere(const struct node_export *export) {
 }
 
 static void look(struct neep_virtgpu_node *node) {
-	neep_list_for_each_safe (export, &node->exports, struct node_export, link) {
+	neep_list_for_each_safe (export, &node->exports, struct neep_node_export, link) {
 		if (!is_open_elsewhere(export)) {
 			export_release(export);
 		}
@@ -85,7 +85,7 @@ static void inotify_ready(struct neep_source *source, uint32_t events) {
 	look(node);
 }
 
-int node_prime_init(struct neep_virtgpu_node *node) {
+int neep_node_prime_init(struct neep_virtgpu_node *node) {
 	neep_list_init(&node->exports);
 	node->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (node->inotify_fd < 0) {
@@ -95,8 +95,8 @@ int node_prime_init(struct neep_virtgpu_node *node) {
 	return neep_source_add(node->loop, &node->inotify_source, EPOLLIN);
 }
 
-void node_prime_finish(struct neep_virtgpu_node *node) {
-	neep_list_for_each_safe (export, &node->exports, struct node_export, link) {
+void neep_node_prime_finish(struct neep_virtgpu_node *node) {
+	neep_list_for_each_safe (export, &node->exports, struct neep_node_export, link) {
 		export_release(export);
 	}
 	neep_source_remove(&node->inotify_source);
@@ -104,17 +104,17 @@ void node_prime_finish(struct neep_virtgpu_node *node) {
 }
 
 /* Memory that can only stand for the buffer: it has its size, and programs pass it on. */
-static int stand_in(const struct node_bo *bo) {
+static int stand_in(const struct neep_node_bo *bo) {
 	return neep_memfd_create("neep-dma-buf", bo->size);
 }
 
-static int export_memory(struct node_bo *bo) {
+static int export_memory(struct neep_node_bo *bo) {
 	uint64_t fd_offset;
-	int fd = bo->blob_mem == NEEP_DRM_BLOB_MEM_HOST3D ? node_bo_memory(bo, &fd_offset) : -EINVAL;
+	int fd = bo->blob_mem == NEEP_DRM_BLOB_MEM_HOST3D ? neep_node_bo_memory(bo, &fd_offset) : -EINVAL;
 	return fd < 0 && fd != -ENODEV ? stand_in(bo) : fd;
 }
 
-static int export_watch(struct node_export *export, int fd) {
+static int export_watch(struct neep_node_export *export, int fd) {
 	struct neep_virtgpu_node *node = export->bo->node;
 	char path[32];
 	struct stat st;
@@ -129,13 +129,13 @@ static int export_watch(struct node_export *export, int fd) {
 	return export->watch < 0 ? -errno : 0;
 }
 
-static int export_create(struct node_bo *bo) {
+static int export_create(struct neep_node_bo *bo) {
 	neep_autoclose int fd = export_memory(bo);
-	struct node_export *export = fd < 0 ? NULL : calloc(1, sizeof(*export));
+	struct neep_node_export *export = fd < 0 ? NULL : calloc(1, sizeof(*export));
 	if (export == NULL) {
 		return fd < 0 ? fd : -ENOMEM;
 	}
-	*export = (struct node_export){ .bo = bo, .lease_fd = -1, .watch = -1 };
+	*export = (struct neep_node_export){ .bo = bo, .lease_fd = -1, .watch = -1 };
 	bo->export = export;
 	neep_list_append(&bo->node->exports, &export->link);
 	int result = export_watch(export, fd);
@@ -145,13 +145,13 @@ static int export_create(struct node_bo *bo) {
 	return result;
 }
 
-int node_prime_export(struct node_call *call) {
+int neep_node_prime_export(struct neep_node_call *call) {
 	struct drm_prime_handle prime;
 	memcpy(&prime, call->data, sizeof(prime));
 	if ((prime.flags & ~(uint32_t)(DRM_CLOEXEC | DRM_RDWR)) != 0) {
 		return -EINVAL;
 	}
-	struct node_bo *bo = node_bo_find(call->file, prime.handle);
+	struct neep_node_bo *bo = neep_node_bo_find(call->file, prime.handle);
 	if (bo == NULL) {
 		return -ENOENT;
 	}
@@ -169,7 +169,7 @@ int node_prime_export(struct node_call *call) {
 	return 0;
 }
 
-int node_prime_import(struct node_call *call) {
+int neep_node_prime_import(struct neep_node_call *call) {
 	struct drm_prime_handle prime;
 	struct stat st;
 	memcpy(&prime, call->data, sizeof(prime));
@@ -177,13 +177,13 @@ int node_prime_import(struct node_call *call) {
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		return -EBADF;
 	}
-	neep_list_for_each (export, &call->node->exports, struct node_export, link) {
+	neep_list_for_each (export, &call->node->exports, struct neep_node_export, link) {
 		if (export->ino == st.st_ino && export->dev == st.st_dev) {
-			int result = node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)
-					     ? node_file_need_context(call->file, call->program)
+			int result = neep_node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)
+					     ? neep_node_file_need_context(call->file, call->program)
 					     : 0;
 			result = result < 0 ? result
-					    : node_handle_create(call->file, export->bo, &prime.handle);
+					    : neep_node_handle_create(call->file, export->bo, &prime.handle);
 			memcpy(call->data, &prime, sizeof(prime));
 			return result;
 		}

@@ -9,7 +9,7 @@
 
 #include "virtgpu/node_internal.h"
 
-uint64_t node_random(void) {
+uint64_t neep_node_random(void) {
 	uint64_t number = 0;
 	while (number == 0) {
 		if (getrandom(&number, sizeof(number), 0) != sizeof(number)) {
@@ -19,7 +19,7 @@ uint64_t node_random(void) {
 	return number;
 }
 
-int node_token_create(
+int neep_node_token_create(
 	const struct neep_virtgpu_node *node, enum neep_virtgpu_token_kind kind, uint64_t id, int *near) {
 	int pair[2];
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -39,7 +39,7 @@ int node_token_create(
 	return pair[1];
 }
 
-uint64_t node_token_id(const struct neep_virtgpu_node *node, enum neep_virtgpu_token_kind kind, int fd) {
+uint64_t neep_node_token_id(const struct neep_virtgpu_node *node, enum neep_virtgpu_token_kind kind, int fd) {
 	struct sockaddr_un address;
 	socklen_t len = sizeof(address);
 	size_t head = offsetof(struct sockaddr_un, sun_path) + 1;

@@ -218,6 +218,9 @@ void neep_vk_FreeCommandBuffers(struct neep_vk_call *call, struct neep_vk_object
 	struct neep_vk_object *commandPool, uint32_t commandBufferCount,
 	struct neep_vk_object *const *pCommandBuffers) {
 	(void)device;
+	if (pCommandBuffers == NULL) {
+		return;
+	}
 	/* The array may name one twice: all live until it has been walked. */
 	neep_vk_hold(call);
 	for (uint32_t i = 0; i < commandBufferCount; i++) {

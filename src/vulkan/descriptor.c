@@ -83,8 +83,8 @@ VkResult neep_vk_FreeDescriptorSets(struct neep_vk_call *call, struct neep_vk_ob
 	struct neep_vk_object *const *pDescriptorSets) {
 	(void)device;
 	VkDescriptorSet *handles = neep_vk_call_alloc(call, descriptorSetCount, sizeof(*handles));
-	if (handles == NULL) {
-		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	if (handles == NULL || pDescriptorSets == NULL) {
+		return handles == NULL ? VK_ERROR_OUT_OF_HOST_MEMORY : VK_SUCCESS;
 	}
 	/* The array may name one twice: all live until it has been walked. */
 	neep_vk_hold(call);

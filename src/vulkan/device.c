@@ -208,8 +208,8 @@ VkResult neep_vk_CreateDevice(struct neep_vk_call *call, struct neep_vk_object *
 		dispose_device(&device->base);
 		return result;
 	}
-	neep_vk_device_table_load(&device->vk, handle,
-		neep_vk_device_loader(NEEP_VK_HANDLE(VkInstance, &physical->instance->base)));
+	neep_vk_device_table_load(&device->vk,
+		neep_vk_device_loader(NEEP_VK_HANDLE(VkInstance, &physical->instance->base)), handle);
 	result = add_device(call, device, handle, pCreateInfo);
 	if (result == VK_SUCCESS) {
 		*pDevice = device->base.id;

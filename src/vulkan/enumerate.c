@@ -3,14 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vulkan/call.h"
-
-VkResult neep_vk_enumerate(
-	struct neep_vk_call *call, const struct neep_vk_items *all, uint32_t *count, void *out) {
-	if (count == NULL) {
-		neep_vk_call_fail(call, "no place for the number of elements");
-		return VK_ERROR_UNKNOWN;
-	}
+VkResult neep_vk_enumerate(const struct neep_vk_items *all, uint32_t *count, void *out) {
 	if (out == NULL) {
 		*count = all->count;
 		return VK_SUCCESS;
@@ -46,16 +39,11 @@ bool neep_vk_names_have(const char *const *names, size_t count, const char *name
 	return false;
 }
 
-VkResult neep_vk_extensions_enumerate(struct neep_vk_call *call, const struct neep_vk_extensions *extensions,
-	const char *layer, uint32_t *count, VkExtensionProperties *out) {
+VkResult neep_vk_extensions_enumerate(
+	const struct neep_vk_items *all, const char *layer, uint32_t *count, VkExtensionProperties *out) {
 	if (layer != NULL) {
-		neep_vk_enumerate(call, &(struct neep_vk_items){ 0 }, count, NULL);
+		*count = 0;
 		return VK_ERROR_LAYER_NOT_PRESENT;
 	}
-	const struct neep_vk_items all = {
-		.items = extensions->list,
-		.item_size = sizeof(*extensions->list),
-		.count = extensions->count,
-	};
-	return neep_vk_enumerate(call, &all, count, out);
+	return neep_vk_enumerate(all, count, out);
 }

@@ -9,8 +9,6 @@
 #define VK_NO_PROTOTYPES
 #include <vulkan/vulkan_core.h>
 
-struct neep_vk_call;
-
 /* All that there is. */
 struct neep_vk_items {
 	const void *items;
@@ -19,9 +17,8 @@ struct neep_vk_items {
 };
 
 /* Writes the answer; `out` may be NULL and holds *count elements otherwise. The guest copies as many as the answer says, whatever
- * room it has: so never more than it asked for. Returns VK_SUCCESS or VK_INCOMPLETE; without a `count` the call fails. */
-VkResult neep_vk_enumerate(
-	struct neep_vk_call *call, const struct neep_vk_items *all, uint32_t *count, void *out);
+ * room it has: so never more than it asked for. Returns VK_SUCCESS or VK_INCOMPLETE. */
+VkResult neep_vk_enumerate(const struct neep_vk_items *all, uint32_t *count, void *out);
 
 /* A list of extensions of the driver, or what the guest sees of it. */
 struct neep_vk_extensions {
@@ -36,7 +33,7 @@ bool neep_vk_extensions_have(const struct neep_vk_extensions *extensions, const 
 bool neep_vk_names_have(const char *const *names, size_t count, const char *name);
 
 /* The answer to vkEnumerate*ExtensionProperties: there are no layers, so a named one is not present. */
-VkResult neep_vk_extensions_enumerate(struct neep_vk_call *call, const struct neep_vk_extensions *extensions,
-	const char *layer, uint32_t *count, VkExtensionProperties *out);
+VkResult neep_vk_extensions_enumerate(
+	const struct neep_vk_items *all, const char *layer, uint32_t *count, VkExtensionProperties *out);
 
 #endif

@@ -16,7 +16,7 @@ struct neep_vk_object;
 /* vkEnumerateInstanceVersion: the loader's, at most NEEP_VK_API_VERSION. */
 VkResult neep_vk_EnumerateInstanceVersion(struct neep_vk_call *call, uint32_t *pApiVersion);
 
-/* vkEnumerateInstanceExtensionProperties: those of a fixed list that the host has. */
+/* vkEnumerateInstanceExtensionProperties: a fixed list. */
 VkResult neep_vk_EnumerateInstanceExtensionProperties(struct neep_vk_call *call, const char *pLayerName,
 	uint32_t *pPropertyCount, VkExtensionProperties *pProperties);
 
@@ -25,7 +25,7 @@ VkResult neep_vk_EnumerateInstanceLayerProperties(
 	struct neep_vk_call *call, uint32_t *pPropertyCount, VkLayerProperties *pProperties);
 
 /* vkCreateInstance: the application keeps its name (drivers know some), not its version: we need 1.1 and what is above it. Layers,
- * flags and chained structs are the guest's own affair; extensions that the host lacks are left out. */
+ * flags, extensions and chained structs are the guest's own affair. */
 VkResult neep_vk_CreateInstance(
 	struct neep_vk_call *call, const VkInstanceCreateInfo *pCreateInfo, uint64_t *pInstance);
 

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "neep_vk_release.h"
 #include "vulkan/call.h"
 #include "vulkan/chain.h"
 #include "vulkan/device.h"
@@ -168,11 +169,6 @@ static bool layout_matches(
 	return true;
 }
 
-static void release_image(struct neep_vk_object *object) {
-	object->device->vk.DestroyImage(
-		NEEP_VK_HANDLE(VkDevice, &object->device->base), NEEP_VK_HANDLE(VkImage, object), NULL);
-}
-
 static VkResult create_planned(
 	const struct neep_vk_device *device, const struct image_plan *plan, VkImage *image) {
 	VkDevice handle = NEEP_VK_HANDLE(VkDevice, &device->base);
@@ -191,7 +187,7 @@ static VkResult add_image(struct neep_vk_call *call, struct neep_vk_device *devi
 		.type = NEEP_VK_IMAGE,
 		.handle = NEEP_VK_RAW(owned),
 		.parent = &device->base,
-		.release = release_image,
+		.release = neep_vk_release_Image,
 	};
 	struct image *image = calloc(1, sizeof(*image));
 	if (image == NULL || neep_vk_object_add(neep_vk_call_table(call), &image->base, &params) != 0) {
@@ -231,11 +227,6 @@ VkResult neep_vk_CreateImageWithRequirementsGOOGLE(struct neep_vk_call *call, st
 	const VkImageCreateInfo *pCreateInfo, uint64_t *pImage, VkMemoryRequirements *pMemoryRequirements) {
 	const struct answer answer = { .id = pImage, .requirements = pMemoryRequirements };
 	return create_image(call, neep_vk_device_from(device), pCreateInfo, &answer);
-}
-
-static void release_buffer(struct neep_vk_object *object) {
-	object->device->vk.DestroyBuffer(
-		NEEP_VK_HANDLE(VkDevice, &object->device->base), NEEP_VK_HANDLE(VkBuffer, object), NULL);
 }
 
 // Whether the driver says that host memory can be imported for such a buffer.
@@ -295,17 +286,14 @@ VkResult neep_vk_CreateBufferWithRequirementsGOOGLE(struct neep_vk_call *call, s
 		.type = NEEP_VK_BUFFER,
 		.handle = NEEP_VK_RAW(buffer),
 		.parent = device,
-		.release = release_buffer,
+		.release = neep_vk_release_Buffer,
 	};
 	return neep_vk_call_add(call, &params, pBuffer);
 }
 
 void neep_vk_GetImageSubresourceLayout(struct neep_vk_call *call, struct neep_vk_object *device,
 	struct neep_vk_object *image, const VkImageSubresource *pSubresource, VkSubresourceLayout *pLayout) {
-	if (image == NULL) {
-		neep_vk_call_fail(call, "the layout of no image");
-		return;
-	}
+	(void)call;
 	VkImageSubresource subresource = *pSubresource;
 	subresource.aspectMask =
 		linear_aspect(subresource.aspectMask, neep_container_of(image, struct image, base)->format);

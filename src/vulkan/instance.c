@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <string.h>
 
 #include "util/log.h"
 #include "vulkan/call.h"
@@ -9,12 +8,17 @@
 #include "vulkan/loader.h"
 #include "vulkan/physical_device.h"
 
-// What a guest can use. Surfaces and debug messengers are made on its own side.
-static const char *const offered[] = {
-	VK_KHR_GET_PHYSICAL_DEVICE_PROPERTIES_2_EXTENSION_NAME,
-	VK_KHR_EXTERNAL_FENCE_CAPABILITIES_EXTENSION_NAME,
-	VK_KHR_EXTERNAL_MEMORY_CAPABILITIES_EXTENSION_NAME,
-	VK_KHR_EXTERNAL_SEMAPHORE_CAPABILITIES_EXTENSION_NAME,
+// What a guest can use: all of it part of Vulkan 1.1, which we need, so that no driver is asked. Surfaces and debug messengers are
+// made on the guest's own side.
+static const VkExtensionProperties offered[] = {
+	{ VK_KHR_GET_PHYSICAL_DEVICE_PROPERTIES_2_EXTENSION_NAME,
+		VK_KHR_GET_PHYSICAL_DEVICE_PROPERTIES_2_SPEC_VERSION },
+	{ VK_KHR_EXTERNAL_FENCE_CAPABILITIES_EXTENSION_NAME,
+		VK_KHR_EXTERNAL_FENCE_CAPABILITIES_SPEC_VERSION },
+	{ VK_KHR_EXTERNAL_MEMORY_CAPABILITIES_EXTENSION_NAME,
+		VK_KHR_EXTERNAL_MEMORY_CAPABILITIES_SPEC_VERSION },
+	{ VK_KHR_EXTERNAL_SEMAPHORE_CAPABILITIES_EXTENSION_NAME,
+		VK_KHR_EXTERNAL_SEMAPHORE_CAPABILITIES_SPEC_VERSION },
 };
 
 static PFN_vkVoidFunction global_command(const char *name) {
@@ -37,56 +41,21 @@ VkResult neep_vk_EnumerateInstanceVersion(struct neep_vk_call *call, uint32_t *p
 	return VK_SUCCESS;
 }
 
-// Keeps those that are offered.
-static void filter_extensions(struct neep_vk_extensions *extensions) {
-	uint32_t kept = 0;
-	for (uint32_t i = 0; i < extensions->count; i++) {
-		if (neep_vk_names_have(offered, NEEP_ARRAY_LEN(offered), extensions->list[i].extensionName)) {
-			extensions->list[kept++] = extensions->list[i];
-		}
-	}
-	extensions->count = kept;
-}
-
-static VkResult list_extensions(struct neep_vk_extensions *extensions) {
-	PFN_vkEnumerateInstanceExtensionProperties enumerate =
-		(PFN_vkEnumerateInstanceExtensionProperties)global_command(
-			"vkEnumerateInstanceExtensionProperties");
-	*extensions = (struct neep_vk_extensions){ 0 };
-	VkResult result = enumerate(NULL, &extensions->count, NULL);
-	if (result != VK_SUCCESS) {
-		return result;
-	}
-	extensions->list = calloc(extensions->count + 1, sizeof(*extensions->list));
-	if (extensions->list == NULL) {
-		return VK_ERROR_OUT_OF_HOST_MEMORY;
-	}
-	result = enumerate(NULL, &extensions->count, extensions->list);
-	if (result < 0) {
-		neep_vk_extensions_finish(extensions);
-		return result;
-	}
-	filter_extensions(extensions);
-	return VK_SUCCESS;
-}
-
 VkResult neep_vk_EnumerateInstanceExtensionProperties(struct neep_vk_call *call, const char *pLayerName,
 	uint32_t *pPropertyCount, VkExtensionProperties *pProperties) {
-	struct neep_vk_extensions extensions;
-	VkResult result = list_extensions(&extensions);
-	if (result == VK_SUCCESS) {
-		result = neep_vk_extensions_enumerate(
-			call, &extensions, pLayerName, pPropertyCount, pProperties);
-		neep_vk_extensions_finish(&extensions);
-	} else if (pPropertyCount != NULL) {
-		*pPropertyCount = 0;
-	}
-	return result;
+	(void)call;
+	const struct neep_vk_items all = {
+		.items = offered,
+		.item_size = sizeof(offered[0]),
+		.count = NEEP_ARRAY_LEN(offered),
+	};
+	return neep_vk_extensions_enumerate(&all, pLayerName, pPropertyCount, pProperties);
 }
 
 VkResult neep_vk_EnumerateInstanceLayerProperties(
 	struct neep_vk_call *call, uint32_t *pPropertyCount, VkLayerProperties *pProperties) {
-	return neep_vk_enumerate(call, &(struct neep_vk_items){ 0 }, pPropertyCount, pProperties);
+	(void)call;
+	return neep_vk_enumerate(&(struct neep_vk_items){ 0 }, pPropertyCount, pProperties);
 }
 
 static void release_instance(struct neep_vk_object *object) {
@@ -106,27 +75,10 @@ static VkApplicationInfo application_for(const VkApplicationInfo *wanted, uint32
 
 static VkResult create_driver_instance(
 	const VkInstanceCreateInfo *wanted, uint32_t version, VkInstance *instance) {
-	struct neep_vk_extensions have;
-	VkResult result = list_extensions(&have);
-	if (result != VK_SUCCESS) {
-		return result;
-	}
-	const char *names[NEEP_ARRAY_LEN(offered)];
-	uint32_t count = 0;
-	for (size_t i = 0; i < NEEP_ARRAY_LEN(offered); i++) {
-		if (neep_vk_extensions_have(&have, offered[i]) &&
-			neep_vk_names_have(
-				wanted->ppEnabledExtensionNames, wanted->enabledExtensionCount, offered[i])) {
-			names[count++] = offered[i];
-		}
-	}
-	neep_vk_extensions_finish(&have);
 	const VkApplicationInfo application = application_for(wanted->pApplicationInfo, version);
 	const VkInstanceCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
 		.pApplicationInfo = &application,
-		.enabledExtensionCount = count,
-		.ppEnabledExtensionNames = names,
 	};
 	PFN_vkCreateInstance create = (PFN_vkCreateInstance)global_command("vkCreateInstance");
 	return create(&info, NULL, instance);
@@ -141,7 +93,7 @@ static VkResult add_instance(struct neep_vk_call *call, VkInstance owned, uint32
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	}
 	instance->api_version = version;
-	neep_vk_instance_table_load(&instance->vk, owned, neep_vk_loader());
+	neep_vk_instance_table_load(&instance->vk, neep_vk_loader(), owned);
 	const struct neep_vk_object_params params = {
 		.type = NEEP_VK_INSTANCE,
 		.handle = NEEP_VK_RAW(owned),
@@ -186,9 +138,7 @@ VkResult neep_vk_EnumeratePhysicalDevices(struct neep_vk_call *call, struct neep
 	if (!self->has_chosen) {
 		VkResult result = neep_vk_physical_device_choose(call, self);
 		if (result != VK_SUCCESS) {
-			if (pPhysicalDeviceCount != NULL) {
-				*pPhysicalDeviceCount = 0;
-			}
+			*pPhysicalDeviceCount = 0;
 			return result;
 		}
 	}
@@ -197,5 +147,5 @@ VkResult neep_vk_EnumeratePhysicalDevices(struct neep_vk_call *call, struct neep
 		.item_size = sizeof(self->physical_id),
 		.count = self->physical_id != 0,
 	};
-	return neep_vk_enumerate(call, &all, pPhysicalDeviceCount, pPhysicalDevices);
+	return neep_vk_enumerate(&all, pPhysicalDeviceCount, pPhysicalDevices);
 }

@@ -243,7 +243,7 @@ VkResult neep_vk_GetBlobGOOGLE(
 	struct neep_vk_call *call, struct neep_vk_object *device, struct neep_vk_object *memory) {
 	(void)device;
 	struct neep_vk_memory *self = neep_vk_memory_from(memory);
-	if (self == NULL || self->blob_id == 0) {
+	if (self->blob_id == 0) {
 		return VK_ERROR_MEMORY_MAP_FAILED;
 	}
 	if (self->is_published) {

@@ -96,8 +96,8 @@ static uint32_t probe_types(const struct neep_vk_physical_device *physical) {
 	if (create_probe_device(physical, &probe.device) != VK_SUCCESS) {
 		return 0;
 	}
-	neep_vk_device_table_load(&probe.vk, probe.device,
-		neep_vk_device_loader(NEEP_VK_HANDLE(VkInstance, &physical->instance->base)));
+	neep_vk_device_table_load(&probe.vk,
+		neep_vk_device_loader(NEEP_VK_HANDLE(VkInstance, &physical->instance->base)), probe.device);
 	uint32_t types = 0;
 	probe.page = map_probe_page();
 	if (probe.page != NULL) {
@@ -130,7 +130,7 @@ int neep_vk_memory_types_decide(struct neep_vk_physical_device *physical) {
 	physical->instance->vk.GetPhysicalDeviceMemoryProperties(handle, &physical->memory);
 	physical->importable_types = probe_types(physical);
 	bool has_host_visible = false;
-	for (uint32_t i = 0; i < physical->memory.memoryTypeCount; i++) {
+	for (uint32_t i = 0; i < physical->memory.memoryTypeCount && i < VK_MAX_MEMORY_TYPES; i++) {
 		VkMemoryPropertyFlags *flags = &physical->memory.memoryTypes[i].propertyFlags;
 		if ((*flags & HIDDEN_FLAGS) != 0) {
 			physical->hidden_types |= UINT32_C(1) << i;

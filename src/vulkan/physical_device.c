@@ -142,7 +142,7 @@ static VkResult try_candidate(
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	}
 	instance->physical_id = physical->base.id;
-	neep_log("vulkan", NEEP_LOG_INFO, "renders with %s", properties.deviceName);
+	neep_log("vulkan", NEEP_LOG_DEBUG, "renders with %s", properties.deviceName);
 	return VK_SUCCESS;
 }
 
@@ -199,30 +199,36 @@ VkResult neep_vk_physical_device_choose(struct neep_vk_call *call, struct neep_v
 VkResult neep_vk_EnumerateDeviceExtensionProperties(struct neep_vk_call *call,
 	struct neep_vk_object *physicalDevice, const char *pLayerName, uint32_t *pPropertyCount,
 	VkExtensionProperties *pProperties) {
-	return neep_vk_extensions_enumerate(call, &neep_vk_physical_device_from(physicalDevice)->extensions,
-		pLayerName, pPropertyCount, pProperties);
+	(void)call;
+	const struct neep_vk_extensions *extensions =
+		&neep_vk_physical_device_from(physicalDevice)->extensions;
+	const struct neep_vk_items all = {
+		.items = extensions->list,
+		.item_size = sizeof(*extensions->list),
+		.count = extensions->count,
+	};
+	return neep_vk_extensions_enumerate(&all, pLayerName, pPropertyCount, pProperties);
 }
 
 VkResult neep_vk_EnumerateDeviceLayerProperties(struct neep_vk_call *call,
 	struct neep_vk_object *physicalDevice, uint32_t *pPropertyCount, VkLayerProperties *pProperties) {
+	(void)call;
 	(void)physicalDevice;
-	return neep_vk_enumerate(call, &(struct neep_vk_items){ 0 }, pPropertyCount, pProperties);
+	return neep_vk_enumerate(&(struct neep_vk_items){ 0 }, pPropertyCount, pProperties);
 }
 
 VkResult neep_vk_GetPhysicalDeviceToolProperties(struct neep_vk_call *call,
 	struct neep_vk_object *physicalDevice, uint32_t *pToolCount,
 	VkPhysicalDeviceToolProperties *pToolProperties) {
+	(void)call;
 	(void)physicalDevice;
-	return neep_vk_enumerate(call, &(struct neep_vk_items){ 0 }, pToolCount, pToolProperties);
+	return neep_vk_enumerate(&(struct neep_vk_items){ 0 }, pToolCount, pToolProperties);
 }
 
 void neep_vk_GetPhysicalDeviceQueueFamilyProperties(struct neep_vk_call *call,
 	struct neep_vk_object *physicalDevice, uint32_t *pQueueFamilyPropertyCount,
 	VkQueueFamilyProperties *pQueueFamilyProperties) {
-	if (pQueueFamilyPropertyCount == NULL) {
-		neep_vk_call_fail(call, "no place for the number of queue families");
-		return;
-	}
+	(void)call;
 	const struct neep_vk_physical_device *physical = neep_vk_physical_device_from(physicalDevice);
 	physical->instance->vk.GetPhysicalDeviceQueueFamilyProperties(
 		NEEP_VK_HANDLE(VkPhysicalDevice, physicalDevice), pQueueFamilyPropertyCount,
@@ -235,10 +241,7 @@ void neep_vk_GetPhysicalDeviceQueueFamilyProperties(struct neep_vk_call *call,
 void neep_vk_GetPhysicalDeviceQueueFamilyProperties2(struct neep_vk_call *call,
 	struct neep_vk_object *physicalDevice, uint32_t *pQueueFamilyPropertyCount,
 	VkQueueFamilyProperties2 *pQueueFamilyProperties) {
-	if (pQueueFamilyPropertyCount == NULL) {
-		neep_vk_call_fail(call, "no place for the number of queue families");
-		return;
-	}
+	(void)call;
 	const struct neep_vk_physical_device *physical = neep_vk_physical_device_from(physicalDevice);
 	physical->instance->vk.GetPhysicalDeviceQueueFamilyProperties2(
 		NEEP_VK_HANDLE(VkPhysicalDevice, physicalDevice), pQueueFamilyPropertyCount,

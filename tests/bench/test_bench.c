@@ -1,57 +1,15 @@
 /* `neep bench` end to end, on our own device: that it measures, and what it says when it cannot. Numbers are not judged. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "bench/bench.h"
 #include "bench/bench_internal.h"
+#include "bench/print.h"
+#include "run_bench.h"
 #include "support/cmocka.h"
 #include "support/fd_check.h"
 #include "util/macros.h"
-
-/* Runs the command with its output in `text`; the TAP stream stays clean. */
-struct run {
-	int exit_code;
-	char out[32768];
-};
-
-static int redirect(int fd, FILE *file) {
-	fflush(stdout);
-	fflush(stderr);
-	int saved = fcntl(fd, F_DUPFD_CLOEXEC, 10);
-	dup2(fileno(file), fd);
-	return saved;
-}
-
-static void restore(int fd, int saved) {
-	fflush(stdout);
-	fflush(stderr);
-	dup2(saved, fd);
-	close(saved);
-}
-
-static void bench(struct run *run, int argc, const char **argv) {
-	FILE *out = tmpfile();
-	FILE *err = tmpfile();
-	int saved_out = redirect(STDOUT_FILENO, out);
-	int saved_err = redirect(STDERR_FILENO, err);
-	run->exit_code = neep_bench_main(argc, (char **)(uintptr_t)argv);
-	restore(STDOUT_FILENO, saved_out);
-	restore(STDERR_FILENO, saved_err);
-	rewind(out);
-	size_t len = fread(run->out, 1, sizeof(run->out) - 1, out);
-	run->out[len] = '\0';
-	fclose(out);
-	fclose(err);
-}
-
-#define BENCH(run, ...)                                               \
-	do {                                                          \
-		const char *words[] = { "bench", __VA_ARGS__, NULL }; \
-		bench((run), (int)NEEP_ARRAY_LEN(words) - 1, words);  \
-	} while (0)
 
 static char own_device[4096];
 

@@ -131,16 +131,15 @@ static void lines_may_come_in_pieces_and_in_bunches(void **state) {
 	close(fd);
 }
 
+#define ALL_COMMANDS " is not a command; there are: ping, stats, contexts, outputs, resize, screenshot"
+
 static void unknown_command_is_answered_with_the_list(void **state) {
 	(void)state;
 	int fd = client();
-	assert_string_equal(ask(fd, "frobnicate 1 2"),
-		"error \"frobnicate\" is not a command; there are: ping, stats, outputs, resize, screenshot");
-	assert_string_equal(ask(fd, ""),
-		"error \"\" is not a command; there are: ping, stats, outputs, resize, screenshot");
+	assert_string_equal(ask(fd, "frobnicate 1 2"), "error \"frobnicate\"" ALL_COMMANDS);
+	assert_string_equal(ask(fd, ""), "error \"\"" ALL_COMMANDS);
 	/* Neither terminals nor quotes are for clients to write to. */
-	assert_string_equal(ask(fd, "\x1b[2J\"\\\xff\x07"),
-		"error \"?[2J????\" is not a command; there are: ping, stats, outputs, resize, screenshot");
+	assert_string_equal(ask(fd, "\x1b[2J\"\\\xff\x07"), "error \"?[2J????\"" ALL_COMMANDS);
 	assert_string_equal(ask(fd, "ping pong"), "error it is: ping");
 	assert_string_equal(ask(fd, "ping 1 2 3 4 5 6 7 8 9"), "error it is: ping");
 	assert_string_equal(ask(fd, "resize 0"), "error it is: resize SCANOUT WIDTHxHEIGHT");

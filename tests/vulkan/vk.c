@@ -61,6 +61,10 @@ static void choose_queue(struct vk *vk) {
 }
 
 void vk_open_instance(struct vk *vk) {
+	vk_open_instance_with(vk, NULL, 0);
+}
+
+void vk_open_instance_with(struct vk *vk, const char *const *extensions, uint32_t count) {
 	*vk = (struct vk){ 0 };
 	vk_ok(vkCreateInstance(
 		&(VkInstanceCreateInfo){
@@ -71,12 +75,14 @@ void vk_open_instance(struct vk *vk) {
 					.pApplicationName = "neep test",
 					.apiVersion = VK_API_VERSION_1_3,
 				},
+			.enabledExtensionCount = count,
+			.ppEnabledExtensionNames = extensions,
 		},
 		NULL, &vk->instance));
-	uint32_t count = 1;
-	VkResult result = vkEnumeratePhysicalDevices(vk->instance, &count, &vk->physical);
+	uint32_t devices = 1;
+	VkResult result = vkEnumeratePhysicalDevices(vk->instance, &devices, &vk->physical);
 	expect(result == VK_SUCCESS || result == VK_INCOMPLETE);
-	if (count == 0) {
+	if (devices == 0) {
 		out_skip_all("there is no Vulkan device");
 	}
 	vkGetPhysicalDeviceProperties(vk->physical, &vk->properties);

@@ -42,6 +42,7 @@ struct vk_wants {
 /* Makes the instance (of API version 1.3) and finds the device; vk_open_device() does the rest. For programs that ask what
  * is offered before they want it. */
 void vk_open_instance(struct vk *vk);
+void vk_open_instance_with(struct vk *vk, const char *const *extensions, uint32_t count);
 void vk_open_device(struct vk *vk, const struct vk_wants *wants);
 
 /* Both. */

@@ -215,7 +215,8 @@ static atomic_bool is_over;
 
 static void *look_up_inside(void *found) {
 	unsigned seed = 1;
-	while (!atomic_load(&is_over)) {
+	/* At least once: the machine may start this thread late. */
+	do {
 		uint32_t epoch = neep_vk_table_enter(table);
 		for (unsigned i = 0; i < 64; i++) {
 			uint64_t id = atomic_load(&shared_ids[(unsigned)rand_r(&seed) % 64]);
@@ -223,18 +224,18 @@ static void *look_up_inside(void *found) {
 			*(unsigned long *)found += object != NULL && object->handle == 42;
 		}
 		neep_vk_table_leave(table, epoch);
-	}
+	} while (!atomic_load(&is_over));
 	return NULL;
 }
 
 static void *take_references(void *found) {
 	unsigned seed = 2;
-	while (!atomic_load(&is_over)) {
+	do {
 		uint64_t id = atomic_load(&shared_ids[(unsigned)rand_r(&seed) % 64]);
 		struct neep_vk_object *object = neep_vk_object_get(table, id, NEEP_VK_BUFFER);
 		*(unsigned long *)found += object != NULL && object->handle == 42;
 		neep_vk_object_unref(object);
-	}
+	} while (!atomic_load(&is_over));
 	return NULL;
 }
 

@@ -1,0 +1,36 @@
+#!/bin/bash
+# A compositor and a client, both through neep on one device: a screenshot is compared; prints TAP.
+# usage: scripts/check-compositor.sh BUILD [--mesa SUITE] [--native] [--keep FOLDER]
+#        --native: without neep, with the renderer that needs no GPU
+set -eu
+cd "$(dirname "$0")/.."
+build=$(cd "${1:?usage: scripts/check-compositor.sh BUILD [OPTIONS]}" && pwd)
+shift
+mesa=trixie
+native=
+keep=$build/compositor
+while [ $# -gt 0 ]; do
+    case $1 in
+    --mesa | --keep)
+        [ $# -ge 2 ] || exit 2
+        case $1 in
+        --mesa) mesa=$2 ;;
+        --keep) keep=$2 ;;
+        esac
+        shift
+        ;;
+    --native) native=1 ;;
+    *) exit 2 ;;
+    esac
+    shift
+done
+client=$build/tests/vulkan/wayland-client
+[ -x "$client" ] || {
+    echo "check-compositor: $client is missing: it needs libwayland-dev and wayland-protocols" >&2
+    exit 1
+}
+enter=$(scripts/mesa-tree.sh --with compositor "$mesa")
+if [ -n "$native" ]; then
+    exec "$enter" tests/vulkan/compositor.py --client "$client" --renderer pixman --keep "$keep"
+fi
+exec "$enter" "$build/src/cli/neep" run -- tests/vulkan/compositor.py --client "$client" --renderer gles2 --dma-buf --keep "$keep"

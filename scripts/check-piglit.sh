@@ -1,0 +1,23 @@
+#!/bin/bash
+# OpenGL through zink: piglit's tests on the host's Vulkan and through neep, verdict by verdict; prints TAP.
+# usage: scripts/check-piglit.sh BUILD [--mesa SUITE] [--all-groups] [OPTIONS OF tests/piglit/compare.py]
+#        A fixed third of quick_gl's OpenGL 1.1 group; --long: all of the group; --all-groups: all of quick_gl.
+set -eu
+cd "$(dirname "$0")/.."
+build=$(cd "${1:?usage: scripts/check-piglit.sh BUILD [OPTIONS]}" && pwd)
+shift
+mesa=trixie
+options=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    --mesa)
+        mesa=${2:?--mesa needs a value}
+        shift
+        ;;
+    --all-groups) options+=(--long --tests '.*') ;;
+    *) options+=("$1") ;;
+    esac
+    shift
+done
+enter=$(scripts/mesa-tree.sh --with piglit "$mesa")
+exec tests/piglit/compare.py --enter "$enter" --wrapper "$build/src/cli/neep run --" "${options[@]}"

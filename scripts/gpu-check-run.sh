@@ -1,0 +1,70 @@
+#!/bin/sh
+# CHECK [programs|bench] [OPTION...]: the part of scripts/gpu-check.sh that runs on the machine with the GPU, out of the folder
+# that it put together. OPTIONs are for neep bench vulkan. The exit status is 1 when something fails or differs.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+neep=$here/neep/bin/neep
+status=0
+
+what=all
+case ${1:-} in
+programs | bench)
+    what=$1
+    shift
+    ;;
+esac
+
+# What the machine has of the carried libraries is left out: its own are as new or newer.
+mkdir -p "$here/used"
+for file in "$here"/lib/*; do
+    name=${file##*/}
+    ldconfig -p 2>/dev/null | grep -qF "$name " || ln -sf "$file" "$here/used/$name"
+done
+export LD_LIBRARY_PATH="$here/used${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+
+# Drivers that lie where the loader does not look.
+if [ -z "${VK_DRIVER_FILES:-}" ]; then
+    for file in /usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json; do
+        [ ! -f "$file" ] || export VK_DRIVER_FILES="$file" VK_ICD_FILENAMES="$file"
+    done
+fi
+export NEEP_GUEST_DRIVER="$here/guest/gfxstream_vk_icd.json"
+
+# Runs one program both ways and compares what it wrote, byte for byte.
+check_program() { # PROGRAM
+    name=${1##*/}
+    rm -rf "$here/results"
+    mkdir -p "$here/results/native" "$here/results/neep"
+    timeout 120 "$1" "$here/results/native" >"$here/results/native.log" 2>&1
+    native=$?
+    timeout 120 "$neep" run -- "$1" "$here/results/neep" >"$here/results/neep.log" 2>&1
+    through=$?
+    verdict=same
+    if [ "$native" != "$through" ]; then
+        verdict="DIFFERS: exit status $native natively, $through through neep: $(tail -n 1 "$here/results/neep.log")"
+        status=1
+    elif ! difference=$(diff -rq "$here/results/native" "$here/results/neep"); then
+        verdict="DIFFERS: $(echo "$difference" | head -n 1)"
+        status=1
+    elif [ "$native" = 77 ]; then
+        verdict="cannot be done here: $(tail -n 1 "$here/results/native.log")"
+    elif [ "$native" != 0 ]; then
+        verdict="FAILS both ways: $(tail -n 1 "$here/results/native.log")"
+        status=1
+    fi
+    printf '%-24s %s\n' "$name" "$verdict"
+}
+
+"$here/neep/libexec/neep-bench-vulkan" info || exit 1
+if [ "$what" != bench ]; then
+    for program in "$here"/vulkan/vk-*; do
+        [ ! -x "$program" ] || check_program "$program"
+    done
+fi
+if [ "$what" != programs ]; then
+    "$neep" bench vulkan "$@" 2>"$here/bench.log" || {
+        status=1
+        grep -v ', round ' "$here/bench.log"
+    }
+fi
+exit $status

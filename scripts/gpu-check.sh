@@ -1,0 +1,146 @@
+#!/bin/sh
+# Runs the Vulkan programs of tests/vulkan/ and `neep bench vulkan` on a machine with a GPU, natively and through neep, and
+# prints what differs and the table. That machine needs its Vulkan driver and nothing else: no packages, no network, no
+# /dev/dri, no root. What it lacks is carried there: our build, Debian's guest driver, the Vulkan loader, libraries.
+#
+# The machine's C library has to be as new as the one of the Debian that this runs on (Debian 12: 2.36).
+set -eu
+cd "$(dirname "$0")/.."
+
+usage() {
+    cat <<END
+usage: scripts/gpu-check.sh [--build DIR] --pack FOLDER
+       scripts/gpu-check.sh [--build DIR] [--ssh HOST] [-- ARGUMENT...]
+  --pack FOLDER   only put together what is carried; then FOLDER/check [ARGUMENT...] is the check
+  --ssh HOST      run it there (default: on this machine)
+  --build DIR     a build folder of its own, an optimised build (default: build-gpu)
+  ARGUMENT        for the check: programs or bench (default: both), options for neep bench vulkan
+END
+}
+
+die() {
+    echo "gpu-check: $*" >&2
+    exit 1
+}
+
+build=build-gpu
+pack=
+host=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --build | --pack | --ssh)
+        [ $# -ge 2 ] || die "$1 needs a value"
+        case $1 in
+        --build) build=$2 ;;
+        --pack) pack=$2 ;;
+        --ssh) host=$2 ;;
+        esac
+        shift
+        ;;
+    --help)
+        usage
+        exit 0
+        ;;
+    --)
+        shift
+        break
+        ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
+    esac
+    shift
+done
+
+lib=usr/lib/x86_64-linux-gnu
+
+# The Mesa with the guest driver that this Debian offers, for this machine's C library.
+guest_suite() {
+    # shellcheck disable=SC1091
+    release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    case $release in
+    bookworm) echo bookworm-backports ;;
+    trixie) echo trixie ;;
+    *) die "of Debian ${release:-unknown} no guest driver is known" ;;
+    esac
+}
+
+unpack_guest() { # -> the folder
+    suite=$(guest_suite)
+    tree=build/gpu-guest/$suite
+    if [ ! -d "$tree" ]; then
+        mkdir -p build/gpu-guest
+        rm -rf "$tree.new"
+        echo "gpu-check: unpacking the Mesa of $suite (about 400 MB)" >&2
+        scripts/unpack-debian.sh "$suite" "$tree.new" "$tree.log" mesa-vulkan-drivers libvulkan1 libpixman-1-0 \
+            libpng16-16 libseccomp2 libdrm2
+        mv "$tree.new" "$tree"
+    fi
+    echo "$tree"
+}
+
+# Copies the libraries that the files in $2... need from the tree into the folder. Those of the C library, of which there can
+# be only one, and of the C++ library, which the machine's own driver may want newer, are the machine's.
+copy_libraries() { # TREE FOLDER FILE...
+    tree=$1
+    folder=$2
+    shift 2
+    for file; do
+        for name in $(objdump -p "$file" | awk '$1 == "NEEDED" { print $2 }'); do
+            case $name in
+            libc.so.* | libm.so.* | libpthread.so.* | libdl.so.* | librt.so.* | ld-linux* | libstdc++.so.* | libgcc_s.so.*) continue ;;
+            esac
+            [ ! -e "$folder/$name" ] || continue
+            for from in "$tree/$lib" "$tree/lib/x86_64-linux-gnu"; do
+                [ ! -e "$from/$name" ] || cp -L "$from/$name" "$folder/$name"
+            done
+            [ -e "$folder/$name" ] || die "the library $name of $file is missing in $tree"
+            (copy_libraries "$tree" "$folder" "$folder/$name")
+        done
+    done
+}
+
+# NEW/neep is an installed neep, NEW/vulkan the test programs, NEW/guest the guest driver, NEW/lib what they all need.
+make_bundle() { # NEW
+    new=$1
+    [ -f "$build/build.ninja" ] || meson setup "$build" --buildtype=release -Dprefix=/usr >&2
+    meson configure "$build" --prefix=/usr --libdir=lib --libexecdir=libexec >&2
+    ninja -C "$build" >&2
+    tree=$(unpack_guest)
+    mkdir -p "$new/vulkan" "$new/guest" "$new/lib"
+    DESTDIR=$(realpath "$new")/install meson install -C "$build" --no-rebuild --strip --quiet >&2
+    mv "$new/install/usr" "$new/neep"
+    rm -rf "$new/install" "$new/neep/include" "$new/neep/share/man"
+    for program in "$build"/tests/vulkan/vk-*; do
+        [ ! -f "$program" ] || strip -o "$new/vulkan/${program##*/}" "$program"
+    done
+    cp "$tree/$lib/libvulkan_gfxstream.so" "$new/guest/"
+    sed 's,"library_path": *"[^"]*","library_path": "./libvulkan_gfxstream.so",' \
+        "$tree"/usr/share/vulkan/icd.d/gfxstream_vk_icd*.json >"$new/guest/gfxstream_vk_icd.json"
+    # shellcheck disable=SC2046
+    copy_libraries "$tree" "$new/lib" "$new/guest/libvulkan_gfxstream.so" \
+        $(find "$new/neep" "$new/vulkan" -type f -perm -u+x)
+    cp scripts/gpu-check-run.sh "$new/check"
+}
+
+if [ -n "$pack" ]; then
+    [ ! -e "$pack" ] || [ -f "$pack/check" ] || die "$pack is there already and no bundle of ours"
+    rm -rf "$pack"
+    make_bundle "$pack"
+    du -sh "$pack"
+    exit 0
+fi
+
+bundle=$(mktemp -d)
+trap 'rm -rf "$bundle"' EXIT
+trap 'exit 1' HUP INT TERM
+make_bundle "$bundle/gpu-check"
+if [ -z "$host" ]; then
+    "$bundle/gpu-check/check" "$@"
+else
+    # The remote shell joins words with spaces: the arguments are plain words.
+    # shellcheck disable=SC2029
+    tar -C "$bundle" -cz gpu-check | ssh "$host" \
+        "folder=\$(mktemp -d) && tar -C \$folder -xz && \$folder/gpu-check/check $*; status=\$?; rm -rf \$folder; exit \$status"
+fi

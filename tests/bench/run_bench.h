@@ -1,0 +1,21 @@
+/* Runs `neep bench` in this process. */
+#ifndef NEEP_TESTS_BENCH_RUN_BENCH_H
+#define NEEP_TESTS_BENCH_RUN_BENCH_H
+
+#include "util/macros.h"
+
+struct run {
+	int exit_code;
+	char out[32768];
+};
+
+/* Its output goes into `run`; the TAP stream stays clean. */
+void run_bench(struct run *run, int argc, const char **argv);
+
+#define BENCH(run, ...)                                                  \
+	do {                                                             \
+		const char *words[] = { "bench", __VA_ARGS__, NULL };    \
+		run_bench((run), (int)NEEP_ARRAY_LEN(words) - 1, words); \
+	} while (0)
+
+#endif

@@ -1,0 +1,281 @@
+/* neep run as a command: what it says, what it returns, and what is left when it ends. */
+#include "support/cmocka.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/process.h"
+#include "support/fd_check.h"
+#include "util/clock.h"
+#include "util/macros.h"
+
+static int setup(void **state) {
+	folder_enter();
+	unsetenv("VK_DRIVER_FILES");
+	unsetenv("VK_ICD_FILENAMES");
+	return fd_check_setup(state);
+}
+
+static int teardown(void **state) {
+	int result = fd_check_teardown(state);
+	folder_leave();
+	return result;
+}
+
+static void write_file(const char *path, const char *text) {
+	FILE *file = fopen(path, "we");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+/* A script of the shell, run by it. */
+static void run_script(const char *script, struct process_result *result) {
+	write_file("script", script);
+	process_run(cli_program(), "run --driver none -- sh script", result);
+}
+
+static const struct mistake {
+	const char *words;
+	const char *line;
+} mistakes[] = {
+	{ "run", "neep run: name the program to run" },
+	{ "run --driver none", "neep run: name the program to run" },
+	{ "run --driver nvidia -- true", "neep run: --driver: \"nvidia\" is not one of gfxstream, none" },
+	{ "run --log loud -- true", "neep run: --log: \"loud\" is not one of error, warn, info, debug" },
+	{ "run --hostmem", "neep run: --hostmem needs a value" },
+	{ "run --fast -- true", "neep run: --fast is not an option here; neep run --help lists them" },
+};
+
+static void mistake_is_told_in_one_line(void **state) {
+	(void)state;
+	static struct process_result result;
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(mistakes); i++) {
+		char expected[256];
+		snprintf(expected, sizeof(expected), "%s\n", mistakes[i].line);
+		process_run(cli_program(), mistakes[i].words, &result);
+		assert_string_equal(result.err, expected);
+		assert_int_equal(result.code, 2);
+	}
+}
+
+static void status_is_that_of_the_program(void **state) {
+	(void)state;
+	static struct process_result result;
+	run_script("exit 7", &result);
+	assert_int_equal(result.code, 7);
+	assert_string_equal(result.err, "");
+	run_script("kill -9 $$", &result);
+	assert_int_equal(result.code, 128 + SIGKILL);
+	run_script("cat; echo told; echo words >&2", &result);
+	assert_string_equal(result.out, "told\n");
+	assert_string_equal(result.err, "words\n");
+	assert_int_equal(result.code, 0);
+}
+
+static void program_that_cannot_run_is_told(void **state) {
+	(void)state;
+	static struct process_result result;
+	process_run(cli_program(), "run --driver none -- ./missing", &result);
+	assert_int_equal(result.code, 127);
+	assert_string_equal(result.err, "neep run: cannot run ./missing: No such file or directory\n");
+	write_file("plain", "");
+	process_run(cli_program(), "run --driver none -- ./plain", &result);
+	assert_int_equal(result.code, 126);
+}
+
+static void device_that_cannot_start_is_told(void **state) {
+	(void)state;
+	static struct process_result result;
+	process_run(cli_program(), "run --driver none --device-program ./missing -- true", &result);
+	assert_int_equal(result.code, 1);
+	assert_string_equal(result.err, "neep run: --device-program: ./missing: No such file or directory\n");
+	process_run(cli_program(), "run --driver none --hostmem 3 -- true", &result);
+	assert_int_equal(result.code, 1);
+	assert_non_null(strstr(result.err, "vhost-user-neep: --hostmem: \"3\" is neither"));
+}
+
+/* ---- what the program finds ---- */
+
+static void options_of_the_program_are_its_own(void **state) {
+	(void)state;
+	static struct process_result result;
+	process_run(cli_program(), "run --driver none echo --driver --help -x", &result);
+	assert_string_equal(result.out, "--driver --help -x\n");
+}
+
+static void process_state_is_as_it_was(void **state) {
+	(void)state;
+	static struct process_result inside, outside;
+	static const char script[] =
+		"ulimit -n; grep -E '^Sig(Blk|Ign)' /proc/self/status; ls /proc/self/fd | wc -l";
+	write_file("script", script);
+	process_run("/bin/sh", "script", &outside);
+	process_run(cli_program(), "run --driver none -- sh script", &inside);
+	assert_string_equal(inside.out, outside.out);
+}
+
+static void preloads_of_the_user_are_kept(void **state) {
+	(void)state;
+	static struct process_result result;
+	setenv("LD_PRELOAD", "libc.so.6", 1);
+	run_script("echo $LD_PRELOAD", &result);
+	unsetenv("LD_PRELOAD");
+	const char *colon = strchr(result.out, ':');
+	assert_non_null(colon);
+	assert_string_equal(colon, ":libc.so.6\n");
+}
+
+/* ---- the guest driver ---- */
+
+static void hide_drivers(const char *folder) {
+	setenv("XDG_DATA_DIRS", folder, 1);
+	setenv("XDG_CONFIG_DIRS", folder, 1);
+	setenv("HOME", folder, 1);
+}
+
+static void missing_guest_driver_is_told_with_its_package(void **state) {
+	(void)state;
+	static struct process_result result;
+	hide_drivers("/nonexistent");
+	process_run(cli_program(), "run -- true", &result);
+	assert_int_equal(result.code, 1);
+	assert_string_equal(result.err,
+		"neep run: there is no gfxstream Vulkan driver here; Debian's mesa-vulkan-drivers 25.0 or "
+		"newer brings it (trixie, or bookworm-backports)\n");
+}
+
+static void users_choice_of_a_driver_is_kept(void **state) {
+	(void)state;
+	static struct process_result result;
+	hide_drivers("/nonexistent");
+	setenv("VK_DRIVER_FILES", "/mine.json", 1);
+	process_run(cli_program(), "run --capset-names none -- printenv VK_DRIVER_FILES", &result);
+	unsetenv("VK_DRIVER_FILES");
+	/* The capability set that is asked for is none that there is. */
+	assert_int_equal(result.code, 1);
+	assert_null(strstr(result.err, "gfxstream Vulkan driver"));
+}
+
+/* ---- signals ---- */
+
+static pid_t start_script(const char *script) {
+	write_file("script", script);
+	pid_t pid = process_start(cli_program(), "run --driver none -- sh script");
+	file_await("ready");
+	unlink("ready");
+	return pid;
+}
+
+static void signals_go_on_to_the_program(void **state) {
+	(void)state;
+	pid_t pid = start_script(
+		"trap 'exit 9' TERM; trap 'touch usr1' USR1; touch ready; while :; do sleep 0.01; done");
+	kill(pid, SIGUSR1);
+	file_await("usr1");
+	kill(pid, SIGTERM);
+	assert_int_equal(process_wait(pid), 9);
+	pid = start_script("touch ready; exec sleep 60");
+	kill(pid, SIGINT);
+	assert_int_equal(process_wait(pid), 128 + SIGINT);
+}
+
+static void stop_stops_both_and_continue_wakes_them(void **state) {
+	(void)state;
+	int status;
+	pid_t pid = start_script("touch ready; exec sleep 0.5");
+	kill(pid, SIGTSTP);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	kill(pid, SIGCONT);
+	assert_int_equal(process_wait(pid), 0);
+}
+
+/* ---- the end ---- */
+
+#define FAMILY_MAX 8
+
+static size_t children_of(pid_t pid, pid_t children[FAMILY_MAX]) {
+	char path[64];
+	size_t count = 0;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	FILE *file = fopen(path, "re");
+	assert_non_null(file);
+	while (count < FAMILY_MAX && fscanf(file, "%d", &children[count]) == 1) {
+		count++;
+	}
+	fclose(file);
+	return count;
+}
+
+static bool is_alive(pid_t pid) {
+	char path[64];
+	char state = 'Z';
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	FILE *file = fopen(path, "re");
+	if (file == NULL) {
+		return false;
+	}
+	bool is_read = fscanf(file, "%*d (%*[^)]) %c", &state) == 1;
+	fclose(file);
+	return is_read && state != 'Z';
+}
+
+static void killed_neep_takes_its_processes_along(void **state) {
+	(void)state;
+	pid_t children[FAMILY_MAX];
+	pid_t pid = start_script("touch ready; exec sleep 60");
+	size_t count = children_of(pid, children);
+	assert_int_equal(count, 2);
+	kill(pid, SIGKILL);
+	assert_int_equal(process_wait(pid), -1);
+	for (size_t i = 0; i < count; i++) {
+		for (int waited = 0; is_alive(children[i]); waited++) {
+			assert_true(waited < 500);
+			usleep(10000);
+		}
+	}
+}
+
+static void run_is_quick(void **state) {
+	(void)state;
+	int64_t best = INT64_MAX;
+	for (int i = 0; i < 10; i++) {
+		static struct process_result result;
+		int64_t start = neep_clock_ns();
+		process_run(cli_program(), "run --driver none -- true", &result);
+		int64_t took = neep_clock_ns() - start;
+		assert_int_equal(result.code, 0);
+		best = took < best ? took : best;
+	}
+	/* Sanitizers take their time. */
+	assert_true(best < 40 * NEEP_NS_PER_MS || getenv("NEEP_SANITIZED") != NULL);
+}
+
+#define case_in_folder(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		case_in_folder(mistake_is_told_in_one_line),
+		case_in_folder(status_is_that_of_the_program),
+		case_in_folder(program_that_cannot_run_is_told),
+		case_in_folder(device_that_cannot_start_is_told),
+		case_in_folder(options_of_the_program_are_its_own),
+		case_in_folder(process_state_is_as_it_was),
+		case_in_folder(preloads_of_the_user_are_kept),
+		case_in_folder(missing_guest_driver_is_told_with_its_package),
+		case_in_folder(users_choice_of_a_driver_is_kept),
+		case_in_folder(signals_go_on_to_the_program),
+		case_in_folder(stop_stops_both_and_continue_wakes_them),
+		case_in_folder(killed_neep_takes_its_processes_along),
+		case_in_folder(run_is_quick),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
