@@ -269,5 +269,5 @@ int main(void) {
 		fd_checked_test(everything_is_refused_cleanly_when_table_is_full),
 		fd_checked_test(device_is_refused_when_its_queues_do_not_fit_the_table),
 	};
-	return rig_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
+	return host_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }
