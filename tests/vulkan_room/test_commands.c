@@ -10,6 +10,8 @@
 #include <vulkan/vulkan_core.h>
 
 #include "util/clock.h"
+#include "vulkan/context.h"
+#include "vulkan/device.h"
 #include "vulkan_room/guest_vulkan.h"
 
 #define FOREVER  UINT64_MAX
@@ -321,6 +323,46 @@ static void private_data_is_that_of_the_guests_object(void **state) {
 	assert_int_equal(get_u64(ring), 0x1122334455667788);
 }
 
+static VkResult VKAPI_CALL refuse_submit(
+	VkQueue queue, uint32_t count, const VkSubmitInfo *submits, VkFence signalled) {
+	(void)queue;
+	(void)count;
+	(void)submits;
+	(void)signalled;
+	return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+}
+
+/* No driver here fails when it is told to: this one is made to. */
+static void device_is_lost_when_a_submission_fails(void **state) {
+	(void)state;
+	struct ring *other = guest_ring(&guest);
+	uint64_t early = fence(&gpu, ring), late = fence(&gpu, ring);
+	struct neep_vk_object *device = neep_vk_object_find(guest.context->table, gpu.device, NEEP_VK_DEVICE);
+	neep_vk_device_from(device)->vk.QueueSubmit = refuse_submit;
+	struct packet wait = packet_of(OP_WAIT_FOR_FENCES, gpu.device);
+	put_u32(&wait, 1);
+	put_u64(&wait, early);
+	put_u32(&wait, 1);
+	put_u64(&wait, FOREVER);
+	packet_send(other, &wait);
+	pthread_t thread;
+	pthread_create(&thread, NULL, wait_fence, &early);
+	usleep(10000);
+	struct submit what = { .fence = late };
+	submit(&gpu, ring, &what);
+	assert_int_equal(get_result(other), VK_ERROR_DEVICE_LOST);
+	pthread_join(thread, NULL);
+	assert_int_equal(fence_wait(&gpu, ring, late, FOREVER), VK_ERROR_DEVICE_LOST);
+	assert_int_equal(fence_status(&gpu, ring, late), VK_ERROR_DEVICE_LOST);
+	struct packet idle = packet_of(OP_QUEUE_WAIT_IDLE, gpu.queue);
+	assert_int_equal(call(ring, &idle), VK_ERROR_DEVICE_LOST);
+	idle = packet_of(OP_DEVICE_WAIT_IDLE, gpu.device);
+	assert_int_equal(call(ring, &idle), VK_ERROR_DEVICE_LOST);
+	gpu_close(&gpu);
+	assert_int_equal(guest_end_ring(ring), 0);
+	assert_int_equal(guest.lost_count, 0);
+}
+
 static void context_ends_while_work_is_running(void **state) {
 	(void)state;
 	struct memory memory;
@@ -353,6 +395,7 @@ int main(void) {
 		CASE(opaque_semaphores_are_refused),
 		CASE(ids_of_command_buffers_end_with_their_pool),
 		CASE(private_data_is_that_of_the_guests_object),
+		CASE(device_is_lost_when_a_submission_fails),
 		CASE(context_ends_while_work_is_running),
 	};
 	if (!host_has_vulkan()) {
