@@ -225,10 +225,18 @@ VkResult neep_vk_GetPhysicalDeviceToolProperties(struct neep_vk_call *call,
 	return neep_vk_enumerate(&(struct neep_vk_items){ 0 }, pToolCount, pToolProperties);
 }
 
+// Some drivers look at the first element of an array of none.
+static bool has_no_room(const uint32_t *count, const void *array) {
+	return array != NULL && *count == 0;
+}
+
 void neep_vk_GetPhysicalDeviceQueueFamilyProperties(struct neep_vk_call *call,
 	struct neep_vk_object *physicalDevice, uint32_t *pQueueFamilyPropertyCount,
 	VkQueueFamilyProperties *pQueueFamilyProperties) {
 	(void)call;
+	if (has_no_room(pQueueFamilyPropertyCount, pQueueFamilyProperties)) {
+		return;
+	}
 	const struct neep_vk_physical_device *physical = neep_vk_physical_device_from(physicalDevice);
 	physical->instance->vk.GetPhysicalDeviceQueueFamilyProperties(
 		NEEP_VK_HANDLE(VkPhysicalDevice, physicalDevice), pQueueFamilyPropertyCount,
@@ -242,6 +250,9 @@ void neep_vk_GetPhysicalDeviceQueueFamilyProperties2(struct neep_vk_call *call,
 	struct neep_vk_object *physicalDevice, uint32_t *pQueueFamilyPropertyCount,
 	VkQueueFamilyProperties2 *pQueueFamilyProperties) {
 	(void)call;
+	if (has_no_room(pQueueFamilyPropertyCount, pQueueFamilyProperties)) {
+		return;
+	}
 	const struct neep_vk_physical_device *physical = neep_vk_physical_device_from(physicalDevice);
 	physical->instance->vk.GetPhysicalDeviceQueueFamilyProperties2(
 		NEEP_VK_HANDLE(VkPhysicalDevice, physicalDevice), pQueueFamilyPropertyCount,
