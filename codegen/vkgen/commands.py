@@ -247,15 +247,22 @@ class CommandSource:
         for item in self.command.row.reply:
             if item.kind != 'handle':
                 continue
-            count = self.place.expression(item.count) or '1'
-            handles = item.name + '_handles' if item.count else f'&{item.name}_handle'
-            ids = item.name if item.count else f'&{item.name}'
-            out.add(f'const struct neep_vk_new what = {{ {type_constant(item.type)}, {self.command.first.name}, '
-                    f'neep_vk_release_{item.type} }};')
-            out.add(f'int32_t added = neep_vk_add_new(d, &what, {count}, {handles}, {ids});')
-            out.open('if (added < 0)')
-            out.add('ret = added;')
+            if item.count:
+                # A driver that fails leaves 0 for those that it did not make.
+                self.add_handles(item, item.count, f'{item.name}_handles', item.name)
+                continue
+            out.open('if (ret >= 0)')
+            self.add_handles(item, '1', f'&{item.name}_handle', f'&{item.name}')
             out.close()
+
+    def add_handles(self, item, count, handles, ids):
+        out = self.out
+        out.add(f'const struct neep_vk_new what = {{ {type_constant(item.type)}, {self.command.first.name}, '
+                f'neep_vk_release_{item.type} }};')
+        out.add(f'int32_t added = neep_vk_add_new(d, &what, {self.place.expression(count)}, {handles}, {ids});')
+        out.open('if (added < 0)')
+        out.add('ret = added;')
+        out.close()
 
     def reply(self):
         out, command = self.out, self.command
@@ -529,7 +536,11 @@ class ParameterReader(Reader):
         count = self.place.expression(item.count)
         size = self.types.element(item)[0]
         if struct is None or struct.fixed is not None:
-            out.add(f'{name} = neep_vk_get_room(d, {count}, sizeof(*{name}), {size});')
+            if item.type == 'u8':
+                # The guest may look at what the driver has left alone.
+                out.add(f'{name} = neep_vk_get_copy(d, {count}, 1);')
+            else:
+                out.add(f'{name} = neep_vk_get_room(d, {count}, sizeof(*{name}), {size});')
         else:
             self.output_chains(item, struct)
         if item.kind == 'slot' and not self.command.is_handled:

@@ -42,6 +42,8 @@ def type_of(registry, types, member, item):
     elif name in registry.handles and name[2:] in types.handles:
         item.kind, item.type = 'handle', name[2:]
     elif name in registry.structs and not registry.structs[name].is_union:
+        if member.is_pointer and not member.is_const:
+            raise Underivable(f'{member.name} is filled in by the driver')
         item.kind, item.type = 'struct', types.wire_name(name)
     else:
         raise Underivable(f'{member.name} is a {member.type}')

@@ -287,6 +287,8 @@ class Shaper:
                 self.out.add(f'{self.place.lhs(item)} = {load_scalar(item, self.place.c_type(item), at)};')
                 self.out.add(f'room[{self.rooms}] = {self.place.lhs(item)};')
                 self.rooms += 1
+                if self.rooms > 2:
+                    raise InputError(f'{item.name}: struct neep_vk_out has room for two counts')
 
     def variable(self, item):
         if item.is_optional:

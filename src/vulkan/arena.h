@@ -32,7 +32,8 @@ void *neep_vk_arena_grow(struct neep_vk_arena *arena, size_t size);
 
 /* `size` bytes, aligned for any type, not zeroed; NULL at the limit or for want of memory. Never NULL for 0. */
 static inline void *neep_vk_arena_alloc(struct neep_vk_arena *arena, size_t size) {
-	if (size > (size_t)(arena->end - arena->cur)) {
+	/* Also when there is no block yet, whatever the size. */
+	if (size >= (size_t)(arena->end - arena->cur)) {
 		return neep_vk_arena_grow(arena, size);
 	}
 	uint8_t *ptr = arena->cur;

@@ -225,7 +225,7 @@ VkResult neep_vk_GetPhysicalDeviceToolProperties(struct neep_vk_call *call,
 	return neep_vk_enumerate(&(struct neep_vk_items){ 0 }, pToolCount, pToolProperties);
 }
 
-/* Lavapipe does not survive an array without room. */
+// Some drivers look at the first element of an array of none.
 static bool has_no_room(const uint32_t *count, const void *array) {
 	return array != NULL && *count == 0;
 }
