@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Random packets of every command, and what the decoder must make of them: written from the notation of the wire's table alone.
 
-usage: make_samples.py VKGEN_FOLDER vk.xml handlers.txt google.h OUT.c TABLE...
+usage: make_samples.py VKGEN_FOLDER vk.xml handlers.txt google.h OUT TABLE...
+OUT is a C file, or an empty folder: then seeds for tests/fuzz/fuzz_vk_decoder.c are made.
 
 The encoder here shares nothing with the generator but the registry's reader, which is asked for enums and for C's names. It interprets the
 notation; the decoder is compiled from it. What they disagree about shows.
 """
 
+import os
 import random
 import re
 import struct
@@ -281,25 +283,23 @@ class Source:
         self.lines.append(f'static const struct neep_sample_patch {name}_patches[] = {{ {patch_list(data.patches)} }};')
         return f'{{ {name}, {len(data.data)}, {name}_patches, {len(data.patches)} }}'
 
-    def command(self, name, n):
-        opcode, flags, request, reply = self.table.commands[name]
+    def sample(self, name, n):
+        _, _, request, reply = self.table.commands[name]
         sampler = Sampler(self.table, self.types, f'{name} {n}')
         sides = {re.match(r'[?*]?(\w+)', t).group(1): t for t in reply}
-        known = {}
-        known['forced'] = {}
-        replies = {}
-        counts = sampler.counts(request)
-        known['given'] = counts
-        known['forced'] = counts
+        known = {'forced': sampler.counts(request)}
         for i, text in enumerate(request):
             member = re.match(r'[?*]?(\w+)', text).group(1)
             known['before'] = request[i - 1] if i else ''
-            start, patches = len(sampler.reply.data), len(sampler.reply.patches)
             self.parameter(sampler, text, known, member in sides)
-            replies[member] = (start, len(sampler.reply.data), patches, len(sampler.reply.patches))
         for text in reply:
             if text.startswith('ret:'):
                 sampler.reply.put({'i32': 'i32'}.get(text[4:], 'u64'), 0)
+        return sampler
+
+    def command(self, name, n):
+        opcode, flags = self.table.commands[name][:2]
+        sampler = self.sample(name, n)
         request_name, reply_name = f'{name}_{n}_request', f'{name}_{n}_reply'
         self.rows.append(f'\t{{ "{name}", {opcode}u, {"true" if "cmdbuf" in flags else "false"}, '
                          f'{self.data(request_name, sampler.request)}, {self.data(reply_name, sampler.reply)} }},')
@@ -351,12 +351,39 @@ class Source:
         return f'\t&row_{name},'
 
 
+TYPES = ('NONE INSTANCE PHYSICAL_DEVICE DEVICE QUEUE COMMAND_POOL COMMAND_BUFFER DEVICE_MEMORY BUFFER BUFFER_VIEW IMAGE '
+         'IMAGE_VIEW SAMPLER SAMPLER_YCBCR_CONVERSION SHADER_MODULE PIPELINE_CACHE PIPELINE_LAYOUT PIPELINE RENDER_PASS '
+         'FRAMEBUFFER DESCRIPTOR_SET_LAYOUT DESCRIPTOR_POOL DESCRIPTOR_SET DESCRIPTOR_UPDATE_TEMPLATE FENCE SEMAPHORE '
+         'EVENT QUERY_POOL PRIVATE_DATA_SLOT').split()
+
+
+def seed(opcode, request):
+    data = bytearray(request.data)
+    for at, kind in request.patches:
+        data[at:at + 8] = bytes([TYPES.index(model.type_constant(kind)[8:])]) + b'\xf0' * 7
+    return struct.pack('<BIH', 0, opcode, len(data)) + data
+
+
+def write_seeds(source, folder):
+    """A few commands in each, the shortest sample of each."""
+    seeds = []
+    for name, row in source.table.commands.items():
+        samples = [seed(row[0], source.sample(name, n).request) for n in range(1, 8)]
+        seeds.append(min((s for s in samples), key=lambda s: abs(len(s) - 200)))
+    for i in range(0, len(seeds), 8):
+        with open(f'{folder}/{i // 8:02}', 'wb') as file:
+            file.write(b''.join(s for s in seeds[i:i + 8] if len(s) < 2000))
+
+
 def main():
     _, _, xml, handlers_path, google, out, *paths = sys.argv
     table = Table(paths)
     names = set(re.findall(r'^typedef struct (\w+)', open(google, encoding='utf-8').read(), re.MULTILINE))
     types = model.Types(registry.load(xml), wire.load(paths), names)
     source = Source(table, types, commands.Handlers(handlers_path))
+    if os.path.isdir(out):
+        write_seeds(source, out)
+        return
     for name in table.commands:
         for n in range(SAMPLES_EACH):
             source.command(name, n)
