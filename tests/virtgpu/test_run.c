@@ -39,7 +39,7 @@ static void write_file(const char *path, const char *text) {
 /* A script of the shell, run by it. */
 static void run_script(const char *script, struct process_result *result) {
 	write_file("script", script);
-	process_run(cli_program(), "run --driver none -- sh script", result);
+	process_run(cli_program(), "run --driver none --log error -- sh script", result);
 }
 
 static const struct mistake {
@@ -83,7 +83,7 @@ static void status_is_that_of_the_program(void **state) {
 static void program_that_cannot_run_is_told(void **state) {
 	(void)state;
 	static struct process_result result;
-	process_run(cli_program(), "run --driver none -- ./missing", &result);
+	process_run(cli_program(), "run --driver none --log error -- ./missing", &result);
 	assert_int_equal(result.code, 127);
 	assert_string_equal(result.err, "neep run: cannot run ./missing: No such file or directory\n");
 	write_file("plain", "");
