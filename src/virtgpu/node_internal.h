@@ -179,6 +179,7 @@ struct neep_node_file {
 	struct neep_node_context context;
 	struct neep_node_handle **handles; // by handle - 1
 	uint32_t handle_count;             // slots
+	uint32_t first_free;               // no slot below it is free
 	struct neep_idmap syncobjs;        // neep_node_syncobj_handle.by_number
 	uint32_t next_syncobj;
 };
