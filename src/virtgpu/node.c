@@ -79,6 +79,8 @@ static int run(
 		return merge(call);
 	case NEEP_VIRTGPU_OP_IOCTL:
 		return call->file != NULL ? neep_node_call_ioctl(call, header->nr, header->size) : -EBADF;
+	case NEEP_VIRTGPU_OP_QUERY:
+		return call->file != NULL ? neep_node_syncobj_query(call) : -EBADF;
 	case NEEP_VIRTGPU_OP_MMAP:
 		return call->file != NULL ? neep_node_bo_mmap(call) : -EBADF;
 	default:
@@ -292,7 +294,7 @@ static int init(struct neep_virtgpu_node *node, struct neep_error *error) {
 		return result;
 	}
 	if (neep_idmap_init(&node->files_by_id) < 0 || neep_idmap_init(&node->bos) < 0 ||
-		neep_idmap_init(&node->fences) < 0) {
+		neep_idmap_init(&node->fences) < 0 || neep_idmap_init(&node->syncobjs) < 0) {
 		return neep_error_set(error, ENOMEM, "render node");
 	}
 	result = neep_node_prime_init(node);
@@ -349,6 +351,7 @@ void neep_virtgpu_node_destroy(struct neep_virtgpu_node *node) {
 	neep_idmap_finish(&node->files_by_id);
 	neep_idmap_finish(&node->bos);
 	neep_idmap_finish(&node->fences);
+	neep_node_syncobj_tokens_finish(node);
 	free(node);
 }
 
