@@ -103,11 +103,13 @@ copy_libraries() { # TREE FOLDER FILE...
 
 # Programs, and what else they look for, where they lie in the build folder: there each finds the others.
 copy_build() { # FOLDER
-    (cd "$build/src" && find . -name '*.p' -prune -o -type f \( -perm -u+x -o -path './virtgpu/tree/*' \) -print) |
+    (cd "$build/src" && find . \( -name '*.p' -o -path ./virtgpu/tree \) -prune -o -type f -perm -u+x -print) |
         while read -r file; do
             mkdir -p "$1/${file%/*}"
-            strip -o "$1/$file" "$build/src/$file" 2>/dev/null || cp "$build/src/$file" "$1/$file"
+            strip -o "$1/$file" "$build/src/$file"
         done
+    # Folders and links without which it would not look like a node.
+    cp -a "$build/src/virtgpu/tree" "$1/virtgpu/"
 }
 
 # The guest driver, in a folder for XDG_DATA_DIRS.
