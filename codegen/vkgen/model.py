@@ -22,6 +22,17 @@ LENIENT_STRUCTS = {'VkDescriptorImageInfo', 'VkDescriptorBufferInfo', 'VkCommand
 # Ignored for push descriptors only, of which no guest is told.
 NEEDED_MEMBERS = {('VkWriteDescriptorSet', 'dstSet')}
 
+# Where the registry says too little: what a driver would follow must be there, what it ignores need not.
+NEEDS = {
+    ('VkWriteDescriptorSet', 'dstSet'): 'd->command_buffer != NULL ? NEEP_VK_LENIENT : NEEP_VK_REQUIRED',
+    ('VkDescriptorSetLayoutBinding', 'pImmutableSamplers'):
+        'v->descriptorType == VK_DESCRIPTOR_TYPE_SAMPLER || '
+        'v->descriptorType == VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER ? NEEP_VK_REQUIRED : NEEP_VK_LENIENT',
+    ('VkFramebufferCreateInfo', 'pAttachments'): 'NEEP_VK_REQUIRED',
+    ('VkBindImageMemoryInfo', 'memory'): 'NEEP_VK_REQUIRED',
+    ('VkGraphicsPipelineCreateInfo', 'layout'): 'NEEP_VK_OPTIONAL',
+}
+
 # Roots of structs that are not in the registry.
 GOOGLE_EXTENDS = {
     'VkImportColorBufferGOOGLE': ('VkMemoryAllocateInfo',),

@@ -43,9 +43,9 @@ def generator_writes_the_golden_files():
             return done.stderr
         for name in COMPARED:
             if '--update' in sys.argv:
-                with open(os.path.join(GOLDEN, name), 'w', encoding='utf-8') as file:
+                with open(os.path.join(GOLDEN, name + '.txt'), 'w', encoding='utf-8') as file:
                     file.write(read(os.path.join(out, name)))
-            if read(os.path.join(out, name)) != read(os.path.join(GOLDEN, name)):
+            if read(os.path.join(out, name)) != read(os.path.join(GOLDEN, name + '.txt')):
                 return f'{name} differs: look at it, then run with --update'
     return None
 
