@@ -38,7 +38,7 @@ bool neep_vk_reply_grow(struct neep_vk_reply *reply, size_t len);
 
 /* Bytes as they are, whatever is_blank. */
 static inline void neep_vk_put_raw(struct neep_vk_reply *reply, const void *data, size_t len) {
-	if (len > reply->size - reply->len && !neep_vk_reply_grow(reply, len)) {
+	if (len == 0 || (len > reply->size - reply->len && !neep_vk_reply_grow(reply, len))) {
 		return;
 	}
 	memcpy(reply->buf + reply->len, data, len);
@@ -46,7 +46,7 @@ static inline void neep_vk_put_raw(struct neep_vk_reply *reply, const void *data
 }
 
 static inline void neep_vk_put_zeros(struct neep_vk_reply *reply, size_t len) {
-	if (len > reply->size - reply->len && !neep_vk_reply_grow(reply, len)) {
+	if (len == 0 || (len > reply->size - reply->len && !neep_vk_reply_grow(reply, len))) {
 		return;
 	}
 	memset(reply->buf + reply->len, 0, len);
