@@ -6,6 +6,7 @@
 #include "vulkan/context.h"
 #include "vulkan/handlers_instance.h"
 #include "vulkan/handlers_physical_device.h"
+#include "vulkan/physical_device.h"
 #include "vulkan_room/rig.h"
 
 #define LINEAR UINT64_C(0)
@@ -147,6 +148,20 @@ static void device_extensions_have_what_renderer_does_itself(void **state) {
 		VK_SUCCESS);
 	assert_int_equal(layers, 0);
 	rig_destroy(&rig);
+}
+
+static void device_extensions_are_hidden_when_they_cannot_be_carried(void **state) {
+	(void)state;
+	assert_false(neep_vk_device_extension_is_hidden("VK_KHR_timeline_semaphore"));
+	assert_false(neep_vk_device_extension_is_hidden("VK_EXT_transform_feedback"));
+	// Commands under an older name.
+	assert_false(neep_vk_device_extension_is_hidden("VK_KHR_create_renderpass2"));
+	assert_false(neep_vk_device_extension_is_hidden("VK_EXT_line_rasterization"));
+	assert_true(neep_vk_device_extension_is_hidden("VK_EXT_multi_draw"));
+	assert_true(neep_vk_device_extension_is_hidden("VK_EXT_external_memory_host"));
+	assert_true(neep_vk_device_extension_is_hidden("VK_KHR_push_descriptor"));
+	assert_true(neep_vk_device_extension_is_hidden("VK_NEEP_nothing"));
+	assert_true(neep_vk_device_extension_is_hidden(""));
 }
 
 static void features_hide_what_cannot_be_carried(void **state) {
@@ -422,6 +437,7 @@ int main(void) {
 		fd_checked_test(instance_is_made_whatever_guest_names),
 		fd_checked_test(physical_device_is_one_for_the_life_of_an_instance),
 		fd_checked_test(device_extensions_have_what_renderer_does_itself),
+		fd_checked_test(device_extensions_are_hidden_when_they_cannot_be_carried),
 		fd_checked_test(features_hide_what_cannot_be_carried),
 		fd_checked_test(properties_are_limited),
 		fd_checked_test(memory_types_are_the_same_in_all_answers),
