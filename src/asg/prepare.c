@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdbool.h>
 #include <unistd.h>
 
 #include "asg/layout.h"
@@ -84,15 +85,31 @@ static int answer_all(int fd, int32_t answer) {
 	return result < 0 ? result : write_word(fd, page + NEEP_ASG_WRITE_POS, read_pos + ANSWER_SIZE);
 }
 
+static int has_data(int fd, uint32_t page) {
+	uint32_t read_pos = 0, write_pos = 0;
+	int result = read_word(fd, page + NEEP_ASG_READ_POS, &read_pos);
+	if (result == 0) {
+		result = read_word(fd, page + NEEP_ASG_WRITE_POS, &write_pos);
+	}
+	return result < 0 ? result : read_pos != write_pos;
+}
+
+/* Whether the guest has sent and taken nothing since the last time, so that a look costs no more than that. */
+static bool is_settled(int fd) {
+	return has_data(fd, NEEP_ASG_FROM_HOST_LARGE) > 0 && has_data(fd, NEEP_ASG_TO_HOST) == 0 &&
+	       has_data(fd, NEEP_ASG_TO_HOST_LARGE) == 0;
+}
+
 /* First the state, so that every write from now on brings a wake-up. */
 int neep_asg_fail(int fd, uint64_t size, int32_t answer) {
 	int result = check_size(size);
 	if (result == 0) {
 		result = write_word(fd, NEEP_ASG_HOST_STATE, NEEP_ASG_EXIT);
 	}
-	if (result == 0) {
-		result = swallow(fd, NEEP_ASG_TO_HOST);
+	if (result < 0 || is_settled(fd)) {
+		return result;
 	}
+	result = swallow(fd, NEEP_ASG_TO_HOST);
 	if (result == 0) {
 		result = swallow(fd, NEEP_ASG_TO_HOST_LARGE);
 	}

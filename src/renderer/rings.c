@@ -118,8 +118,11 @@ void neep_renderer_ring_add(struct neep_renderer *renderer, const struct neep_wo
 	}
 	struct ring *ring = ring_create(renderer, add, owned_memory_fd, owned_wake_fd, &error);
 	if (ring == NULL || ring_start(ring, add->resource_id, &error) < 0) {
-		neep_log(
-			"renderer", NEEP_LOG_WARN, "ring %u is not served: %s", add->resource_id, error.text);
+		/* A guest thread would wait at it for ever: the device process sees to those of lost contexts. */
+		char reason[NEEP_WORKER_REASON_SIZE];
+		snprintf(reason, sizeof(reason), "command ring %u cannot be served: %s", add->resource_id,
+			error.text);
+		neep_renderer_lose(renderer, reason);
 	}
 }
 
