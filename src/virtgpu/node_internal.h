@@ -28,7 +28,8 @@ struct neep_virtgpu_node {
 
 	int listener;
 	struct neep_source listener_source;
-	struct neep_list connections; // connection.link
+	struct neep_timer listener_timer; // while there is no fd for one more connection
+	struct neep_list connections;     // connection.link
 	struct neep_source driver_source;
 	struct neep_task sweep;
 

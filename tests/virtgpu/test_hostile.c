@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -214,6 +215,30 @@ static void writing_to_a_token_changes_nothing(void **state) {
 	close(socket);
 }
 
+static void node_without_fds_takes_connections_later(void **state) {
+	struct machine *machine = *state;
+	struct rlimit limit, few = { .rlim_cur = 64 };
+	int fds[64];
+	size_t count = 0;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	few.rlim_max = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &few);
+	while ((fds[count] = dup(STDERR_FILENO)) >= 0) {
+		count++;
+	}
+	close(fds[--count]);
+	int socket = say_hello(machine);
+	machine_run_for(machine, 5 * NEEP_NS_PER_MS);
+	assert_int_equal(neep_virtgpu_node_counts(machine->node).connections, 0);
+	while (count > 0) {
+		close(fds[--count]);
+	}
+	setrlimit(RLIMIT_NOFILE, &limit);
+	machine_run_for(machine, 100 * NEEP_NS_PER_MS);
+	assert_int_equal(neep_virtgpu_node_counts(machine->node).connections, 1);
+	close(socket);
+}
+
 static uint32_t small_number(void) {
 	static const uint32_t odd[] = { 0, 1, 2, 3, 4, 8, 16, 64, 4096, 65535, INT32_MAX, UINT32_MAX };
 	return odd[(size_t)rand() % NEEP_ARRAY_LEN(odd)];
@@ -280,6 +305,7 @@ int main(void) {
 		on_machine(arrays_that_are_not_there_are_refused),
 		on_machine(memfd_of_a_call_may_lie),
 		on_machine(writing_to_a_token_changes_nothing),
+		on_machine(node_without_fds_takes_connections_later),
 		on_machine(random_calls_leave_a_node_that_works),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
