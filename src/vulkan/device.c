@@ -59,14 +59,14 @@ static VkResult check_queues(const struct neep_vk_physical_device *physical, con
 	return *queue_count > 0 ? VK_SUCCESS : VK_ERROR_INITIALIZATION_FAILED;
 }
 
-// Of the driver's extensions those that the guest wants and may have, and the one that we need. Returns their number.
+// Of the driver's extensions those that the guest wants and was shown, and the one that we need. Returns their number.
 static uint32_t choose_extensions(const struct neep_vk_physical_device *physical,
 	const VkDeviceCreateInfo *wanted, const char **names) {
 	const struct neep_vk_extensions *have = &physical->driver_extensions;
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < have->count; i++) {
 		const char *name = have->list[i].extensionName;
-		if (!neep_vk_device_extension_is_hidden(name) &&
+		if (neep_vk_extensions_have(&physical->extensions, name) &&
 			neep_vk_names_have(
 				wanted->ppEnabledExtensionNames, wanted->enabledExtensionCount, name)) {
 			names[count++] = name;

@@ -16,7 +16,7 @@ VkResult neep_vk_physical_device_choose(struct neep_vk_call *call, struct neep_v
 /* Decides `memory`, `importable_types` and `hidden_types`. Returns 0, or a negative errno when no host-visible memory is left. */
 int neep_vk_memory_types_decide(struct neep_vk_physical_device *physical);
 
-/* Whether the guest must not know of a device extension, nor enable it. */
+/* Whether the guest must not know of a device extension of the driver. */
 bool neep_vk_device_extension_is_hidden(const char *name);
 
 /* Takes out of the features chained to `head` what the guest cannot use. */
