@@ -14,7 +14,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from vkgen import commands, derive, model, registry, structs, tables, wire  # noqa: E402
+from vkgen import commands, derive, extensions, model, registry, structs, tables, wire  # noqa: E402
 from vkgen.errors import InputError  # noqa: E402
 from vkgen.text import header, source  # noqa: E402
 
@@ -74,6 +74,13 @@ def emit_release(output, reg, table):
     output.files['neep_vk_release.h'] = header(
         'neep_vk_release.h', ['"vulkan/object.h"'], '\n'.join([note] + declared))
     output.files['neep_vk_release.c'] = source(['"neep_vk_release.h"', '"vulkan/device.h"'], defined)
+
+
+def emit_extensions(output, reg, table, handlers):
+    names = extensions.carried(reg, table, handlers)
+    output.files['neep_vk_extensions.h'] = header('neep_vk_extensions.h', [], extensions.DECLARATION)
+    output.files['neep_vk_extensions.c'] = source(
+        ['"neep_vk_extensions.h"', '<stdlib.h>', '<string.h>'], extensions.definition(names))
 
 
 def emit_structs(output, types):
@@ -164,6 +171,7 @@ def main():
         emit_release(output, reg, table)
         emit_commands(output, types, handlers, table)
         emit_structs(output, types)
+        emit_extensions(output, reg, table, handlers)
     except (InputError, derive.Underivable, OSError) as error:
         sys.exit(f'generate.py: {error}')
     output.write(arguments.out)

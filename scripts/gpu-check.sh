@@ -101,25 +101,42 @@ copy_libraries() { # TREE FOLDER FILE...
     done
 }
 
-# NEW/neep is an installed neep, NEW/vulkan the test programs, NEW/guest the guest driver, NEW/lib what they all need.
+# Programs, and what else they look for, where they lie in the build folder: there each finds the others.
+copy_build() { # FOLDER
+    (cd "$build/src" && find . \( -name '*.p' -o -path ./virtgpu/tree \) -prune -o -type f -perm -u+x -print) |
+        while read -r file; do
+            mkdir -p "$1/${file%/*}"
+            strip -o "$1/$file" "$build/src/$file"
+        done
+    # Folders and links without which it would not look like a node.
+    cp -a "$build/src/virtgpu/tree" "$1/virtgpu/"
+}
+
+# The guest driver, in a folder for XDG_DATA_DIRS.
+copy_guest() { # TREE FOLDER
+    icds=$2/vulkan/icd.d
+    mkdir -p "$icds"
+    cp "$1/$lib/libvulkan_gfxstream.so" "$icds/"
+    sed 's,"library_path": *"[^"]*","library_path": "./libvulkan_gfxstream.so",' \
+        "$1"/usr/share/vulkan/icd.d/gfxstream_vk_icd*.json >"$icds/gfxstream_vk_icd.json"
+}
+
+# NEW/neep is our build, NEW/vulkan the test programs, NEW/guest the guest driver, NEW/lib what they all need.
 make_bundle() { # NEW
     new=$1
-    [ -f "$build/build.ninja" ] || meson setup "$build" --buildtype=release -Dprefix=/usr >&2
-    meson configure "$build" --prefix=/usr --libdir=lib --libexecdir=libexec >&2
-    ninja -C "$build" >&2
+    CI='' scripts/build.sh "$build" --buildtype=release >"$build.log" 2>&1 || {
+        tail -n 20 "$build.log" >&2
+        die "the build failed (see $build.log)"
+    }
     tree=$(unpack_guest)
-    mkdir -p "$new/vulkan" "$new/guest" "$new/lib"
-    DESTDIR=$(realpath "$new")/install meson install -C "$build" --no-rebuild --strip --quiet >&2
-    mv "$new/install/usr" "$new/neep"
-    rm -rf "$new/install" "$new/neep/include" "$new/neep/share/man"
+    mkdir -p "$new/neep" "$new/vulkan" "$new/lib"
+    copy_build "$new/neep"
     for program in "$build"/tests/vulkan/vk-*; do
         [ ! -f "$program" ] || strip -o "$new/vulkan/${program##*/}" "$program"
     done
-    cp "$tree/$lib/libvulkan_gfxstream.so" "$new/guest/"
-    sed 's,"library_path": *"[^"]*","library_path": "./libvulkan_gfxstream.so",' \
-        "$tree"/usr/share/vulkan/icd.d/gfxstream_vk_icd*.json >"$new/guest/gfxstream_vk_icd.json"
+    copy_guest "$tree" "$new/guest"
     # shellcheck disable=SC2046
-    copy_libraries "$tree" "$new/lib" "$new/guest/libvulkan_gfxstream.so" \
+    copy_libraries "$tree" "$new/lib" "$new/guest/vulkan/icd.d/libvulkan_gfxstream.so" \
         $(find "$new/neep" "$new/vulkan" -type f -perm -u+x)
     cp scripts/gpu-check-run.sh "$new/check"
 }

@@ -536,7 +536,11 @@ class ParameterReader(Reader):
         count = self.place.expression(item.count)
         size = self.types.element(item)[0]
         if struct is None or struct.fixed is not None:
-            out.add(f'{name} = neep_vk_get_room(d, {count}, sizeof(*{name}), {size});')
+            if item.type == 'u8':
+                # The guest may look at what the driver has left alone.
+                out.add(f'{name} = neep_vk_get_copy(d, {count}, 1);')
+            else:
+                out.add(f'{name} = neep_vk_get_room(d, {count}, sizeof(*{name}), {size});')
         else:
             self.output_chains(item, struct)
         if item.kind == 'slot' and not self.command.is_handled:

@@ -55,6 +55,7 @@ class Registry:
     aliases: dict = field(default_factory=dict)     # of types and commands
     known: set = field(default_factory=set)         # names that vulkan_core.h declares
     constants: dict = field(default_factory=dict)   # API constants that are numbers
+    device_extensions: dict = field(default_factory=dict)   # name -> commands that it brings in any case
 
     def canonical(self, name):
         while name in self.aliases:
@@ -188,6 +189,16 @@ def read_requirement(require, registry, extension_number):
         registry.known.add(element.get('name'))
 
 
+def is_unconditional(require):
+    return not any(require.get(attribute) for attribute in ('feature', 'extension', 'depends'))
+
+
+def read_device_extension(extension, registry):
+    requirements = filter(is_unconditional, filter(is_vulkan, extension.findall('require')))
+    registry.device_extensions[extension.get('name')] = [
+        command.get('name') for require in requirements for command in require.findall('command')]
+
+
 def read_features(root, registry):
     for feature in root.findall('feature'):
         if is_vulkan(feature):
@@ -197,6 +208,8 @@ def read_features(root, registry):
         if is_vulkan(extension, 'supported') and extension.get('platform') is None:
             for require in filter(is_vulkan, extension.findall('require')):
                 read_requirement(require, registry, extension.get('number'))
+            if extension.get('type') == 'device':
+                read_device_extension(extension, registry)
 
 
 def read_aliases_of_values(root, registry):

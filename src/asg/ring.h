@@ -26,10 +26,11 @@ struct neep_asg_ring;
  * too small). */
 int neep_asg_prepare(int fd, uint64_t size);
 
-/* The consumer is gone for good: sets in_error and gives a guest thread that waits for a reply a byte to see it by, so that it
- * ends instead of spinning. May be called at any time, also on a ring that a dead process was serving. Returns 0 or a negative
- * errno. */
-int neep_asg_fail(int fd, uint64_t size);
+/* The consumer is gone for good: takes what the guest has sent and answers whatever its thread waits for with `answer`, over and
+ * over. To be called again at each wake-up of the guest, which has sent or taken more by then. There is a flag for this in the
+ * ring (in_error), but a guest thread that waits for a reply does not end by it: it tries again for ever. May be called at any
+ * time, also on a ring that a dead process was serving. Returns 0 or a negative errno. */
+int neep_asg_fail(int fd, uint64_t size, int32_t answer);
 
 /* How the consumer waits: it looks at the ring for up to spin_ns after the last byte, as long as that pays off, then sleeps on
  * the wake-up eventfd. NEEP_ASG_SPIN_NS is a good choice. */

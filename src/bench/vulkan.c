@@ -327,7 +327,8 @@ static int parse_options(int argc, char **argv, struct arguments *arguments) {
 static char *neep_prefix(const char *run_options) {
 	char *prefix = NULL;
 	char *neep = bench_program_find("neep", "cli");
-	if (neep != NULL && asprintf(&prefix, "'%s' run %s --", neep, run_options) < 0) {
+	if (neep != NULL && asprintf(&prefix, "'%s' run %s%s--", neep, run_options,
+				    run_options[0] != '\0' ? " " : "") < 0) {
 		prefix = NULL;
 	}
 	free(neep);

@@ -113,9 +113,15 @@ static int refuse_icd(struct neep_error *error) {
 		why);
 }
 
-/* The user may have chosen a driver himself; then there is nothing to find. */
+/* What the environment names as driver is the renderer's, unless it is the guest driver itself: from another folder,
+ * perhaps. */
+static bool names_guest_driver(const char *variable) {
+	const char *value = getenv(variable);
+	return value != NULL && strstr(value, "gfxstream") != NULL;
+}
+
 static int find_guest_driver(struct run_places *places, struct neep_error *error) {
-	if (getenv("VK_DRIVER_FILES") != NULL || getenv("VK_ICD_FILENAMES") != NULL) {
+	if (names_guest_driver("VK_DRIVER_FILES") || names_guest_driver("VK_ICD_FILENAMES")) {
 		return 0;
 	}
 	if (!find_icd("gfxstream_vk_icd." ARCHITECTURE ".json", places->icd) &&

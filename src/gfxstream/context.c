@@ -139,7 +139,7 @@ static void context_destroy(struct neep_context *base) {
 	}
 	neep_gfx_syncs_finish(context);
 	neep_gfx_drop_published(context);
-	neep_list_remove(&context->link);
+	neep_list_remove(&context->dying_link);
 	context_free(context);
 }
 
@@ -180,7 +180,7 @@ int neep_gfx_context_create(
 	context->serial = gfx->next_serial++;
 	snprintf(context->name, sizeof(context->name), "%s", params->name);
 	neep_list_init(&context->syncs);
-	neep_list_append(&gfx->contexts, &context->link);
+	neep_list_init(&context->dying_link);
 	*out = &context->base;
 	return 0;
 }

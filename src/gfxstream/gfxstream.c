@@ -62,7 +62,9 @@ static int gfx_event_fd(struct neep_component *base) {
 }
 
 static void gfx_dispatch(struct neep_component *base) {
-	neep_worker_pool_dispatch(gfx_from_base(base)->pool);
+	struct neep_gfx *gfx = gfx_from_base(base);
+	neep_worker_pool_dispatch(gfx->pool);
+	neep_gfx_rings_bury(gfx);
 }
 
 static void say(struct neep_worker_speaker *speaker, enum neep_log_level level, const char *text) {
@@ -150,7 +152,7 @@ static int gfx_create(
 	gfx->base.impl = &neep_gfxstream_impl;
 	gfx->speaker.impl = &speaker_impl;
 	gfx->rutabaga = config->rutabaga;
-	neep_list_init(&gfx->contexts);
+	neep_list_init(&gfx->dying);
 	gfx->pool = create_pool(gfx, config->renderer_features, error);
 	if (gfx->pool == NULL) {
 		free(gfx);

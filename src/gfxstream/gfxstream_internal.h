@@ -34,12 +34,12 @@ struct neep_gfx {
 	struct neep_worker_speaker speaker;
 	struct neep_worker_pool *pool;
 	uint64_t next_serial;
-	struct neep_list contexts; // neep_gfx_context.link
+	struct neep_list dying; // neep_gfx_context.dying_link, the one looked at the longest ago first
+	int64_t next_burial_ns; // while there are any
 };
 
 struct neep_gfx_context {
 	struct neep_context base;
-	struct neep_list link; // neep_gfx.contexts
 	struct neep_gfx *gfx;
 	uint32_t ctx_id;
 	uint64_t serial; // unlike ctx_id never used again
@@ -48,6 +48,8 @@ struct neep_gfx_context {
 	struct neep_worker_owner owner;
 	struct neep_worker *worker; // NULL: not started, or lost
 	bool is_lost;
+	struct neep_list dying_link; // neep_gfx.dying
+	int64_t dying_until_ns;
 
 	struct neep_idmap attachments; // neep_gfx_attachment.link, by resource
 	size_t ring_count;
@@ -107,6 +109,8 @@ void neep_gfx_ring_ping(struct neep_gfx_context *context, uint32_t resource_id);
 void neep_gfx_ring_stop(struct neep_gfx_context *context, struct neep_gfx_attachment *attachment);
 /* There is no consumer any more. */
 void neep_gfx_rings_fail(struct neep_gfx_context *context);
+/* Sees to threads of guests that wait at rings without one. */
+void neep_gfx_rings_bury(struct neep_gfx *gfx);
 
 /* memory.c */
 int neep_gfx_create_blob(

@@ -1,10 +1,82 @@
+/* Theory of operation
+ *
+ * A ring without a consumer is failed by neep_asg_fail(): what the guest sends is dropped, and its waiting threads read of a
+ * lost device. Guests ping after what they send. But one that looked at the ring before its consumer went, or that sends more
+ * than fits, waits without a ping. So for a while after the loss, and after each later ping, the rings of a context are failed
+ * again and again. */
 #include <errno.h>
 
 #include "asg/ring.h"
 #include "gfxstream/gfxstream_internal.h"
+#include "util/clock.h"
+
+#define BURIAL_NS          (2 * NEEP_NS_PER_S)
+#define BURIAL_INTERVAL_NS (20 * NEEP_NS_PER_MS)
+/* In one go: a guest may lose many contexts. */
+#define BURIAL_RINGS_MAX 256
 
 static void fail(const struct neep_gfx_attachment *attachment) {
-	(void)neep_asg_fail(attachment->resource->blob_fd, neep_gfx_memory_of(attachment->resource)->size);
+	(void)neep_asg_fail(attachment->resource->blob_fd, neep_gfx_memory_of(attachment->resource)->size,
+		NEEP_WORKER_DEVICE_LOST);
+}
+
+static void begin_burial(struct neep_gfx_context *context) {
+	struct neep_gfx *gfx = context->gfx;
+	int64_t now = neep_clock_ns();
+	if (neep_list_is_empty(&gfx->dying)) {
+		gfx->next_burial_ns = now + BURIAL_INTERVAL_NS;
+		neep_worker_pool_set_alarm(gfx->pool, gfx->next_burial_ns);
+	}
+	if (neep_list_is_empty(&context->dying_link)) {
+		neep_list_append(&gfx->dying, &context->dying_link);
+	}
+	context->dying_until_ns = now + BURIAL_NS;
+}
+
+/* Returns how many there are. */
+static size_t fail_all(struct neep_gfx_context *context) {
+	size_t count = 0;
+	neep_idmap_for_each (link, &context->attachments) {
+		struct neep_gfx_attachment *attachment =
+			neep_container_of(link, struct neep_gfx_attachment, link);
+		if (attachment->is_ring && attachment->wake_fd < 0) {
+			fail(attachment);
+			count++;
+		}
+	}
+	return count;
+}
+
+/* One turn for those that have waited the longest. */
+static void bury_some(struct neep_gfx *gfx, int64_t now, struct neep_list *seen) {
+	size_t left = BURIAL_RINGS_MAX;
+	while (!neep_list_is_empty(&gfx->dying) && left > 0) {
+		struct neep_gfx_context *context =
+			neep_container_of(gfx->dying.next, struct neep_gfx_context, dying_link);
+		size_t count = fail_all(context);
+		left -= count < left ? count : left;
+		neep_list_remove(&context->dying_link);
+		if (now < context->dying_until_ns) {
+			neep_list_append(seen, &context->dying_link);
+		}
+	}
+}
+
+void neep_gfx_rings_bury(struct neep_gfx *gfx) {
+	int64_t now = neep_clock_ns();
+	if (neep_list_is_empty(&gfx->dying) || now < gfx->next_burial_ns) {
+		return;
+	}
+	struct neep_list seen;
+	neep_list_init(&seen);
+	bury_some(gfx, now, &seen);
+	while (!neep_list_is_empty(&seen)) {
+		struct neep_list *link = seen.next;
+		neep_list_remove(link);
+		neep_list_append(&gfx->dying, link);
+	}
+	gfx->next_burial_ns = neep_list_is_empty(&gfx->dying) ? 0 : now + BURIAL_INTERVAL_NS;
+	neep_worker_pool_set_alarm(gfx->pool, gfx->next_burial_ns);
 }
 
 /* Has the renderer serve the ring. */
@@ -50,6 +122,7 @@ int neep_gfx_ring_start(struct neep_gfx_context *context, uint32_t resource_id) 
 	rc = serve(context, attachment);
 	if (rc < 0) {
 		fail(attachment);
+		begin_burial(context);
 	}
 	return rc;
 }
@@ -62,8 +135,9 @@ void neep_gfx_ring_ping(struct neep_gfx_context *context, uint32_t resource_id) 
 	if (attachment->wake_fd >= 0) {
 		neep_eventfd_signal(attachment->wake_fd);
 	} else {
-		/* The guest's own set-up may have wiped out the byte that shows the error. */
+		/* There is something new to swallow, or the guest's own set-up has wiped out the answer. */
 		fail(attachment);
+		begin_burial(context);
 	}
 }
 
@@ -83,11 +157,9 @@ void neep_gfx_ring_stop(struct neep_gfx_context *context, struct neep_gfx_attach
 
 void neep_gfx_rings_fail(struct neep_gfx_context *context) {
 	neep_idmap_for_each (link, &context->attachments) {
-		struct neep_gfx_attachment *attachment =
-			neep_container_of(link, struct neep_gfx_attachment, link);
-		if (attachment->is_ring) {
-			close_wake(context, attachment);
-			fail(attachment);
-		}
+		close_wake(context, neep_container_of(link, struct neep_gfx_attachment, link));
+	}
+	if (fail_all(context) > 0) {
+		begin_burial(context);
 	}
 }

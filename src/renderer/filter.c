@@ -140,23 +140,28 @@ static int allow(scmp_filter_ctx filter) {
 	return result;
 }
 
-/* What is right with some arguments only. */
+/* A system call that is right with some values of one argument only. */
+static int allow_if(scmp_filter_ctx filter, int call, struct scmp_arg_cmp condition) {
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1, &condition);
+}
+
 static int allow_some(scmp_filter_ctx filter) {
 	/* Threads, not processes. clone3() hides its flags in memory: to the C library it does not exist. */
-	int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-		SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+	int result = allow_if(filter, SCMP_SYS(clone),
+		(struct scmp_arg_cmp){
+			.op = SCMP_CMP_MASKED_EQ, .datum_a = CLONE_THREAD, .datum_b = CLONE_THREAD });
 	if (result == 0) {
 		result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	}
 	/* abort() */
 	if (result == 0) {
-		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+		result = allow_if(filter, SCMP_SYS(tgkill),
+			(struct scmp_arg_cmp){ .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)getpid() });
 	}
 	/* Limits are read, not set. */
 	if (result == 0) {
-		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
-			SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)0));
+		result = allow_if(
+			filter, SCMP_SYS(prlimit64), (struct scmp_arg_cmp){ .arg = 2, .op = SCMP_CMP_EQ });
 	}
 	return result;
 }

@@ -84,7 +84,7 @@ static struct ring *ring_create(struct neep_renderer *renderer, const struct nee
 	ring->asg = neep_asg_ring_create(
 		neep_steal_fd(&memory_fd), add->size, neep_steal_fd(&wake_fd), &options, error);
 	if (ring->asg == NULL) {
-		neep_asg_fail(ring->memory_fd, ring->size);
+		neep_asg_fail(ring->memory_fd, ring->size, NEEP_WORKER_DEVICE_LOST);
 		ring_free(ring);
 		return NULL;
 	}
@@ -100,7 +100,7 @@ static int ring_start(struct ring *ring, uint32_t resource_id, struct neep_error
 	int result = neep_renderer_thread_start(&ring->thread, name, serve, ring);
 	if (result < 0) {
 		neep_idmap_remove(&renderer->rings, &ring->link);
-		neep_asg_fail(ring->memory_fd, ring->size);
+		neep_asg_fail(ring->memory_fd, ring->size, NEEP_WORKER_DEVICE_LOST);
 		ring_free(ring);
 		return neep_error_set(error, -result, "cannot start a thread");
 	}
@@ -118,8 +118,11 @@ void neep_renderer_ring_add(struct neep_renderer *renderer, const struct neep_wo
 	}
 	struct ring *ring = ring_create(renderer, add, owned_memory_fd, owned_wake_fd, &error);
 	if (ring == NULL || ring_start(ring, add->resource_id, &error) < 0) {
-		neep_log(
-			"renderer", NEEP_LOG_WARN, "ring %u is not served: %s", add->resource_id, error.text);
+		/* A guest thread would wait at it for ever: the device process sees to those of lost contexts. */
+		char reason[NEEP_WORKER_REASON_SIZE];
+		snprintf(reason, sizeof(reason), "command ring %u cannot be served: %s", add->resource_id,
+			error.text);
+		neep_renderer_lose(renderer, reason);
 	}
 }
 
@@ -170,6 +173,6 @@ void neep_renderer_rings_reap(struct neep_renderer *renderer) {
 void neep_renderer_rings_fail(struct neep_renderer *renderer) {
 	neep_idmap_for_each (link, &renderer->rings) {
 		struct ring *ring = ring_from_link(link);
-		neep_asg_fail(ring->memory_fd, ring->size);
+		neep_asg_fail(ring->memory_fd, ring->size, NEEP_WORKER_DEVICE_LOST);
 	}
 }

@@ -104,9 +104,9 @@ struct neep_node_bo *neep_node_bo_find(struct neep_node_file *file, uint32_t num
 /* The lowest free slot, as in Linux. Returns its number, or 0. */
 static uint32_t free_slot(struct neep_node_file *file) {
 	uint32_t count = file->handle_count;
-	for (uint32_t i = 0; i < count; i++) {
-		if (file->handles[i] == NULL) {
-			return i + 1;
+	for (; file->first_free < count; file->first_free++) {
+		if (file->handles[file->first_free] == NULL) {
+			return file->first_free + 1;
 		}
 	}
 	uint32_t grown_count = count == 0 ? 16 : 2 * count;
@@ -155,6 +155,9 @@ void neep_node_handle_destroy(struct neep_node_handle *handle) {
 			file->context.ctx_id, neep_node_bo_resource_id(bo));
 	}
 	file->handles[handle->number - 1] = NULL;
+	if (file->first_free >= handle->number) {
+		file->first_free = handle->number - 1;
+	}
 	neep_list_remove(&handle->link);
 	free(handle);
 	neep_node_bo_unref(bo);

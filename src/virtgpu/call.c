@@ -34,6 +34,18 @@ static const struct ioctl {
 	{ NEEP_DRM_NR_WAIT, sizeof(struct neep_drm_wait), neep_node_bo_wait },
 	{ NEEP_DRM_NR_RESOURCE_CREATE_BLOB, sizeof(struct neep_drm_create_blob), neep_node_bo_create_blob },
 	{ NEEP_DRM_NR_CONTEXT_INIT, sizeof(struct neep_drm_context_init), neep_node_context_init },
+	{ NEEP_DRM_NR_SYNCOBJ_CREATE, sizeof(struct drm_syncobj_create), neep_node_syncobj_create },
+	{ NEEP_DRM_NR_SYNCOBJ_DESTROY, sizeof(struct drm_syncobj_destroy), neep_node_syncobj_destroy },
+	{ NEEP_DRM_NR_SYNCOBJ_HANDLE_TO_FD, sizeof(struct drm_syncobj_handle), neep_node_syncobj_export },
+	{ NEEP_DRM_NR_SYNCOBJ_FD_TO_HANDLE, sizeof(struct drm_syncobj_handle), neep_node_syncobj_import },
+	{ NEEP_DRM_NR_SYNCOBJ_WAIT, sizeof(struct neep_drm_syncobj_wait), neep_node_syncobj_wait },
+	{ NEEP_DRM_NR_SYNCOBJ_RESET, sizeof(struct drm_syncobj_array), neep_node_syncobj_reset },
+	{ NEEP_DRM_NR_SYNCOBJ_SIGNAL, sizeof(struct drm_syncobj_array), neep_node_syncobj_signal },
+	{ NEEP_DRM_NR_SYNCOBJ_TIMELINE_WAIT, sizeof(struct neep_drm_syncobj_timeline_wait),
+		neep_node_syncobj_timeline_wait },
+	{ NEEP_DRM_NR_SYNCOBJ_TRANSFER, sizeof(struct drm_syncobj_transfer), neep_node_syncobj_transfer },
+	{ NEEP_DRM_NR_SYNCOBJ_TIMELINE_SIGNAL, sizeof(struct drm_syncobj_timeline_array),
+		neep_node_syncobj_timeline_signal },
 };
 
 int neep_node_call_ioctl(struct neep_node_call *call, uint32_t nr, uint32_t size) {

@@ -9,13 +9,34 @@
 struct submit {
 	struct neep_drm_execbuffer exec;
 	const void *commands;
-	const uint32_t *handles; // may be unaligned: read through handle_at()
+	const uint32_t *handles;    // may be unaligned: read through handle_at()
+	const uint8_t *in_syncobjs; // as syncobj_stride says: read through syncobj_at()
+	const uint8_t *out_syncobjs;
 };
+
+static struct neep_drm_exec_syncobj syncobj_at(
+	const struct submit *submit, const uint8_t *syncobjs, uint32_t index) {
+	struct neep_drm_exec_syncobj syncobj = { .handle = 0 };
+	uint32_t stride = submit->exec.syncobj_stride;
+	memcpy(&syncobj, syncobjs + (size_t)index * stride,
+		stride < sizeof(syncobj) ? stride : sizeof(syncobj));
+	return syncobj;
+}
 
 static uint32_t handle_at(const struct submit *submit, uint32_t index) {
 	uint32_t handle;
 	memcpy(&handle, (const uint8_t *)submit->handles + index * sizeof(handle), sizeof(handle));
 	return handle;
+}
+
+static bool check_syncobjs(
+	struct neep_node_call *call, const struct submit *submit, const uint8_t *syncobjs, uint32_t count) {
+	for (uint32_t i = 0; i < count; i++) {
+		if (!neep_node_syncobj_exists(call->file, syncobj_at(submit, syncobjs, i).handle)) {
+			return false;
+		}
+	}
+	return true;
 }
 
 static int check_submit(struct neep_node_call *call, const struct submit *submit) {
@@ -29,7 +50,8 @@ static int check_submit(struct neep_node_call *call, const struct submit *submit
 	if (has_ring && exec->ring_idx >= call->file->context.num_rings) {
 		return -EINVAL;
 	}
-	if (submit->commands == NULL || submit->handles == NULL) {
+	if (submit->commands == NULL || submit->handles == NULL || submit->in_syncobjs == NULL ||
+		submit->out_syncobjs == NULL) {
 		return -EFAULT;
 	}
 	for (uint32_t i = 0; i < exec->num_bo_handles; i++) {
@@ -37,7 +59,10 @@ static int check_submit(struct neep_node_call *call, const struct submit *submit
 			return -ENOENT;
 		}
 	}
-	return 0;
+	return check_syncobjs(call, submit, submit->in_syncobjs, exec->num_in_syncobjs) &&
+			       check_syncobjs(call, submit, submit->out_syncobjs, exec->num_out_syncobjs)
+		       ? 0
+		       : -ENOENT;
 }
 
 static int read_submit(struct neep_node_call *call, struct submit *submit) {
@@ -51,6 +76,10 @@ static int read_submit(struct neep_node_call *call, struct submit *submit) {
 	}
 	submit->commands = neep_node_call_take(call, submit->exec.size, 1);
 	submit->handles = neep_node_call_take(call, submit->exec.num_bo_handles, sizeof(uint32_t));
+	submit->in_syncobjs =
+		neep_node_call_take(call, submit->exec.num_in_syncobjs, submit->exec.syncobj_stride);
+	submit->out_syncobjs =
+		neep_node_call_take(call, submit->exec.num_out_syncobjs, submit->exec.syncobj_stride);
 	return check_submit(call, submit);
 }
 
@@ -85,6 +114,10 @@ static int use_fence(
 	for (uint32_t i = 0; result == 0 && i < submit->exec.num_bo_handles; i++) {
 		result = neep_node_bo_add_use(neep_node_bo_find(call->file, handle_at(submit, i)), fence);
 	}
+	for (uint32_t i = 0; result == 0 && i < submit->exec.num_out_syncobjs; i++) {
+		struct neep_drm_exec_syncobj syncobj = syncobj_at(submit, submit->out_syncobjs, i);
+		result = neep_node_syncobjs_set(call->file, &syncobj, fence);
+	}
 	if (result == 0 && (submit->exec.flags & NEEP_DRM_EXEC_FENCE_FD_OUT) != 0) {
 		call->fd_out = neep_node_fence_token(fence);
 		result = call->fd_out < 0 ? call->fd_out : 0;
@@ -97,6 +130,11 @@ int neep_node_execbuffer(struct neep_node_call *call) {
 	int result = read_submit(call, &submit);
 	if (result < 0) {
 		return result;
+	}
+	/* The library has waited for these. */
+	for (uint32_t i = 0; i < submit.exec.num_in_syncobjs; i++) {
+		struct neep_drm_exec_syncobj syncobj = syncobj_at(&submit, submit.in_syncobjs, i);
+		neep_node_syncobjs_reset(call->file, &syncobj);
 	}
 	struct neep_node_fence *fence = NULL;
 	result = send_submit(call, &submit, &fence);

@@ -23,6 +23,10 @@ int neep_node_file_open(struct neep_virtgpu_node *node) {
 	if (file == NULL) {
 		return -ENOMEM;
 	}
+	if (neep_idmap_init(&file->syncobjs) < 0) {
+		free(file);
+		return -ENOMEM;
+	}
 	file->node = node;
 	uint64_t id = neep_node_random();
 	neep_autoclose int fd = neep_node_token_create(node, NEEP_VIRTGPU_TOKEN_FILE, id, &file->token);
@@ -35,6 +39,7 @@ int neep_node_file_open(struct neep_virtgpu_node *node) {
 		}
 	}
 	if (result < 0) {
+		neep_idmap_finish(&file->syncobjs);
 		free(file);
 		return result;
 	}
@@ -68,6 +73,7 @@ void neep_node_file_destroy(struct neep_node_file *file) {
 		}
 	}
 	free(file->handles);
+	neep_node_syncobjs_finish(file);
 	destroy_context(file);
 	neep_source_remove(&file->source);
 	neep_close_fd(&file->token);

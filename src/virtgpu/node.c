@@ -20,6 +20,8 @@
 
 #define BACKLOG 128
 
+#define LISTENER_PAUSE_NS (50 * NEEP_NS_PER_MS)
+
 struct connection {
 	struct neep_list link; // neep_virtgpu_node.connections
 	struct neep_virtgpu_node *node;
@@ -79,6 +81,8 @@ static int run(
 		return merge(call);
 	case NEEP_VIRTGPU_OP_IOCTL:
 		return call->file != NULL ? neep_node_call_ioctl(call, header->nr, header->size) : -EBADF;
+	case NEEP_VIRTGPU_OP_QUERY:
+		return call->file != NULL ? neep_node_syncobj_query(call) : -EBADF;
 	case NEEP_VIRTGPU_OP_MMAP:
 		return call->file != NULL ? neep_node_bo_mmap(call) : -EBADF;
 	default:
@@ -215,6 +219,11 @@ static void listener_ready(struct neep_source *source, uint32_t events) {
 	struct neep_virtgpu_node *node = neep_container_of(source, struct neep_virtgpu_node, listener_source);
 	neep_autoclose int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct connection *connection = fd >= 0 && is_own_user(fd) ? calloc(1, sizeof(*connection)) : NULL;
+	if (fd == -1 && (errno == EMFILE || errno == ENFILE)) {
+		/* Whoever wants in would wake us for ever. */
+		neep_source_remove(source);
+		neep_timer_arm(node->loop, &node->listener_timer, LISTENER_PAUSE_NS);
+	}
 	if (connection == NULL) {
 		return;
 	}
@@ -226,6 +235,11 @@ static void listener_ready(struct neep_source *source, uint32_t events) {
 	if (neep_source_add(node->loop, &connection->source, EPOLLIN) < 0) {
 		connection_destroy(connection);
 	}
+}
+
+static void listener_pause_over(struct neep_timer *timer) {
+	struct neep_virtgpu_node *node = neep_container_of(timer, struct neep_virtgpu_node, listener_timer);
+	neep_source_add(node->loop, &node->listener_source, EPOLLIN);
 }
 
 static int listen_at_name(struct neep_virtgpu_node *node) {
@@ -292,7 +306,7 @@ static int init(struct neep_virtgpu_node *node, struct neep_error *error) {
 		return result;
 	}
 	if (neep_idmap_init(&node->files_by_id) < 0 || neep_idmap_init(&node->bos) < 0 ||
-		neep_idmap_init(&node->fences) < 0) {
+		neep_idmap_init(&node->fences) < 0 || neep_idmap_init(&node->syncobjs) < 0) {
 		return neep_error_set(error, ENOMEM, "render node");
 	}
 	result = neep_node_prime_init(node);
@@ -318,6 +332,7 @@ struct neep_virtgpu_node *neep_virtgpu_node_create(
 	node->info_fd = -1;
 	node->inotify_fd = -1;
 	node->sweep.run = sweep_run;
+	node->listener_timer.fire = listener_pause_over;
 	neep_list_init(&node->connections);
 	neep_list_init(&node->files);
 	neep_list_init(&node->submitted);
@@ -333,6 +348,7 @@ void neep_virtgpu_node_destroy(struct neep_virtgpu_node *node) {
 	if (node == NULL) {
 		return;
 	}
+	neep_timer_cancel(&node->listener_timer);
 	neep_source_remove(&node->listener_source);
 	neep_close_fd(&node->listener);
 	neep_list_for_each_safe (connection, &node->connections, struct connection, link) {
@@ -349,6 +365,7 @@ void neep_virtgpu_node_destroy(struct neep_virtgpu_node *node) {
 	neep_idmap_finish(&node->files_by_id);
 	neep_idmap_finish(&node->bos);
 	neep_idmap_finish(&node->fences);
+	neep_node_syncobj_tokens_finish(node);
 	free(node);
 }
 

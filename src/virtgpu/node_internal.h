@@ -28,7 +28,8 @@ struct neep_virtgpu_node {
 
 	int listener;
 	struct neep_source listener_source;
-	struct neep_list connections; // connection.link
+	struct neep_timer listener_timer; // while there is no fd for one more connection
+	struct neep_list connections;     // connection.link
 	struct neep_source driver_source;
 	struct neep_task sweep;
 
@@ -43,6 +44,7 @@ struct neep_virtgpu_node {
 	uint32_t next_resource_id;     // never reused, as in Linux
 	uint32_t next_ctx_id;
 
+	struct neep_idmap syncobjs; // of syncobj.c: their tokens
 	struct neep_idmap fences;   // neep_node_fence.by_id, those that have tokens and have not signalled
 	struct neep_list submitted; // neep_node_job.link, in order
 	uint64_t next_fence_id;
@@ -178,6 +180,9 @@ struct neep_node_file {
 	struct neep_node_context context;
 	struct neep_node_handle **handles; // by handle - 1
 	uint32_t handle_count;             // slots
+	uint32_t first_free;               // no slot below it is free
+	struct neep_idmap syncobjs;        // neep_node_syncobj_handle.by_number
+	uint32_t next_syncobj;
 };
 
 /* A new file; its token for the program, or a negative errno. */
@@ -245,6 +250,31 @@ int neep_node_bo_wait(struct neep_node_call *call);
 int neep_node_execbuffer(struct neep_node_call *call);
 int neep_node_transfer_to_host(struct neep_node_call *call);
 int neep_node_transfer_from_host(struct neep_node_call *call);
+
+/* What follows a submit that ends the syncobjs which it names: their fence, at their point. Returns 0 or a negative
+ * errno. */
+int neep_node_syncobjs_reset(struct neep_node_file *file, const struct neep_drm_exec_syncobj *syncobj);
+int neep_node_syncobjs_set(struct neep_node_file *file, const struct neep_drm_exec_syncobj *syncobj,
+	struct neep_node_fence *fence);
+bool neep_node_syncobj_exists(struct neep_node_file *file, uint32_t number);
+
+/* ---- syncobjs, syncobj.c and syncobj_wait.c ---- */
+
+/* The file ends; the node does. */
+void neep_node_syncobjs_finish(struct neep_node_file *file);
+void neep_node_syncobj_tokens_finish(struct neep_virtgpu_node *node);
+
+int neep_node_syncobj_create(struct neep_node_call *call);
+int neep_node_syncobj_destroy(struct neep_node_call *call);
+int neep_node_syncobj_export(struct neep_node_call *call);
+int neep_node_syncobj_import(struct neep_node_call *call);
+int neep_node_syncobj_reset(struct neep_node_call *call);
+int neep_node_syncobj_signal(struct neep_node_call *call);
+int neep_node_syncobj_timeline_signal(struct neep_node_call *call);
+int neep_node_syncobj_transfer(struct neep_node_call *call);
+int neep_node_syncobj_query(struct neep_node_call *call);
+int neep_node_syncobj_wait(struct neep_node_call *call);
+int neep_node_syncobj_timeline_wait(struct neep_node_call *call);
 
 /* ---- dma-bufs, prime.c ---- */
 

@@ -129,6 +129,22 @@ struct travel {
 #define PLAIN(number, type) \
 	{ .nr = NEEP_DRM_NR_##number, .size = SIZE(type), .fd_out = NO_FIELD, .fd_in = NO_FIELD, }
 
+/* Handles, and perhaps points, of syncobjs. */
+#define HANDLES(type) \
+	{ AT(type, handles), AT(type, count_handles), NO_FIELD, sizeof(uint32_t) }
+#define POINTS(type) \
+	{ AT(type, points), AT(type, count_handles), NO_FIELD, sizeof(uint64_t) }
+#define ONE_ARRAY(number, type)                                                                       \
+	{                                                                                             \
+		.nr = NEEP_DRM_NR_##number, .size = SIZE(type), .array_count = 1, .fd_out = NO_FIELD, \
+		.fd_in = NO_FIELD, .arrays = { HANDLES(type) },                                       \
+	}
+#define TWO_ARRAYS(number, type)                                                                      \
+	{                                                                                             \
+		.nr = NEEP_DRM_NR_##number, .size = SIZE(type), .array_count = 2, .fd_out = NO_FIELD, \
+		.fd_in = NO_FIELD, .arrays = { HANDLES(type), POINTS(type) },                         \
+	}
+
 static const struct travel travels[] = {
 	PLAIN(GEM_CLOSE, drm_gem_close),
 	{ .nr = NEEP_DRM_NR_PRIME_HANDLE_TO_FD,
@@ -173,6 +189,22 @@ static const struct travel travels[] = {
 		.arrays = { { AT(neep_drm_context_init, ctx_set_params),
 			AT(neep_drm_context_init, num_params), NO_FIELD,
 			sizeof(struct neep_drm_context_set_param) } } },
+	PLAIN(SYNCOBJ_CREATE, drm_syncobj_create),
+	PLAIN(SYNCOBJ_DESTROY, drm_syncobj_destroy),
+	{ .nr = NEEP_DRM_NR_SYNCOBJ_HANDLE_TO_FD,
+		.size = SIZE(drm_syncobj_handle),
+		.fd_out = AT(drm_syncobj_handle, fd),
+		.fd_in = NO_FIELD },
+	{ .nr = NEEP_DRM_NR_SYNCOBJ_FD_TO_HANDLE,
+		.size = SIZE(drm_syncobj_handle),
+		.fd_out = NO_FIELD,
+		.fd_in = AT(drm_syncobj_handle, fd) },
+	ONE_ARRAY(SYNCOBJ_WAIT, neep_drm_syncobj_wait),
+	ONE_ARRAY(SYNCOBJ_RESET, drm_syncobj_array),
+	ONE_ARRAY(SYNCOBJ_SIGNAL, drm_syncobj_array),
+	TWO_ARRAYS(SYNCOBJ_TIMELINE_WAIT, neep_drm_syncobj_timeline_wait),
+	TWO_ARRAYS(SYNCOBJ_TIMELINE_SIGNAL, drm_syncobj_timeline_array),
+	PLAIN(SYNCOBJ_TRANSFER, drm_syncobj_transfer),
 };
 
 static const struct travel *find_travel(uint32_t nr) {
@@ -273,35 +305,86 @@ static bool is_silent(const struct travel *travel, const uint8_t *data) {
 	       exec.num_in_syncobjs == 0 && exec.num_out_syncobjs == 0;
 }
 
-/* The kernel blocks too until the fence that comes in is done. */
-static int await_fence_in(const struct travel *travel, const uint8_t *data) {
+/* One by one: all of them are waited for. */
+static int await_syncobjs_in(uint64_t file_id, const struct neep_drm_execbuffer *exec) {
+	int result = 0;
+	for (uint32_t i = 0; result == 0 && i < exec->num_in_syncobjs; i++) {
+		struct neep_drm_exec_syncobj syncobj = { .handle = 0 };
+		uint32_t stride = exec->syncobj_stride;
+		memcpy(&syncobj, (const uint8_t *)(uintptr_t)exec->in_syncobjs + (size_t)i * stride,
+			stride < sizeof(syncobj) ? stride : sizeof(syncobj));
+		struct neep_drm_syncobj_timeline_wait wait = {
+			.handles = (uintptr_t)&syncobj.handle,
+			.points = (uintptr_t)&syncobj.point,
+			.timeout_nsec = INT64_MAX,
+			.count_handles = 1,
+		};
+		result = neep_preload_drm_ioctl(file_id,
+			NEEP_DRM_IOWR(
+				NEEP_DRM_NR_SYNCOBJ_TIMELINE_WAIT, struct neep_drm_syncobj_timeline_wait),
+			&wait);
+	}
+	return result;
+}
+
+/* The kernel blocks too until what comes in is done. */
+static int await_fences_in(uint64_t file_id, const struct travel *travel, const uint8_t *data) {
 	struct neep_drm_execbuffer exec;
 	memcpy(&exec, data, sizeof(exec));
-	struct neep_preload_token token;
-	if (travel->nr != NEEP_DRM_NR_EXECBUFFER || (exec.flags & NEEP_DRM_EXEC_FENCE_FD_IN) == 0) {
+	if (travel->nr != NEEP_DRM_NR_EXECBUFFER) {
 		return 0;
 	}
-	if (!neep_preload_token(exec.fence_fd, &token) || token.kind != NEEP_VIRTGPU_TOKEN_FENCE) {
-		return -EINVAL;
+	if ((exec.flags & NEEP_DRM_EXEC_FENCE_FD_IN) != 0) {
+		struct neep_preload_token token;
+		if (!neep_preload_token(exec.fence_fd, &token) || token.kind != NEEP_VIRTGPU_TOKEN_FENCE) {
+			return -EINVAL;
+		}
+		neep_preload_fence_wait(exec.fence_fd, -1);
 	}
-	neep_preload_fence_wait(exec.fence_fd, -1);
-	return 0;
+	return await_syncobjs_in(file_id, &exec);
 }
 
 /* What VIRTGPU_WAIT gives up after; its callers ask again. */
-#define WAIT_NS (15 * NEEP_NS_PER_S)
+#define BUFFER_WAIT_NS (15 * NEEP_NS_PER_S)
 
-static int finish_wait(const struct travel *travel, struct neep_preload_exchange *exchange) {
-	int64_t state = neep_preload_fence_wait(exchange->fd, WAIT_NS);
-	close(exchange->fd);
-	(void)travel;
-	return state < 0 ? -EBUSY : 0;
+static int64_t left_until(int64_t deadline_ns) {
+	int64_t now = neep_clock_ns();
+	return deadline_ns > now ? deadline_ns - now : 0;
+}
+
+/* The two ioctls have their deadline and their index at places of their own. */
+static int finish_syncobj_wait(const struct travel *travel, int fence, uint8_t *arg) {
+	bool is_timeline = travel->nr == NEEP_DRM_NR_SYNCOBJ_TIMELINE_WAIT;
+	size_t deadline_at = is_timeline ? offsetof(struct neep_drm_syncobj_timeline_wait, timeout_nsec)
+					 : offsetof(struct neep_drm_syncobj_wait, timeout_nsec);
+	size_t index_at = is_timeline ? offsetof(struct neep_drm_syncobj_timeline_wait, first_signaled)
+				      : offsetof(struct neep_drm_syncobj_wait, first_signaled);
+	int64_t deadline;
+	memcpy(&deadline, arg + deadline_at, sizeof(deadline));
+	int64_t state = neep_preload_fence_wait(fence, left_until(deadline));
+	if (state < 0) {
+		return (int)state;
+	}
+	uint32_t index = (uint32_t)state;
+	memcpy(arg + index_at, &index, sizeof(index));
+	return 0;
+}
+
+static int finish_wait(const struct travel *travel, int fence, void *arg) {
+	int result;
+	if (travel->nr == NEEP_DRM_NR_WAIT) {
+		result = neep_preload_fence_wait(fence, BUFFER_WAIT_NS) < 0 ? -EBUSY : 0;
+	} else {
+		result = finish_syncobj_wait(travel, fence, arg);
+	}
+	close(fence);
+	return result;
 }
 
 static int finish(
 	const struct travel *travel, struct neep_preload_exchange *exchange, void *arg, size_t size) {
 	if ((exchange->answer.flags & NEEP_VIRTGPU_ANSWER_WAIT) != 0) {
-		return finish_wait(travel, exchange);
+		return finish_wait(travel, exchange->fd, arg);
 	}
 	uint32_t have = exchange->answer.size;
 	memcpy(arg, exchange->body, have < size ? have : size);
@@ -357,7 +440,7 @@ static int travel_ioctl(uint64_t file_id, const struct travel *travel, void *arg
 	if (travel->fd_in != NO_FIELD) {
 		out.fds[out.fd_count++] = (int)field32(out.data, travel->fd_in);
 	}
-	int result = await_fence_in(travel, out.data);
+	int result = await_fences_in(file_id, travel, out.data);
 	struct neep_preload_exchange exchange;
 	if (result == 0) {
 		result = send_out(file_id, travel, &out, &exchange);
@@ -374,11 +457,48 @@ static int refuse(uint32_t nr) {
 	return is_virtgpu || nr > 0xcf ? -EINVAL : -EACCES;
 }
 
+static int query_part(uint64_t file_id, struct neep_virtgpu_query *query) {
+	struct iovec iov[] = { { 0 }, { query, sizeof(*query) } };
+	struct neep_preload_exchange exchange = {
+		.call = { .op = NEEP_VIRTGPU_OP_QUERY, .size = sizeof(*query), .file_id = file_id },
+		.iov = iov,
+		.iov_count = 2,
+	};
+	int result = neep_preload_exchange(&exchange);
+	if (result == 0) {
+		memcpy(query, exchange.body, sizeof(*query));
+	}
+	return result;
+}
+
+/* Its answer is an array of the program's. */
+static int query_syncobjs(uint64_t file_id, const struct drm_syncobj_timeline_array *array) {
+	const uint32_t *handles = (const uint32_t *)(uintptr_t)array->handles;
+	uint64_t *points = (uint64_t *)(uintptr_t)array->points;
+	int result = array->count_handles > 0 ? 0 : -EINVAL;
+	for (uint32_t at = 0; result == 0 && at < array->count_handles; at += NEEP_VIRTGPU_QUERY_MAX) {
+		uint32_t left = array->count_handles - at;
+		struct neep_virtgpu_query query = {
+			.count = left < NEEP_VIRTGPU_QUERY_MAX ? left : NEEP_VIRTGPU_QUERY_MAX,
+			.flags = array->flags,
+		};
+		memcpy(query.handles, handles + at, query.count * sizeof(*handles));
+		result = query_part(file_id, &query);
+		if (result == 0) {
+			memcpy(points + at, query.points, query.count * sizeof(*points));
+		}
+	}
+	return result;
+}
+
 int neep_preload_drm_ioctl(uint64_t file_id, unsigned long request, void *arg) {
 	uint32_t nr = _IOC_NR(request);
 	int (*local)(void *) = find_local(nr);
 	if (local != NULL) {
 		return local_ioctl(local, arg, _IOC_SIZE(request));
+	}
+	if (nr == NEEP_DRM_NR_SYNCOBJ_QUERY) {
+		return query_syncobjs(file_id, arg);
 	}
 	const struct travel *travel = find_travel(nr);
 	return travel != NULL ? travel_ioctl(file_id, travel, arg, _IOC_SIZE(request)) : refuse(nr);

@@ -68,9 +68,11 @@ static bool is_open_elsewhere(const struct neep_node_export *export) {
 	return false;
 }
 
-static void look(struct neep_virtgpu_node *node) {
+/* Looks at the one that the watch belongs to; at all where the kernel lost count. */
+static void look(struct neep_virtgpu_node *node, const struct inotify_event *event) {
+	bool is_lost = (event->mask & IN_Q_OVERFLOW) != 0;
 	neep_list_for_each_safe (export, &node->exports, struct neep_node_export, link) {
-		if (!is_open_elsewhere(export)) {
+		if ((is_lost || export->watch == event->wd) && !is_open_elsewhere(export)) {
 			export_release(export);
 		}
 	}
@@ -80,9 +82,15 @@ static void inotify_ready(struct neep_source *source, uint32_t events) {
 	(void)events;
 	struct neep_virtgpu_node *node = neep_container_of(source, struct neep_virtgpu_node, inotify_source);
 	char buf[4096] __attribute__((aligned(8)));
-	while (read(source->fd, buf, sizeof(buf)) > 0) {
+	ssize_t got;
+	while ((got = read(source->fd, buf, sizeof(buf))) > 0) {
+		for (ssize_t at = 0; at < got;) {
+			struct inotify_event event;
+			memcpy(&event, buf + at, sizeof(event));
+			look(node, &event);
+			at += (ssize_t)(sizeof(event) + event.len);
+		}
 	}
-	look(node);
 }
 
 int neep_node_prime_init(struct neep_virtgpu_node *node) {

@@ -52,6 +52,7 @@ enum neep_virtgpu_op {
 	NEEP_VIRTGPU_OP_OPEN,  // answer: fd, a token of a new file
 	NEEP_VIRTGPU_OP_IOCTL, // answer: the struct; some have an fd
 	NEEP_VIRTGPU_OP_MMAP,  // struct neep_virtgpu_mmap both ways; answer: fd
+	NEEP_VIRTGPU_OP_QUERY, // struct neep_virtgpu_query both ways
 	NEEP_VIRTGPU_OP_MERGE, // two fence tokens ride along; answer: fd, a token of a new fence
 };
 
@@ -81,6 +82,16 @@ struct neep_virtgpu_mmap {
 	uint64_t offset; // what MAP said
 	uint64_t len;
 	uint64_t fd_offset; // out: where it lies in the answer's fd
+};
+
+/* SYNCOBJ_QUERY in parts: its answer is an array. */
+#define NEEP_VIRTGPU_QUERY_MAX 8
+
+struct neep_virtgpu_query {
+	uint32_t count;
+	uint32_t flags;
+	uint32_t handles[NEEP_VIRTGPU_QUERY_MAX];
+	uint64_t points[NEEP_VIRTGPU_QUERY_MAX]; // out
 };
 
 /* CONTEXT_INIT has this behind its parameters, in place of what DEBUG_NAME points to. */

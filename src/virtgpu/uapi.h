@@ -180,4 +180,24 @@ struct neep_drm_context_init {
 	uint64_t ctx_set_params; // pointer to neep_drm_context_set_param
 };
 
+/* Newer kernels have a deadline behind these, which is a hint. */
+struct neep_drm_syncobj_wait {
+	uint64_t handles;     // pointer to uint32_t
+	int64_t timeout_nsec; // absolute, CLOCK_MONOTONIC
+	uint32_t count_handles;
+	uint32_t flags;
+	uint32_t first_signaled; // out
+	uint32_t pad;
+};
+
+struct neep_drm_syncobj_timeline_wait {
+	uint64_t handles; // pointer to uint32_t
+	uint64_t points;  // pointer to uint64_t
+	int64_t timeout_nsec;
+	uint32_t count_handles;
+	uint32_t flags;
+	uint32_t first_signaled; // out
+	uint32_t pad;
+};
+
 #endif

@@ -6,7 +6,7 @@
 
 #define IN_FLIGHT          2
 #define WARM_UP_NS         50000000
-#define CALIBRATE_NS       60000000
+#define CALIBRATE_NS       30000000
 #define CALIBRATE_STEPS    10
 #define CALIBRATE_WORK_MAX 4000000
 
@@ -58,11 +58,21 @@ static double render_for(struct frames *frames, int64_t duration) {
 	return (double)(vkb_now() - start) / count;
 }
 
+/* Whatever else the machine does only makes it slower: the best of three. */
+static double best_time(struct frames *frames) {
+	double best = render_for(frames, CALIBRATE_NS);
+	for (int i = 1; i < 3; i++) {
+		double time = render_for(frames, CALIBRATE_NS);
+		best = time < best ? time : best;
+	}
+	return best;
+}
+
 /* The amount of work at which a frame takes about that long here. */
 static uint32_t calibrate(struct vkb_scene *scene, struct frames *frames, double wanted) {
 	scene->work = 1;
 	for (int step = 0; step < CALIBRATE_STEPS; step++) {
-		double ratio = wanted / render_for(frames, CALIBRATE_NS);
+		double ratio = wanted / best_time(frames);
 		if (ratio > 0.97 && ratio < 1.03) {
 			break;
 		}

@@ -275,10 +275,17 @@ void vkb_run_threads(struct vkb *vkb, const struct vkb_options *options) {
 
 /* ---- uploads ---- */
 
+/* Some drivers allow no larger allocation than 512 MiB. */
+#define PIECE_SIZE ((VkDeviceSize)256 << 20)
+#define PIECES_MAX 64
+
 struct upload {
 	struct vkb *vkb;
-	struct vkb_buffer staging;
-	struct vkb_buffer device;
+	struct piece {
+		struct vkb_buffer staging;
+		struct vkb_buffer device;
+	} pieces[PIECES_MAX];
+	size_t piece_count;
 	uint8_t *pattern; // PATTERN_SIZE bytes
 };
 
@@ -289,38 +296,49 @@ static void copy_buffer(struct vkb *vkb, const struct vkb_buffer *from, const st
 	vkb_once_end(vkb, commands);
 }
 
-/* Writes all of the mapping, then has the device copy it. */
+/* Writes all of a piece's mapping, has the device copy it, and so on. */
 static void upload_once(const struct upload *upload) {
-	uint8_t *out = upload->staging.ptr;
-	for (VkDeviceSize done = 0; done < upload->staging.size; done += PATTERN_SIZE) {
-		memcpy(out + done, upload->pattern, PATTERN_SIZE);
+	for (size_t i = 0; i < upload->piece_count; i++) {
+		const struct piece *piece = &upload->pieces[i];
+		uint8_t *out = piece->staging.ptr;
+		for (VkDeviceSize done = 0; done < piece->staging.size; done += PATTERN_SIZE) {
+			memcpy(out + done, upload->pattern, PATTERN_SIZE);
+		}
+		copy_buffer(upload->vkb, &piece->staging, &piece->device);
 	}
-	copy_buffer(upload->vkb, &upload->staging, &upload->device);
 }
 
-static bool upload_open(struct upload *upload, VkDeviceSize size) {
-	const struct vkb_buffer_params staging = { size, VK_BUFFER_USAGE_TRANSFER_SRC_BIT, true };
-	const struct vkb_buffer_params device = { size,
-		VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT, false };
-	if (!vkb_buffer_try_create(upload->vkb, &staging, &upload->staging)) {
-		return false;
+static void upload_open(struct upload *upload, VkDeviceSize size) {
+	for (VkDeviceSize done = 0; done < size && upload->piece_count < PIECES_MAX; done += PIECE_SIZE) {
+		struct piece *piece = &upload->pieces[upload->piece_count++];
+		VkDeviceSize piece_size = size - done < PIECE_SIZE ? size - done : PIECE_SIZE;
+		const struct vkb_buffer_params staging = { piece_size, VK_BUFFER_USAGE_TRANSFER_SRC_BIT,
+			true };
+		const struct vkb_buffer_params device = { piece_size,
+			VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT, false };
+		vkb_buffer_create(upload->vkb, &staging, &piece->staging);
+		vkb_buffer_create(upload->vkb, &device, &piece->device);
 	}
-	if (!vkb_buffer_try_create(upload->vkb, &device, &upload->device)) {
-		vkb_buffer_destroy(upload->vkb, &upload->staging);
-		return false;
-	}
-	return true;
 }
 
-/* Of the last piece, as the device has it. */
+static void upload_close(struct upload *upload) {
+	for (size_t i = 0; i < upload->piece_count; i++) {
+		vkb_buffer_destroy(upload->vkb, &upload->pieces[i].staging);
+		vkb_buffer_destroy(upload->vkb, &upload->pieces[i].device);
+	}
+	free(upload->pattern);
+}
+
+/* Of the last part, as the device has it. */
 static uint64_t upload_checksum(const struct upload *upload) {
 	struct vkb *vkb = upload->vkb;
+	const struct vkb_buffer *last = &upload->pieces[upload->piece_count - 1].device;
 	struct vkb_buffer back;
 	const struct vkb_buffer_params params = { PATTERN_SIZE, VK_BUFFER_USAGE_TRANSFER_DST_BIT, true };
-	VkBufferCopy copy = { .srcOffset = upload->device.size - PATTERN_SIZE, .size = PATTERN_SIZE };
+	VkBufferCopy copy = { .srcOffset = last->size - PATTERN_SIZE, .size = PATTERN_SIZE };
 	vkb_buffer_create(vkb, &params, &back);
 	VkCommandBuffer commands = vkb_once_begin(vkb);
-	vkCmdCopyBuffer(commands, upload->device.buffer, back.buffer, 1, &copy);
+	vkCmdCopyBuffer(commands, last->buffer, back.buffer, 1, &copy);
 	vkb_once_end(vkb, commands);
 	uint64_t checksum = vkb_checksum(back.ptr, PATTERN_SIZE);
 	vkb_buffer_destroy(vkb, &back);
@@ -340,9 +358,8 @@ static uint8_t *make_pattern(void) {
 
 void vkb_run_upload(struct vkb *vkb, const struct vkb_options *options) {
 	struct upload upload = { .vkb = vkb, .pattern = make_pattern() };
-	if (!upload_open(&upload, (VkDeviceSize)options->mib << 20)) {
-		vkb_die("no memory for %" PRIu32 " MiB twice", options->mib);
-	}
+	VkDeviceSize size = (VkDeviceSize)options->mib << 20;
+	upload_open(&upload, size);
 	/* The first time maps pages. */
 	upload_once(&upload);
 	int64_t start = vkb_now();
@@ -352,9 +369,7 @@ void vkb_run_upload(struct vkb *vkb, const struct vkb_options *options) {
 		count++;
 	}
 	double seconds = (double)(vkb_now() - start) / 1e9;
-	printf("bandwidth %.4f\n", (double)upload.staging.size * count / seconds / 1e9);
+	printf("bandwidth %.4f\n", (double)size * count / seconds / 1e9);
 	printf("checksum %016" PRIx64 "\n", upload_checksum(&upload));
-	vkb_buffer_destroy(vkb, &upload.staging);
-	vkb_buffer_destroy(vkb, &upload.device);
-	free(upload.pattern);
+	upload_close(&upload);
 }

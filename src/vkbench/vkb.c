@@ -134,8 +134,7 @@ static VkDeviceMemory allocate(
 	return memory;
 }
 
-bool vkb_buffer_try_create(
-	struct vkb *vkb, const struct vkb_buffer_params *params, struct vkb_buffer *buffer) {
+void vkb_buffer_create(struct vkb *vkb, const struct vkb_buffer_params *params, struct vkb_buffer *buffer) {
 	VkBufferCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
 		.size = params->size,
@@ -150,20 +149,12 @@ bool vkb_buffer_try_create(
 			? VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT
 			: VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT);
 	if (buffer->memory == VK_NULL_HANDLE) {
-		vkDestroyBuffer(vkb->device, buffer->buffer, NULL);
-		return false;
+		vkb_die("no memory for a buffer of %llu bytes", (unsigned long long)params->size);
 	}
 	vkb_check(vkBindBufferMemory(vkb->device, buffer->buffer, buffer->memory, 0), "vkBindBufferMemory");
 	if (params->is_host_visible) {
 		vkb_check(vkMapMemory(vkb->device, buffer->memory, 0, VK_WHOLE_SIZE, 0, &buffer->ptr),
 			"vkMapMemory");
-	}
-	return true;
-}
-
-void vkb_buffer_create(struct vkb *vkb, const struct vkb_buffer_params *params, struct vkb_buffer *buffer) {
-	if (!vkb_buffer_try_create(vkb, params, buffer)) {
-		vkb_die("no memory for a buffer of %llu bytes", (unsigned long long)params->size);
 	}
 }
 

@@ -58,9 +58,6 @@ struct vkb_buffer_params {
 	bool is_host_visible;
 };
 
-/* False, with nothing made, when there is no memory for it. */
-bool vkb_buffer_try_create(
-	struct vkb *vkb, const struct vkb_buffer_params *params, struct vkb_buffer *buffer);
 void vkb_buffer_create(struct vkb *vkb, const struct vkb_buffer_params *params, struct vkb_buffer *buffer);
 void vkb_buffer_destroy(struct vkb *vkb, struct vkb_buffer *buffer);
 

@@ -5,6 +5,12 @@
 #include "vulkan/call.h"
 #include "vulkan/google.h"
 
+/* vkGetQueryPoolResults: waits, when it is to, without the turn; what the driver writes is as large as the stride says, not as the guest
+ * does. */
+VkResult neep_vk_GetQueryPoolResults(struct neep_vk_call *call, struct neep_vk_object *device,
+	struct neep_vk_object *queryPool, uint32_t firstQuery, uint32_t queryCount, size_t dataSize,
+	void *pData, VkDeviceSize stride, VkQueryResultFlags flags);
+
 VkResult neep_vk_GetPipelineCacheData(struct neep_vk_call *call, struct neep_vk_object *device,
 	struct neep_vk_object *pipelineCache, size_t *pDataSize, void *pData);
 

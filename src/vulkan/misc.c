@@ -1,6 +1,95 @@
+#include <string.h>
+#include <time.h>
+
+#include "util/checked.h"
+#include "util/clock.h"
+#include "vulkan/call.h"
 #include "vulkan/device.h"
 #include "vulkan/handlers_misc.h"
 #include "vulkan/wait.h"
+
+/* More than the results of one query take: 64-bit words, one for each pipeline statistic, and one that says whether it is there. */
+#define MAX_QUERY_BYTES 256
+/* How often a result that is waited for is looked for: at first, and later. */
+#define POLL_FIRST_NS (20 * NEEP_NS_PER_US)
+#define POLL_LAST_NS  NEEP_NS_PER_MS
+
+struct query_waiter {
+	struct neep_vk_waiter base;
+	VkQueryPool pool;
+	uint32_t first;
+	uint32_t count;
+	size_t size;
+	void *data;
+	VkDeviceSize stride;
+	VkQueryResultFlags flags;
+};
+
+static VkResult get_results(struct query_waiter *waiter, VkQueryResultFlags flags) {
+	struct neep_vk_device *device = waiter->base.device;
+	return device->vk.GetQueryPoolResults(NEEP_VK_HANDLE(VkDevice, &device->base), waiter->pool,
+		waiter->first, waiter->count, waiter->size, waiter->data, waiter->stride, flags);
+}
+
+/* Vulkan's own wait has no limit. */
+static VkResult wait_results_slice(struct neep_vk_waiter *base, uint64_t timeout_ns) {
+	struct query_waiter *waiter = neep_container_of(base, struct query_waiter, base);
+	int64_t deadline = neep_clock_ns() + (int64_t)timeout_ns;
+	struct timespec pause = { .tv_nsec = POLL_FIRST_NS };
+	VkResult result;
+	while ((result = get_results(waiter, waiter->flags)) == VK_NOT_READY) {
+		if (neep_clock_ns() >= deadline) {
+			return VK_TIMEOUT;
+		}
+		nanosleep(&pause, NULL);
+		pause.tv_nsec = pause.tv_nsec * 2 < POLL_LAST_NS ? pause.tv_nsec * 2 : POLL_LAST_NS;
+	}
+	return result;
+}
+
+static VkResult wait_results(struct neep_vk_call *call, struct query_waiter *waiter) {
+	waiter->flags &= ~(VkQueryResultFlags)(VK_QUERY_RESULT_WAIT_BIT | VK_QUERY_RESULT_PARTIAL_BIT);
+	neep_vk_hold(call);
+	neep_vk_call_end_turn(call);
+	VkResult result = neep_vk_wait(&waiter->base, UINT64_MAX);
+	neep_vk_let_go(call);
+	return result;
+}
+
+/* Memory for all that the driver may write; false with the call failed. */
+static bool make_room(struct neep_vk_call *call, struct query_waiter *waiter, size_t data_size) {
+	uint64_t size;
+	if (!neep_mul(waiter->stride, waiter->count, &size) || !neep_add(size, MAX_QUERY_BYTES, &size)) {
+		neep_vk_call_fail(call, "%u results with a stride of %llu bytes", waiter->count,
+			(unsigned long long)waiter->stride);
+		return false;
+	}
+	waiter->size = size > data_size ? size : data_size;
+	waiter->data = neep_vk_call_alloc(call, waiter->size, 1);
+	return waiter->data != NULL;
+}
+
+VkResult neep_vk_GetQueryPoolResults(struct neep_vk_call *call, struct neep_vk_object *device,
+	struct neep_vk_object *queryPool, uint32_t firstQuery, uint32_t queryCount, size_t dataSize,
+	void *pData, VkDeviceSize stride, VkQueryResultFlags flags) {
+	(void)device;
+	struct query_waiter waiter = {
+		.base = { .context = call->context, .device = call->device, .slice = wait_results_slice },
+		.pool = NEEP_VK_HANDLE(VkQueryPool, queryPool),
+		.first = firstQuery,
+		.count = queryCount,
+		.stride = stride,
+		.flags = flags,
+	};
+	if (!make_room(call, &waiter, dataSize)) {
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	}
+	memcpy(waiter.data, pData, dataSize);
+	VkResult result = (flags & VK_QUERY_RESULT_WAIT_BIT) != 0 ? wait_results(call, &waiter)
+								  : get_results(&waiter, flags);
+	memcpy(pData, waiter.data, dataSize);
+	return neep_vk_device_told(waiter.base.device, result);
+}
 
 VkResult neep_vk_GetPipelineCacheData(struct neep_vk_call *call, struct neep_vk_object *device,
 	struct neep_vk_object *pipelineCache, size_t *pDataSize, void *pData) {

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #define INDEX_BITS  24
@@ -34,14 +35,19 @@ static uintptr_t free_slot(uint32_t next) {
 	return (uintptr_t)next << 1 | 1;
 }
 
+static size_t slots_size(const struct neep_vk_table *table) {
+	return table->max_objects * sizeof(table->slots[0]);
+}
+
 struct neep_vk_table *neep_vk_table_create(uint32_t max_objects) {
 	struct neep_vk_table *table = calloc(1, sizeof(*table));
 	if (table == NULL) {
 		return NULL;
 	}
 	table->max_objects = max_objects <= INDEX_MASK ? max_objects : (uint32_t)INDEX_MASK + 1;
-	table->slots = calloc(table->max_objects, sizeof(*table->slots));
-	if (table->slots == NULL) {
+	table->slots = mmap(NULL, slots_size(table), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (table->slots == MAP_FAILED) {
 		free(table);
 		return NULL;
 	}
@@ -61,7 +67,7 @@ void neep_vk_table_destroy(struct neep_vk_table *table) {
 			table, neep_container_of(table->roots.prev, struct neep_vk_object, siblings));
 	}
 	pthread_mutex_destroy(&table->lock);
-	free(table->slots);
+	munmap(table->slots, slots_size(table));
 	free(table);
 }
 

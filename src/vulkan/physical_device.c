@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "neep_vk_extensions.h"
 #include "util/log.h"
 #include "vulkan/call.h"
 #include "vulkan/handlers_instance.h"
@@ -24,29 +25,18 @@ static const VkExtensionProperties added[] = {
 	{ VK_KHR_EXTERNAL_FENCE_FD_EXTENSION_NAME, VK_KHR_EXTERNAL_FENCE_FD_SPEC_VERSION },
 };
 
-// Host pointers and structs that have no length on the wire, and windows of the host.
+// What the wire carries, but not all of it, or with no meaning at its end: descriptors of templates that lie in the program's memory,
+// pointers to its functions, windows of the host.
 static const char *const hidden[] = {
 	"VK_KHR_push_descriptor",
-	"VK_EXT_host_image_copy",
-	"VK_KHR_map_memory2",
-	"VK_EXT_map_memory_placed",
-	"VK_EXT_external_memory_host",
 	"VK_EXT_device_memory_report",
-	"VK_KHR_swapchain",
 	"VK_KHR_swapchain_mutable_format",
-	"VK_EXT_swapchain_maintenance1",
-	"VK_KHR_shared_presentable_image",
-	"VK_KHR_display_swapchain",
-	"VK_EXT_display_control",
 	"VK_KHR_present_id",
-	"VK_KHR_present_wait",
-	"VK_EXT_full_screen_exclusive",
-	"VK_EXT_hdr_metadata",
-	"VK_GOOGLE_display_timing",
 };
 
 bool neep_vk_device_extension_is_hidden(const char *name) {
-	return neep_vk_names_have(hidden, NEEP_ARRAY_LEN(hidden), name);
+	return !neep_vk_extension_is_carried(name) ||
+	       neep_vk_names_have(hidden, NEEP_ARRAY_LEN(hidden), name);
 }
 
 static VkResult list_driver_extensions(struct neep_vk_physical_device *physical) {
@@ -80,7 +70,7 @@ static VkResult list_guest_extensions(struct neep_vk_physical_device *physical) 
 		}
 	}
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(added); i++) {
-		if (!neep_vk_extensions_have(from, added[i].extensionName)) {
+		if (!neep_vk_extensions_have(to, added[i].extensionName)) {
 			to->list[to->count++] = added[i];
 		}
 	}
@@ -225,10 +215,18 @@ VkResult neep_vk_GetPhysicalDeviceToolProperties(struct neep_vk_call *call,
 	return neep_vk_enumerate(&(struct neep_vk_items){ 0 }, pToolCount, pToolProperties);
 }
 
+// Some drivers look at the first element of an array of none.
+static bool has_no_room(const uint32_t *count, const void *array) {
+	return array != NULL && *count == 0;
+}
+
 void neep_vk_GetPhysicalDeviceQueueFamilyProperties(struct neep_vk_call *call,
 	struct neep_vk_object *physicalDevice, uint32_t *pQueueFamilyPropertyCount,
 	VkQueueFamilyProperties *pQueueFamilyProperties) {
 	(void)call;
+	if (has_no_room(pQueueFamilyPropertyCount, pQueueFamilyProperties)) {
+		return;
+	}
 	const struct neep_vk_physical_device *physical = neep_vk_physical_device_from(physicalDevice);
 	physical->instance->vk.GetPhysicalDeviceQueueFamilyProperties(
 		NEEP_VK_HANDLE(VkPhysicalDevice, physicalDevice), pQueueFamilyPropertyCount,
@@ -242,6 +240,9 @@ void neep_vk_GetPhysicalDeviceQueueFamilyProperties2(struct neep_vk_call *call,
 	struct neep_vk_object *physicalDevice, uint32_t *pQueueFamilyPropertyCount,
 	VkQueueFamilyProperties2 *pQueueFamilyProperties) {
 	(void)call;
+	if (has_no_room(pQueueFamilyPropertyCount, pQueueFamilyProperties)) {
+		return;
+	}
 	const struct neep_vk_physical_device *physical = neep_vk_physical_device_from(physicalDevice);
 	physical->instance->vk.GetPhysicalDeviceQueueFamilyProperties2(
 		NEEP_VK_HANDLE(VkPhysicalDevice, physicalDevice), pQueueFamilyPropertyCount,

@@ -33,12 +33,12 @@ void neep_vk_reply_init(struct neep_vk_reply *reply, size_t limit);
 void neep_vk_reply_finish(struct neep_vk_reply *reply);
 void neep_vk_reply_reset(struct neep_vk_reply *reply);
 
-/* Makes room for `len` more bytes (and a buffer, if there is none yet); false, and sticky failure, when there cannot be. */
+/* Makes room for `len` more bytes; false, and sticky failure, when there cannot be. */
 bool neep_vk_reply_grow(struct neep_vk_reply *reply, size_t len);
 
 /* Bytes as they are, whatever is_blank. */
 static inline void neep_vk_put_raw(struct neep_vk_reply *reply, const void *data, size_t len) {
-	if (len >= reply->size - reply->len && !neep_vk_reply_grow(reply, len)) {
+	if (len == 0 || (len > reply->size - reply->len && !neep_vk_reply_grow(reply, len))) {
 		return;
 	}
 	memcpy(reply->buf + reply->len, data, len);
@@ -46,7 +46,7 @@ static inline void neep_vk_put_raw(struct neep_vk_reply *reply, const void *data
 }
 
 static inline void neep_vk_put_zeros(struct neep_vk_reply *reply, size_t len) {
-	if (len >= reply->size - reply->len && !neep_vk_reply_grow(reply, len)) {
+	if (len == 0 || (len > reply->size - reply->len && !neep_vk_reply_grow(reply, len))) {
 		return;
 	}
 	memset(reply->buf + reply->len, 0, len);

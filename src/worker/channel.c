@@ -109,6 +109,10 @@ int neep_worker_channel_receive(
 	/* One byte more than any message has shows one that is too long. */
 	uint8_t buf[sizeof(*message) + 1];
 	int64_t got = neep_recv(channel->fd, buf, sizeof(buf), fds);
+	if (got == -ECONNRESET) {
+		/* Told once, of a peer that closed without having read all, and before what that said last. */
+		got = neep_recv(channel->fd, buf, sizeof(buf), fds);
+	}
 	if (got == -EAGAIN) {
 		return 0;
 	}

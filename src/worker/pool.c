@@ -204,18 +204,26 @@ static void lose_broken(struct neep_worker_pool *pool) {
 	}
 }
 
-/* Kills what is late, and sets the timer for what may come to be. */
-static void kill_late(struct neep_worker_pool *pool) {
+/* Kills what is late. Returns when there is more to do: 0 if nothing. */
+static int64_t kill_late(struct neep_worker_pool *pool) {
 	int64_t now = neep_clock_ns();
 	while (!neep_list_is_empty(&pool->ending)) {
 		struct neep_worker *first = neep_container_of(pool->ending.next, struct neep_worker, link);
 		if (first->deadline_ns > now && pool->ending_count <= ENDING_MAX) {
-			set_timer(pool, first->deadline_ns);
-			return;
+			return first->deadline_ns;
 		}
 		neep_worker_kill(first);
 	}
-	set_timer(pool, 0);
+	return 0;
+}
+
+static int64_t sooner(int64_t a_ns, int64_t b_ns) {
+	return a_ns == 0 || (b_ns != 0 && b_ns < a_ns) ? b_ns : a_ns;
+}
+
+void neep_worker_pool_set_alarm(struct neep_worker_pool *pool, int64_t at_ns) {
+	pool->alarm_ns = at_ns;
+	set_timer(pool, sooner(pool->timer_ns, at_ns));
 }
 
 void neep_worker_pool_dispatch(struct neep_worker_pool *pool) {
@@ -225,7 +233,7 @@ void neep_worker_pool_dispatch(struct neep_worker_pool *pool) {
 		handle(pool, &events[i]);
 	}
 	lose_broken(pool);
-	kill_late(pool);
+	set_timer(pool, sooner(kill_late(pool), pool->alarm_ns));
 	/* Killing may have found the spawner gone, or broken others. */
 	if (!neep_list_is_empty(&pool->broken)) {
 		neep_worker_pool_wake(pool);

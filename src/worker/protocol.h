@@ -17,6 +17,9 @@
 #define NEEP_WORKER_NAME_SIZE   64
 #define NEEP_WORKER_REASON_SIZE 256
 
+/* What a program whose renderer is gone reads from its rings: VK_ERROR_DEVICE_LOST. */
+#define NEEP_WORKER_DEVICE_LOST (-4)
+
 /* The spawner finds its socket here. */
 #define NEEP_WORKER_SPAWNER_FD 3
 

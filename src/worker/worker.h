@@ -64,6 +64,9 @@ void neep_worker_pool_destroy(struct neep_worker_pool *pool);
 /* Polls readable when dispatch has work. Borrowed. */
 int neep_worker_pool_fd(const struct neep_worker_pool *pool);
 
+/* The fd is readable at `at_ns` (neep_clock_ns()), too, for what its owner has to do then; 0: no more. */
+void neep_worker_pool_set_alarm(struct neep_worker_pool *pool, int64_t at_ns);
+
 /* Does what there is to do; never waits. */
 void neep_worker_pool_dispatch(struct neep_worker_pool *pool);
 

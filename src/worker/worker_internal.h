@@ -73,6 +73,7 @@ struct neep_worker_pool {
 	int epoll_fd;
 	int timer_fd;
 	int64_t timer_ns; // when it fires; 0: not
+	int64_t alarm_ns; // when its owner wants it to; 0: not
 	struct neep_worker_process process;
 	struct neep_worker_channel spawner; // fd -1: the spawner is gone
 	int64_t started_ns;

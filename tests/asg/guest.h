@@ -34,13 +34,13 @@ _Atomic uint32_t *asg_guest_word(struct asg_guest *guest, uint32_t offset);
 uint32_t asg_guest_load(struct asg_guest *guest, uint32_t offset);
 void asg_guest_store(struct asg_guest *guest, uint32_t offset, uint32_t value);
 
-/* Sends up to NEEP_ASG_FLUSH_INTERVAL bytes as one record. False when the ring is in error. */
+/* Sends up to NEEP_ASG_FLUSH_INTERVAL bytes as one record. False when the ring has lost its consumer. */
 bool asg_guest_send(struct asg_guest *guest, const void *buf, size_t len);
 
 /* Sends any number of bytes through the large ring; `waits` until they were taken. */
 bool asg_guest_send_large(struct asg_guest *guest, const void *buf, size_t len, bool waits);
 
-/* Takes exactly `len` bytes of replies. False when the ring is in error. */
-bool asg_guest_receive(struct asg_guest *guest, void *buf, size_t len);
+/* Takes exactly `len` bytes of replies. Waits for ever, as the guest does. */
+void asg_guest_receive(struct asg_guest *guest, void *buf, size_t len);
 
 #endif

@@ -34,9 +34,11 @@ lint() {
 }
 result man_pages_are_well_formed "$(lint)"
 
-"$build/src/daemon/vhost-user-neep" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' | sort -u >"$work/options"
-grep -hoE 'Fl -[a-z-]+' "$source/docs/man/vhost-user-neep.1" | sed 's/Fl -//' | sort -u >"$work/written"
-result every_option_has_its_place_in_the_man_page "$(difference "$work/options" "$work/written")"
+for program in daemon/vhost-user-neep renderer/neep-renderer; do
+    "$build/src/$program" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p' | sort -u >"$work/options"
+    grep -hoE 'Fl -[a-z-]+' "$source/docs/man/${program#*/}.1" | sed 's/Fl -//' | sort -u >"$work/written"
+    result "every_option_has_its_place_in_the_man_page ${program#*/}" "$(difference "$work/options" "$work/written")"
+done
 
 "$build/src/cli/neep" --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | sort >"$work/commands"
 sed -n 's/^\.It Cm //p' "$source/docs/man/neep.1" | sort >"$work/written"

@@ -10,6 +10,18 @@
 #include "util/fd.h"
 #include "worker/protocol.h"
 
+/* The run-time of a sanitizer needs more memory, and more system calls, than what is tested. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAS_SANITIZER 1
+#endif
+#endif
+#ifndef HAS_SANITIZER
+#define HAS_SANITIZER 0
+#endif
+
 /* A guest that is told nothing is given up. */
 #define HARNESS_WAIT_MS 20000
 

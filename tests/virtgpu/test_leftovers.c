@@ -13,13 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/process.h"
 #include "driver/driver.h"
-#include "driver/gpu.h"
 #include "support/fd_check.h"
 #include "util/clock.h"
 #include "util/loop.h"
-#include "virtgpu/node.h"
+#include "virtgpu/machine.h"
 #include "virtgpu/protocol.h"
 #include "virtgpu/render_node.h"
 
@@ -75,60 +73,6 @@ _Noreturn static void work_for_ever(void) {
 	}
 }
 
-/* ---- the machine ---- */
-
-struct machine {
-	pid_t device;
-	struct neep_driver *driver;
-	struct neep_loop *loop;
-	struct neep_virtgpu_node *node;
-};
-
-static int start_device(struct machine *machine) {
-	int pair[2];
-	char text[16];
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	snprintf(text, sizeof(text), "%d", pair[1]);
-	machine->device = fork();
-	if (machine->device == 0) {
-		const char *program = getenv("NEEP_TEST_DEVICE");
-		fcntl(pair[1], F_SETFD, 0);
-		execl(program, program, "--fd", text, "--display", "none", "--hostmem", "1G", "--log-level",
-			"error", "--control", "control", (char *)NULL);
-		_exit(127);
-	}
-	close(pair[1]);
-	return pair[0];
-}
-
-static int machine_start(void **state) {
-	static struct machine machine;
-	folder_enter();
-	struct neep_error error;
-	struct neep_driver_options options = neep_virtgpu_driver_options();
-	machine.driver = neep_driver_create(start_device(&machine), &options, &error);
-	assert_non_null(machine.driver);
-	assert_int_equal(neep_driver_start(machine.driver, &error), 0);
-	machine.loop = neep_loop_create();
-	machine.node = neep_virtgpu_node_create(machine.loop, machine.driver, &error);
-	assert_non_null(machine.node);
-	*state = &machine;
-	return 0;
-}
-
-static int machine_stop(void **state) {
-	struct machine *machine = *state;
-	int status;
-	neep_virtgpu_node_destroy(machine->node);
-	neep_loop_destroy(machine->loop);
-	neep_driver_stop(machine->driver);
-	neep_driver_destroy(machine->driver);
-	assert_int_equal(waitpid(machine->device, &status, 0), machine->device);
-	assert_int_equal(status, 0);
-	folder_leave();
-	return 0;
-}
-
 static pid_t start_program(const struct machine *machine) {
 	pid_t pid = fork();
 	if (pid == 0) {
@@ -139,45 +83,6 @@ static pid_t start_program(const struct machine *machine) {
 		_exit(127);
 	}
 	return pid;
-}
-
-static void run_for(struct machine *machine, int64_t ns) {
-	int64_t end = neep_clock_ns() + ns;
-	while (neep_clock_ns() < end) {
-		assert_int_equal(neep_loop_step(machine->loop, 1), 0);
-	}
-}
-
-static bool is_empty(const struct machine *machine) {
-	struct neep_virtgpu_counts counts = neep_virtgpu_node_counts(machine->node);
-	return counts.connections + counts.files + counts.contexts + counts.bos + counts.fences +
-		       counts.exports ==
-	       0;
-}
-
-static void await_empty(struct machine *machine) {
-	int64_t end = neep_clock_ns() + PATIENCE_NS;
-	while (!is_empty(machine)) {
-		if (neep_clock_ns() > end) {
-			struct neep_virtgpu_counts counts = neep_virtgpu_node_counts(machine->node);
-			fail_msg("left: %zu connections, %zu files, %zu contexts, %zu bos, %zu fences, %zu "
-				 "exports",
-				counts.connections, counts.files, counts.contexts, counts.bos, counts.fences,
-				counts.exports);
-		}
-		assert_int_equal(neep_loop_step(machine->loop, 10), 0);
-	}
-}
-
-/* What the node sent last is done when the device has answered something that was sent after it. */
-static void assert_device_is_empty(struct machine *machine) {
-	struct virtio_gpu_resp_display_info info;
-	assert_int_equal(neep_cmd_get_display_info(machine->driver, &info), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
-	int control = socket_connect("control");
-	const char *stats = control_ask(control, "stats");
-	assert_non_null(strstr(stats, "\"resources\":0,\"contexts\":0,\"maps\":0,"));
-	assert_non_null(strstr(stats, "\"pending\":0"));
-	close(control);
 }
 
 static void killed_programs_leave_nothing(void **state) {
@@ -194,11 +99,10 @@ static void killed_programs_leave_nothing(void **state) {
 			waitpid(*program, NULL, 0);
 		}
 		*program = i < KILLS ? start_program(machine) : 0;
-		run_for(machine, rand() % 12 * NEEP_NS_PER_MS);
+		machine_run_for(machine, rand() % 12 * NEEP_NS_PER_MS);
 	}
 	assert_true(contexts > KILLS / 2);
-	await_empty(machine);
-	assert_device_is_empty(machine);
+	machine_await_empty(machine);
 	assert_int_equal(fd_check_count(), fds);
 	assert_int_equal(neep_driver_window_maps(machine->driver), 0);
 	assert_false(neep_driver_is_dead(machine->driver));
@@ -207,9 +111,9 @@ static void killed_programs_leave_nothing(void **state) {
 static void death_of_the_device_ends_calls(void **state) {
 	struct machine *machine = *state;
 	pid_t program = start_program(machine);
-	run_for(machine, 50 * NEEP_NS_PER_MS);
+	machine_run_for(machine, 50 * NEEP_NS_PER_MS);
 	kill(machine->device, SIGKILL);
-	run_for(machine, 20 * NEEP_NS_PER_MS);
+	machine_run_for(machine, 20 * NEEP_NS_PER_MS);
 	/* It finds no device, fails a claim of its own and ends. */
 	int status = 0;
 	int64_t end = neep_clock_ns() + PATIENCE_NS;
@@ -219,16 +123,6 @@ static void death_of_the_device_ends_calls(void **state) {
 	}
 	assert_true(status != 0);
 	assert_true(neep_driver_is_dead(machine->driver));
-}
-
-static int machine_bury(void **state) {
-	struct machine *machine = *state;
-	neep_virtgpu_node_destroy(machine->node);
-	neep_loop_destroy(machine->loop);
-	neep_driver_destroy(machine->driver);
-	waitpid(machine->device, NULL, 0);
-	folder_leave();
-	return 0;
 }
 
 int main(int argc, char **argv) {

@@ -39,7 +39,7 @@ static void write_file(const char *path, const char *text) {
 /* A script of the shell, run by it. */
 static void run_script(const char *script, struct process_result *result) {
 	write_file("script", script);
-	process_run(cli_program(), "run --driver none -- sh script", result);
+	process_run(cli_program(), "run --driver none --log error -- sh script", result);
 }
 
 static const struct mistake {
@@ -83,7 +83,7 @@ static void status_is_that_of_the_program(void **state) {
 static void program_that_cannot_run_is_told(void **state) {
 	(void)state;
 	static struct process_result result;
-	process_run(cli_program(), "run --driver none -- ./missing", &result);
+	process_run(cli_program(), "run --driver none --log error -- ./missing", &result);
 	assert_int_equal(result.code, 127);
 	assert_string_equal(result.err, "neep run: cannot run ./missing: No such file or directory\n");
 	write_file("plain", "");
@@ -152,16 +152,43 @@ static void missing_guest_driver_is_told_with_its_package(void **state) {
 		"newer brings it (trixie, or bookworm-backports)\n");
 }
 
-static void users_choice_of_a_driver_is_kept(void **state) {
+static void make_guest_driver(void) {
+	assert_int_equal(mkdir("vulkan", 0700), 0);
+	assert_int_equal(mkdir("vulkan/icd.d", 0700), 0);
+	write_file("vulkan/icd.d/gfxstream_vk_icd.json", "{}");
+}
+
+static void remove_guest_driver(void) {
+	unlink("vulkan/icd.d/gfxstream_vk_icd.json");
+	rmdir("vulkan/icd.d");
+	rmdir("vulkan");
+}
+
+static void program_gets_the_guest_driver(void **state) {
+	(void)state;
+	static struct process_result result;
+	char folder[128], expected[256];
+	make_guest_driver();
+	assert_non_null(getcwd(folder, sizeof(folder)));
+	hide_drivers(folder);
+	/* This is what the device renders on. */
+	setenv("VK_DRIVER_FILES", "/host.json", 1);
+	process_run(cli_program(), "run -- printenv VK_DRIVER_FILES VK_ICD_FILENAMES", &result);
+	remove_guest_driver();
+	snprintf(expected, sizeof(expected), "%s/vulkan/icd.d/gfxstream_vk_icd.json\n", folder);
+	size_t len = strlen(expected);
+	assert_int_equal(strncmp(result.out, expected, len), 0);
+	assert_string_equal(result.out + len, expected);
+	assert_int_equal(result.code, 0);
+}
+
+static void guest_driver_of_the_user_is_kept(void **state) {
 	(void)state;
 	static struct process_result result;
 	hide_drivers("/nonexistent");
-	setenv("VK_DRIVER_FILES", "/mine.json", 1);
-	process_run(cli_program(), "run --capset-names none -- printenv VK_DRIVER_FILES", &result);
-	unsetenv("VK_DRIVER_FILES");
-	/* The capability set that is asked for is none that there is. */
-	assert_int_equal(result.code, 1);
-	assert_null(strstr(result.err, "gfxstream Vulkan driver"));
+	setenv("VK_DRIVER_FILES", "/mine/gfxstream.json", 1);
+	process_run(cli_program(), "run -- printenv VK_DRIVER_FILES", &result);
+	assert_string_equal(result.out, "/mine/gfxstream.json\n");
 }
 
 /* ---- signals ---- */
@@ -271,7 +298,8 @@ int main(void) {
 		case_in_folder(process_state_is_as_it_was),
 		case_in_folder(preloads_of_the_user_are_kept),
 		case_in_folder(missing_guest_driver_is_told_with_its_package),
-		case_in_folder(users_choice_of_a_driver_is_kept),
+		case_in_folder(program_gets_the_guest_driver),
+		case_in_folder(guest_driver_of_the_user_is_kept),
 		case_in_folder(signals_go_on_to_the_program),
 		case_in_folder(stop_stops_both_and_continue_wakes_them),
 		case_in_folder(killed_neep_takes_its_processes_along),

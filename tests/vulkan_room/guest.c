@@ -1,4 +1,4 @@
-#include "guest.h"
+#include "vulkan_room/guest.h"
 
 #include <endian.h>
 #include <errno.h>

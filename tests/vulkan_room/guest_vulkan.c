@@ -1,4 +1,4 @@
-#include "guest_vulkan.h"
+#include "vulkan_room/guest_vulkan.h"
 
 #include <stdlib.h>
 #include <string.h>

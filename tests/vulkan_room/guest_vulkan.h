@@ -2,7 +2,8 @@
 #ifndef NEEP_TESTS_VULKAN_GUEST_VULKAN_H
 #define NEEP_TESTS_VULKAN_GUEST_VULKAN_H
 
-#include "guest.h"
+#include "vulkan_room/guest.h"
+#include "vulkan_room/host.h"
 
 /* Opcodes that the tests use themselves. */
 enum {
@@ -17,6 +18,11 @@ enum {
 	OP_CREATE_EVENT = 20042,
 	OP_SET_EVENT = 20045,
 	OP_DESTROY_BUFFER = 20051,
+	OP_CREATE_QUERY_POOL = 20047,
+	OP_GET_QUERY_POOL_RESULTS = 20049,
+	OP_CMD_BEGIN_QUERY = 20127,
+	OP_CMD_END_QUERY = 20128,
+	OP_CMD_RESET_QUERY_POOL = 20129,
 	OP_CREATE_COMMAND_POOL = 20085,
 	OP_DESTROY_COMMAND_POOL = 20086,
 	OP_RESET_COMMAND_POOL = 20087,

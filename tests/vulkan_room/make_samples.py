@@ -180,7 +180,9 @@ class Sampler:
             known[name] = value
         self.request.put(kind, value)
         if out:
-            self.put_reply(kind, name, value, known)
+            # Bytes that nobody has written come back, too.
+            comes_back = kind == 'u8' and struct_name not in self.types.structs
+            self.put_reply(kind, name, value, known, comes_back)
         if at is None or out or kind.startswith('raw') or name == 'sType' or name.startswith('has') and kind == 'be32':
             return []
         if ctype is not None and ctype.name.startswith('PFN_'):
@@ -188,9 +190,9 @@ class Sampler:
         value = int(value != 0) if ctype is not None and ctype.is_bool else value
         return [(at, c_value(kind, value))]
 
-    def put_reply(self, kind, name, value, known):
+    def put_reply(self, kind, name, value, known, comes_back):
         """Outputs come back as zeros; counts as they went."""
-        self.reply.put(kind, value if name in known['forced'] else 0)
+        self.reply.put(kind, value if comes_back or name in known['forced'] else 0)
 
     def handle(self, kind, at, out, struct_name):
         if kind == 'in':

@@ -8,6 +8,7 @@
 #include "vulkan/decoder.h"
 #include "vulkan/device.h"
 #include "vulkan/vulkan.h"
+#include "vulkan_room/host.h"
 
 #define RIG_MAX 8
 
@@ -33,9 +34,6 @@ struct rig {
 		int fd;
 	} resources[RIG_MAX]; // that find_resource finds
 };
-
-/* Whether the host has Vulkan. Else says, as TAP, that the whole program is skipped. To be called first. */
-bool rig_has_vulkan(void);
 
 /* A context with an instance and its physical device. */
 void rig_create(struct rig *rig, const struct neep_vk_limits *limits);

@@ -8,8 +8,8 @@
 #define VK_NO_PROTOTYPES
 #include <vulkan/vulkan_core.h>
 
-#include "guest_vulkan.h"
 #include "scale.h"
+#include "vulkan_room/guest_vulkan.h"
 
 enum {
 	OP_CREATE_SHADER_MODULE = 20059,
@@ -338,9 +338,7 @@ int main(void) {
 		CASE(push_templates_are_refused),
 		CASE(context_is_lost_when_template_data_do_not_fit),
 	};
-	struct neep_error error;
-	if (neep_vk_load(&error) < 0) {
-		printf("1..0 # SKIP %s\n", error.text);
+	if (!host_has_vulkan()) {
 		return 0;
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -201,5 +201,5 @@ int main(void) {
 		fd_checked_test(device_tells_that_it_is_lost),
 		fd_checked_test(device_can_be_made_many_times),
 	};
-	return rig_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
+	return host_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }

@@ -366,5 +366,5 @@ int main(void) {
 		fd_checked_test(image_requirements_are_those_of_the_image_that_would_be_made),
 		fd_checked_test(buffer_of_shared_memory_is_made_and_asked_for_alike),
 	};
-	return rig_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
+	return host_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }

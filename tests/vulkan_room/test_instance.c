@@ -6,6 +6,7 @@
 #include "vulkan/context.h"
 #include "vulkan/handlers_instance.h"
 #include "vulkan/handlers_physical_device.h"
+#include "vulkan/physical_device.h"
 #include "vulkan_room/rig.h"
 
 #define LINEAR UINT64_C(0)
@@ -149,6 +150,20 @@ static void device_extensions_have_what_renderer_does_itself(void **state) {
 	rig_destroy(&rig);
 }
 
+static void device_extensions_are_hidden_when_they_cannot_be_carried(void **state) {
+	(void)state;
+	assert_false(neep_vk_device_extension_is_hidden("VK_KHR_timeline_semaphore"));
+	assert_false(neep_vk_device_extension_is_hidden("VK_EXT_transform_feedback"));
+	// Commands under an older name.
+	assert_false(neep_vk_device_extension_is_hidden("VK_KHR_create_renderpass2"));
+	assert_false(neep_vk_device_extension_is_hidden("VK_EXT_line_rasterization"));
+	assert_true(neep_vk_device_extension_is_hidden("VK_EXT_multi_draw"));
+	assert_true(neep_vk_device_extension_is_hidden("VK_EXT_external_memory_host"));
+	assert_true(neep_vk_device_extension_is_hidden("VK_KHR_push_descriptor"));
+	assert_true(neep_vk_device_extension_is_hidden("VK_NEEP_nothing"));
+	assert_true(neep_vk_device_extension_is_hidden(""));
+}
+
 static void features_hide_what_cannot_be_carried(void **state) {
 	(void)state;
 	struct rig rig;
@@ -247,6 +262,21 @@ static void queue_families_have_no_protected_memory(void **state) {
 	uint32_t none = 0;
 	neep_vk_GetPhysicalDeviceQueueFamilyProperties(rig_call(&rig), rig.physical, &none, NULL);
 	assert_int_equal(none, count);
+	rig_destroy(&rig);
+}
+
+static void queue_families_are_none_when_there_is_no_room(void **state) {
+	(void)state;
+	struct rig rig;
+	rig_create(&rig, NULL);
+	uint32_t count = 0;
+	// Nothing behind them may be looked at.
+	VkQueueFamilyProperties *families = (VkQueueFamilyProperties *)(uintptr_t)8;
+	neep_vk_GetPhysicalDeviceQueueFamilyProperties(rig_call(&rig), rig.physical, &count, families);
+	assert_int_equal(count, 0);
+	VkQueueFamilyProperties2 *second = (VkQueueFamilyProperties2 *)(uintptr_t)8;
+	neep_vk_GetPhysicalDeviceQueueFamilyProperties2(rig_call(&rig), rig.physical, &count, second);
+	assert_int_equal(count, 0);
 	rig_destroy(&rig);
 }
 
@@ -407,15 +437,17 @@ int main(void) {
 		fd_checked_test(instance_is_made_whatever_guest_names),
 		fd_checked_test(physical_device_is_one_for_the_life_of_an_instance),
 		fd_checked_test(device_extensions_have_what_renderer_does_itself),
+		fd_checked_test(device_extensions_are_hidden_when_they_cannot_be_carried),
 		fd_checked_test(features_hide_what_cannot_be_carried),
 		fd_checked_test(properties_are_limited),
 		fd_checked_test(memory_types_are_the_same_in_all_answers),
 		fd_checked_test(queue_families_have_no_protected_memory),
+		fd_checked_test(queue_families_are_none_when_there_is_no_room),
 		fd_checked_test(tools_and_external_semaphores_are_none),
 		fd_checked_test(formats_have_the_linear_modifier_and_no_other),
 		fd_checked_test(image_formats_tell_what_can_be_shared),
 		fd_checked_test(image_formats_refuse_other_modifiers_and_handle_types),
 		fd_checked_test(buffers_can_be_shared_as_files_only),
 	};
-	return rig_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
+	return host_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }

@@ -333,5 +333,5 @@ int main(void) {
 		fd_checked_test(memory_needs_no_flush_whatever_the_ranges),
 		fd_checked_test(memory_survives_many_small_allocations),
 	};
-	return rig_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
+	return host_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }

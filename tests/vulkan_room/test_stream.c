@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "guest.h"
+#include "vulkan_room/guest.h"
 
 enum {
 	OP_ENUMERATE_LAYERS = 20015,

@@ -1,0 +1,241 @@
+/* Several threads of a guest, each with its ring: what they record, submit and wait for stays theirs. */
+#include "support/cmocka.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define VK_NO_PROTOTYPES
+#include <vulkan/vulkan_core.h>
+
+#include "vulkan_room/guest_vulkan.h"
+
+#define THREADS 4
+#define ROUNDS  60
+
+static struct guest guest;
+static struct gpu gpu;
+static struct ring *ring;
+
+struct worker {
+	pthread_t thread;
+	struct ring *ring;
+	uint64_t pool;
+	uint64_t command_buffer;
+	struct memory memory;
+	uint32_t first; // value
+	unsigned wrong; // words
+};
+
+static struct worker workers[THREADS];
+
+static int set_up(void **state) {
+	(void)state;
+	guest_start(&guest, &neep_vk_default_limits);
+	ring = guest_ring(&guest);
+	if (!gpu_open(&gpu, ring)) {
+		return -1;
+	}
+	for (uint32_t i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){ .ring = guest_ring(&guest), .first = i << 16 };
+		memory_create(&gpu, &workers[i].memory, 16384);
+	}
+	return 0;
+}
+
+static int tear_down(void **state) {
+	(void)state;
+	guest_stop(&guest);
+	return 0;
+}
+
+static void run(void *(*work)(void *)) {
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_create(&workers[i].thread, NULL, work, &workers[i]);
+	}
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_join(workers[i].thread, NULL);
+		assert_int_equal(workers[i].wrong, 0);
+	}
+	assert_int_equal(guest.lost_count, 0);
+}
+
+static void count_wrong(struct worker *worker, uint32_t value) {
+	for (uint64_t i = 0; i < worker->memory.size / 4; i++) {
+		worker->wrong += worker->memory.words[i] != value;
+	}
+}
+
+/* Records many commands, of which the last one decides. */
+static void record_long(struct worker *worker, uint64_t command_buffer, uint32_t value) {
+	struct packet payload = record_begin(0);
+	for (uint32_t i = 50; i > 0; i--) {
+		record_fill(&payload, &worker->memory, value + i);
+	}
+	record_fill(&payload, &worker->memory, value);
+	record_send(&gpu, worker->ring, &payload, command_buffer);
+}
+
+static void *record_submit_wait(void *arg) {
+	struct worker *worker = arg;
+	struct submit what = { .command_buffer = worker->command_buffer, .fence = fence(&gpu, worker->ring) };
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		record_long(worker, worker->command_buffer, worker->first + i);
+		submit(&gpu, worker->ring, &what);
+		worker->wrong += fence_wait(&gpu, worker->ring, what.fence, UINT64_MAX) != VK_SUCCESS;
+		count_wrong(worker, worker->first + i);
+		worker->wrong += fence_reset(&gpu, worker->ring, what.fence) != VK_SUCCESS;
+	}
+	return NULL;
+}
+
+static void threads_record_and_submit_with_pools_of_their_own(void **state) {
+	(void)state;
+	for (unsigned i = 0; i < THREADS; i++) {
+		uint64_t pool = command_pool(&gpu, ring);
+		workers[i].command_buffer = command_buffer(&gpu, ring, pool, 0);
+	}
+	run(record_submit_wait);
+}
+
+/* A program may submit buffers of one pool from many threads: the guest records them then. */
+static void threads_submit_buffers_of_one_pool(void **state) {
+	(void)state;
+	uint64_t pool = command_pool(&gpu, ring);
+	for (unsigned i = 0; i < THREADS; i++) {
+		workers[i].command_buffer = command_buffer(&gpu, ring, pool, 0);
+	}
+	run(record_submit_wait);
+}
+
+static void *make_and_destroy(void *arg) {
+	struct worker *worker = arg;
+	struct submit what = { .fence = fence(&gpu, worker->ring) };
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		uint64_t pool = command_pool(&gpu, worker->ring);
+		what.command_buffer = command_buffer(&gpu, worker->ring, pool, 0);
+		record_long(worker, what.command_buffer, worker->first + i);
+		submit(&gpu, worker->ring, &what);
+		worker->wrong += fence_wait(&gpu, worker->ring, what.fence, UINT64_MAX) != VK_SUCCESS;
+		count_wrong(worker, worker->first + i);
+		worker->wrong += fence_reset(&gpu, worker->ring, what.fence) != VK_SUCCESS;
+		struct packet destroy = packet_of2(OP_DESTROY_COMMAND_POOL, gpu.device, pool);
+		put_absent(&destroy);
+		packet_send(worker->ring, &destroy);
+	}
+	return NULL;
+}
+
+static void threads_make_and_destroy_while_others_record(void **state) {
+	(void)state;
+	run(make_and_destroy);
+}
+
+static void *wait_idle(void *arg) {
+	struct worker *worker = arg;
+	struct submit what = { .command_buffer = worker->command_buffer };
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		record_long(worker, worker->command_buffer, worker->first + i);
+		submit(&gpu, worker->ring, &what);
+		struct packet idle = i % 2 == 0 ? packet_of(OP_QUEUE_WAIT_IDLE, gpu.queue)
+						: packet_of(OP_DEVICE_WAIT_IDLE, gpu.device);
+		worker->wrong += call(worker->ring, &idle) != VK_SUCCESS;
+		count_wrong(worker, worker->first + i);
+	}
+	return NULL;
+}
+
+static void threads_wait_for_an_idle_queue(void **state) {
+	(void)state;
+	for (unsigned i = 0; i < THREADS; i++) {
+		workers[i].pool = command_pool(&gpu, ring);
+		workers[i].command_buffer = command_buffer(&gpu, ring, workers[i].pool, 0);
+	}
+	run(wait_idle);
+}
+
+/* One thread has recorded a buffer, another submits it at once. */
+static void submission_waits_for_the_recording_of_another_ring(void **state) {
+	(void)state;
+	struct worker *worker = &workers[0];
+	uint64_t pool = command_pool(&gpu, ring);
+	struct submit what = { .command_buffer = command_buffer(&gpu, ring, pool, 0),
+		.fence = fence(&gpu, ring) };
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		record_long(worker, what.command_buffer, i);
+		submit(&gpu, workers[1].ring, &what);
+		assert_int_equal(fence_wait(&gpu, ring, what.fence, UINT64_MAX), VK_SUCCESS);
+		count_wrong(worker, i);
+		assert_int_equal(fence_reset(&gpu, ring, what.fence), VK_SUCCESS);
+	}
+	assert_int_equal(worker->wrong, 0);
+}
+
+/* A legal program does none of this; it must not reach the driver. */
+static void *destroy_others(void *arg) {
+	struct worker *worker = arg;
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		uint64_t id = workers[i % THREADS].command_buffer;
+		struct packet packet =
+			packet_of2(OP_FREE_COMMAND_BUFFERS, gpu.device, workers[i % THREADS].pool);
+		put_u32(&packet, 1);
+		put_present(&packet);
+		put_u64(&packet, id);
+		if (i % 7 == 3) {
+			packet_send(worker->ring, &packet);
+		} else {
+			free(packet.buf);
+			record_long(worker, id, i);
+		}
+	}
+	fence(&gpu, worker->ring);
+	return NULL;
+}
+
+static void buffers_may_be_freed_while_they_are_recorded(void **state) {
+	(void)state;
+	for (unsigned i = 0; i < THREADS; i++) {
+		workers[i].pool = command_pool(&gpu, ring);
+		workers[i].command_buffer = command_buffer(&gpu, ring, workers[i].pool, 0);
+	}
+	run(destroy_others);
+}
+
+static void *look_for_end(void *arg) {
+	struct worker *worker = arg;
+	for (;;) {
+		struct packet packet = packet_of(OP_DEVICE_WAIT_IDLE, gpu.device);
+		if (call(worker->ring, &packet) == INT32_MIN) {
+			return NULL;
+		}
+	}
+}
+
+static void threads_end_when_the_context_is_lost(void **state) {
+	(void)state;
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_create(&workers[i].thread, NULL, look_for_end, &workers[i]);
+	}
+	struct packet wrong = packet_begin(OP_QUEUE_WAIT_IDLE);
+	packet_send(ring, &wrong);
+	assert_true(guest_wait_lost(&guest));
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_join(workers[i].thread, NULL);
+		assert_true(guest_end_ring(workers[i].ring) < 0);
+	}
+	assert_int_equal(guest.lost_count, 1);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+	static const struct CMUnitTest tests[] = {
+		CASE(threads_record_and_submit_with_pools_of_their_own),
+		CASE(threads_submit_buffers_of_one_pool),
+		CASE(threads_make_and_destroy_while_others_record),
+		CASE(threads_wait_for_an_idle_queue),
+		CASE(submission_waits_for_the_recording_of_another_ring),
+		CASE(buffers_may_be_freed_while_they_are_recorded),
+		CASE(threads_end_when_the_context_is_lost),
+	};
+	return host_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
+}
