@@ -3,15 +3,15 @@
 from .text import Lines
 from .derive import VENDORS
 
-GLOBAL = ('vkEnumerateInstanceVersion', 'vkEnumerateInstanceExtensionProperties', 'vkEnumerateInstanceLayerProperties',
-          'vkCreateInstance')
+# They belong to no instance: whoever needs one asks the loader for it.
+OF_THE_LOADER = ('vkGetInstanceProcAddr', 'vkEnumerateInstanceVersion', 'vkEnumerateInstanceExtensionProperties',
+                 'vkEnumerateInstanceLayerProperties', 'vkCreateInstance')
 OF_DEVICES = ('VkDevice', 'VkQueue', 'VkCommandBuffer')
-OF_THE_LOADER = ('vkGetInstanceProcAddr',)
 
 
 class Tables:
     def __init__(self, registry, wire):
-        self.members = {'global': [], 'instance': [], 'device': []}     # (member, PFN's command, names)
+        self.members = {'instance': [], 'device': []}     # (member, PFN's command, names)
         of_wire = {}
         for name in wire.commands:
             known = registry.command(name)
@@ -30,8 +30,6 @@ class Tables:
 
     @staticmethod
     def level(known):
-        if known.name in GLOBAL:
-            return 'global'
         return 'device' if known.params[0].type in OF_DEVICES and known.name != 'vkGetDeviceProcAddr' else 'instance'
 
     def declarations(self):
@@ -43,7 +41,6 @@ class Tables:
             lines.close('};')
             lines.add('')
         lines.add('/* Fill a table: NULL where the driver has nothing. */')
-        lines.add('void neep_vk_global_table_load(struct neep_vk_global_table *table, PFN_vkGetInstanceProcAddr get);')
         lines.add('void neep_vk_instance_table_load(',
                   '\tstruct neep_vk_instance_table *table, PFN_vkGetInstanceProcAddr get, VkInstance instance);')
         lines.add('void neep_vk_device_table_load(',
@@ -96,12 +93,6 @@ static void load(void *table, const struct source *source, const char *const *na
 		PFN_vkVoidFunction fn = find_any(source, names[i]);
 		memcpy((char *)table + i * sizeof(fn), &fn, sizeof(fn));
 	}
-}
-
-void neep_vk_global_table_load(struct neep_vk_global_table *table, PFN_vkGetInstanceProcAddr get) {
-	VkInstance none = VK_NULL_HANDLE;
-	const struct source source = { from_instance, &none, (neep_vk_get)get };
-	load(table, &source, global_names, sizeof(global_names) / sizeof(global_names[0]));
 }
 
 void neep_vk_instance_table_load(

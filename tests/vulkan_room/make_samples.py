@@ -320,11 +320,10 @@ class Source:
     def slots(sampler, text, known):
         """New handles: how many come back."""
         before = len(sampler.request.data)
-        is_optional = text.startswith('?')
         sampler.member(text, None, None, known, False)
         size = len(sampler.request.data) - before
-        if is_optional:
-            sampler.reply.put('be64', int(size > 8))
+        if text.startswith('?'):
+            sampler.reply.put('be64', int(known['present'][re.match(r'\w+', text[1:]).group(0)]))
             size -= 8
         return size // 8
 
