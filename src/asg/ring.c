@@ -40,6 +40,9 @@
 #define WAKE_UP_NS (200 * NEEP_NS_PER_US)
 /* Looks before a watcher gives way. */
 #define SPIN_LOOKS 16
+/* What such a round and giving way take at most, when nobody else wants the processor. What lasts longer is others' time: it is
+ * not spent by the watcher, and on a loaded machine the guest cannot answer within it either. */
+#define SPIN_ROUND_NS (3 * NEEP_NS_PER_US)
 /* Waiting for the guest to take a reply, which it does in a loop: give way so often, then sleep for longer and longer. */
 #define REPLY_YIELDS    64
 #define REPLY_SLEEP_MIN (50 * NEEP_NS_PER_US)
@@ -202,14 +205,17 @@ static bool look_often(struct neep_asg_ring *ring) {
 
 /* Watches the ring for as long as the window is open. Returns whether there is something to do. */
 static bool spin(struct neep_asg_ring *ring) {
-	int64_t end = neep_clock_ns() + ring->spin_ns;
-	do {
+	int64_t now = neep_clock_ns();
+	for (int64_t left = ring->spin_ns; left > 0;) {
 		if (look_often(ring)) {
 			ring->spin_ns = ring->spin_max_ns;
 			return true;
 		}
 		sched_yield();
-	} while (neep_clock_ns() < end);
+		int64_t before = now;
+		now = neep_clock_ns();
+		left -= now - before < SPIN_ROUND_NS ? now - before : SPIN_ROUND_NS;
+	}
 	ring->spin_ns = ring->spin_ns / 2 < SPIN_MIN_NS ? 0 : ring->spin_ns / 2;
 	return false;
 }

@@ -89,8 +89,8 @@ static void become_renderer(const struct command *command, int socket) {
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* No terminal: what is typed there is not for a renderer, and it must not type there. */
-	setsid();
+	/* It stays in the session of those who wait for it: where the kernel schedules by sessions, a guest thread that waits for a
+	 * reply and gives way gives way to its own session only. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (dup2(socket, NEEP_WORKER_SPAWNER_FD) >= 0) {
 		execv("/proc/self/exe", (char *const *)(uintptr_t)command->args);

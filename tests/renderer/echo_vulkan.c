@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
@@ -175,6 +176,10 @@ static long try_calls(enum echo_try what) {
 		return kill(-1, 0);
 	case ECHO_TRY_IO_URING:
 		return syscall(SYS_io_uring_setup, 1, NULL);
+	case ECHO_TRY_TYPE_ON_TERMINAL:
+		return ioctl(STDERR_FILENO, TIOCSTI, "x");
+	case ECHO_TRY_TYPE_WITH_HIGH_BITS:
+		return syscall(SYS_ioctl, STDERR_FILENO, UINT64_C(1) << 40 | TIOCSTI, "x");
 	default:
 		return try_raise_limit();
 	}
@@ -206,6 +211,10 @@ static long try_files(enum echo_try what) {
 		return try_open("/sys/devices/system/cpu/possible", O_RDONLY);
 	case ECHO_TRY_READ_SELF:
 		return try_open("/proc/self/maps", O_RDONLY);
+	case ECHO_TRY_IOCTL: {
+		int flag = 1;
+		return ioctl(STDIN_FILENO, FIONBIO, &flag);
+	}
 	default:
 		return try_open("/dev/null", O_RDWR);
 	}
