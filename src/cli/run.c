@@ -17,6 +17,7 @@ static const char help[] =
 	"                           its environment as it is\n"
 	"  --capset-names A:B       capability sets of the device (default: what the driver needs)\n"
 	"  --hostmem SIZE           size of the host-visible window, a power of two (default 64G)\n"
+	"  --control PATH           the device listens there for neep stats and neep contexts\n"
 	"  --device-program PATH    the device to start (default: vhost-user-neep of this neep)\n"
 	"  --log LEVEL              what is told on stderr: error, warn (default), info or debug\n"
 	"The exit status is that of PROGRAM; 128 and the number of the signal that ended it; 126 or\n"
@@ -43,6 +44,9 @@ static int set_option(struct run_options *options, int value, char **argv) {
 	case 'c':
 		options->capset_names = optarg;
 		return -1;
+	case 'o':
+		options->control = optarg;
+		return -1;
 	case 'd':
 		return set_driver(options, argv[0], optarg);
 	case 'h':
@@ -64,6 +68,7 @@ static int set_option(struct run_options *options, int value, char **argv) {
 static int read_words(struct run_options *options, int argc, char **argv) {
 	static const struct option known[] = {
 		{ "capset-names", required_argument, NULL, 'c' },
+		{ "control", required_argument, NULL, 'o' },
 		{ "device-program", required_argument, NULL, 'p' },
 		{ "driver", required_argument, NULL, 'd' },
 		{ "help", no_argument, NULL, 'h' },

@@ -15,6 +15,7 @@ struct run_options {
 	bool has_guest_driver;    // --driver gfxstream: the program's Vulkan is that of the gfxstream driver
 	const char *capset_names; // NULL: what the driver needs
 	const char *hostmem;      // NULL: as large as can be
+	const char *control;      // NULL: no control socket
 	const char *device_program; // NULL: the one of this installation
 	enum neep_log_level log_level;
 	char **program; // ends with NULL

@@ -63,6 +63,9 @@ static void fill_words(
 	} else if (options->has_guest_driver) {
 		add(words, "--capset-names", "gfxstream-vulkan");
 	}
+	if (options->control != NULL) {
+		add(words, "--control", options->control);
+	}
 	words->argv[words->count] = NULL;
 }
 

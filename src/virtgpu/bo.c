@@ -10,9 +10,6 @@
 
 #define PAGE_SIZE UINT64_C(4096)
 
-/* A file is a hostile program's way to memory here: the kernel has no limit, a program has this many handles at most. */
-#define HANDLES_MAX (UINT32_C(1) << 20)
-
 /* ---- life ---- */
 
 static struct neep_node_bo *bo_create(struct neep_virtgpu_node *node, uint64_t size) {
@@ -24,6 +21,7 @@ static struct neep_node_bo *bo_create(struct neep_virtgpu_node *node, uint64_t s
 	}
 	bo->refs = 1;
 	bo->node = node;
+	bo->memory_fd = -1;
 	bo->size = rounded & ~(PAGE_SIZE - 1);
 	neep_list_init(&bo->handles);
 	neep_list_init(&bo->uses);
@@ -51,6 +49,7 @@ static void bo_free(struct neep_node_bo *bo) {
 		use_end(use);
 	}
 	neep_driver_free(bo->node->driver, &bo->backing);
+	neep_close_fd(&bo->memory_fd);
 	neep_idmap_remove(&bo->node->bos, &bo->by_id);
 	bo->node->counts.bos--;
 	free(bo);
@@ -110,7 +109,7 @@ static uint32_t free_slot(struct neep_node_file *file) {
 		}
 	}
 	uint32_t grown_count = count == 0 ? 16 : 2 * count;
-	if (grown_count > HANDLES_MAX) {
+	if (grown_count > NEEP_VIRTGPU_HANDLE_MAX) {
 		return 0;
 	}
 	struct neep_node_handle **grown = realloc(file->handles, grown_count * sizeof(*grown));
@@ -180,6 +179,32 @@ static int hand_over(struct neep_node_file *file, struct neep_node_bo *bo, uint3
 	return result;
 }
 
+/* ---- memory of the device ---- */
+
+/* The window is only a way for the fd: mapped at its start, and unmapped when the fd is ours. The fd keeps the memory,
+ * so a program may map as many buffers as it likes, and a small window carries them all. */
+static int take_from_window(struct neep_node_bo *bo, uint64_t *fd_offset) {
+	struct neep_virtgpu_node *node = bo->node;
+	int fd = neep_driver_window_fd(node->driver, 0, fd_offset);
+	neep_node_send_resource(node, VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB, neep_node_bo_resource_id(bo));
+	return fd;
+}
+
+static int fetch_host_memory(struct neep_node_bo *bo, uint64_t *fd_offset) {
+	struct neep_virtgpu_node *node = bo->node;
+	uint32_t map_info;
+	if (bo->memory_fd >= 0) {
+		*fd_offset = bo->memory_offset;
+		return neep_steal_fd(&bo->memory_fd);
+	}
+	if ((bo->blob_flags & NEEP_DRM_BLOB_FLAG_MAPPABLE) == 0 || node->window_size == 0) {
+		return -EINVAL;
+	}
+	int result = neep_node_result(
+		node, neep_cmd_map_blob(node->driver, neep_node_bo_resource_id(bo), 0, &map_info));
+	return result < 0 ? result : take_from_window(bo, fd_offset);
+}
+
 /* ---- blobs ---- */
 
 static int check_blob(const struct neep_virtgpu_node *node, const struct neep_drm_create_blob *blob) {
@@ -226,6 +251,41 @@ static uint32_t device_flags(const struct neep_drm_create_blob *blob) {
 	return blob->blob_flags | (is_shared && is_host ? NEEP_DRM_BLOB_FLAG_MAPPABLE : 0);
 }
 
+/* Who makes a mappable blob maps it next: both at once cost the device one wake-up. The fd waits for the mmap(). */
+static int create_and_map(struct neep_node_bo *bo, const struct neep_cmd_blob *blob) {
+	struct neep_driver *driver = bo->node->driver;
+	struct virtio_gpu_resource_create_blob create = {
+		.hdr = { .type = VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, .ctx_id = blob->ctx_id },
+		.resource_id = blob->resource_id,
+		.blob_mem = blob->blob_mem,
+		.blob_flags = blob->blob_flags,
+		.blob_id = blob->blob_id,
+		.size = blob->size,
+	};
+	struct virtio_gpu_resource_map_blob map = {
+		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB,
+		.resource_id = blob->resource_id,
+	};
+	struct virtio_gpu_ctrl_hdr created = { 0 };
+	struct virtio_gpu_resp_map_info mapped = { 0 };
+	struct neep_driver_request requests[] = {
+		{ .cmd = &create,
+			.cmd_len = sizeof(create),
+			.reply = &created,
+			.reply_len = sizeof(created) },
+		{ .cmd = &map, .cmd_len = sizeof(map), .reply = &mapped, .reply_len = sizeof(mapped) },
+	};
+	int result = neep_driver_submit(driver, requests, NEEP_ARRAY_LEN(requests));
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(requests); i++) {
+		result = result < 0 ? result : neep_driver_wait(driver, &requests[i]);
+		neep_driver_abandon(driver, &requests[i]);
+	}
+	if (result == 0 && mapped.hdr.type == VIRTIO_GPU_RESP_OK_MAP_INFO) {
+		bo->memory_fd = take_from_window(bo, &bo->memory_offset);
+	}
+	return result < 0 ? result : (int)created.type;
+}
+
 static int create_device_blob(
 	struct neep_node_bo *bo, const struct neep_drm_create_blob *blob, const struct neep_node_file *file) {
 	struct neep_cmd_blob cmd = {
@@ -244,7 +304,10 @@ static int create_device_blob(
 		memset(bo->backing.first.host, 0, bo->size);
 		cmd.backing = &bo->backing;
 	}
-	return neep_node_result(bo->node, neep_cmd_create_blob(bo->node->driver, &cmd));
+	bool is_mapped_next = blob->blob_mem == NEEP_DRM_BLOB_MEM_HOST3D && bo->node->window_size > 0 &&
+			      (blob->blob_flags & NEEP_DRM_BLOB_FLAG_MAPPABLE) != 0;
+	return neep_node_result(bo->node,
+		is_mapped_next ? create_and_map(bo, &cmd) : neep_cmd_create_blob(bo->node->driver, &cmd));
 }
 
 int neep_node_bo_create_blob(struct neep_node_call *call) {
@@ -357,36 +420,6 @@ int neep_node_bo_create_resource(struct neep_node_call *call) {
 
 /* ---- memory ---- */
 
-int neep_node_bo_map(struct neep_node_call *call) {
-	struct neep_drm_map map;
-	memcpy(&map, call->data, sizeof(map));
-	const struct neep_node_bo *bo = neep_node_bo_find(call->file, map.handle);
-	if (bo == NULL) {
-		return -ENOENT;
-	}
-	map.offset = NEEP_VIRTGPU_MAP_BASE + bo->by_id.id * NEEP_VIRTGPU_MAP_STEP;
-	memcpy(call->data, &map, sizeof(map));
-	return 0;
-}
-
-/* The window is only a way for the fd: mapped at its start, and unmapped when the fd is ours. The fd keeps the memory,
- * so a program may map as many buffers as it likes, and a small window carries them all. */
-static int fetch_host_memory(struct neep_node_bo *bo, uint64_t *fd_offset) {
-	struct neep_virtgpu_node *node = bo->node;
-	uint32_t map_info;
-	uint32_t resource_id = neep_node_bo_resource_id(bo);
-	if ((bo->blob_flags & NEEP_DRM_BLOB_FLAG_MAPPABLE) == 0 || node->window_size == 0) {
-		return -EINVAL;
-	}
-	int result = neep_node_result(node, neep_cmd_map_blob(node->driver, resource_id, 0, &map_info));
-	if (result < 0) {
-		return result;
-	}
-	int fd = neep_driver_window_fd(node->driver, 0, fd_offset);
-	neep_node_send_resource(node, VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB, resource_id);
-	return fd;
-}
-
 int neep_node_bo_memory(struct neep_node_bo *bo, uint64_t *fd_offset) {
 	if (bo->backing.size == 0) {
 		return fetch_host_memory(bo, fd_offset);
@@ -396,20 +429,12 @@ int neep_node_bo_memory(struct neep_node_bo *bo, uint64_t *fd_offset) {
 
 static struct neep_node_bo *bo_at(struct neep_node_file *file, uint64_t offset) {
 	uint64_t place = offset - NEEP_VIRTGPU_MAP_BASE;
-	if (offset < NEEP_VIRTGPU_MAP_BASE || place % NEEP_VIRTGPU_MAP_STEP != 0) {
+	uint64_t number = place / NEEP_VIRTGPU_MAP_STEP;
+	if (offset < NEEP_VIRTGPU_MAP_BASE || place % NEEP_VIRTGPU_MAP_STEP != 0 ||
+		number > NEEP_VIRTGPU_HANDLE_MAX) {
 		return NULL;
 	}
-	struct neep_idmap_link *link = neep_idmap_find(&file->node->bos, place / NEEP_VIRTGPU_MAP_STEP);
-	return link != NULL ? neep_container_of(link, struct neep_node_bo, by_id) : NULL;
-}
-
-static bool has_handle(const struct neep_node_file *file, const struct neep_node_bo *bo) {
-	neep_list_for_each (handle, &bo->handles, struct neep_node_handle, link) {
-		if (handle->file == file) {
-			return true;
-		}
-	}
-	return false;
+	return neep_node_bo_find(file, (uint32_t)number);
 }
 
 int neep_node_bo_mmap(struct neep_node_call *call) {
@@ -418,9 +443,6 @@ int neep_node_bo_mmap(struct neep_node_call *call) {
 	struct neep_node_bo *bo = bo_at(call->file, map.offset);
 	if (bo == NULL || map.len == 0 || map.len > bo->size) {
 		return -EINVAL;
-	}
-	if (!has_handle(call->file, bo)) {
-		return -EACCES;
 	}
 	int fd = neep_node_bo_memory(bo, &map.fd_offset);
 	if (fd < 0) {

@@ -24,7 +24,6 @@ static const struct ioctl {
 	{ NEEP_DRM_NR_GEM_CLOSE, sizeof(struct drm_gem_close), neep_node_bo_close },
 	{ NEEP_DRM_NR_PRIME_HANDLE_TO_FD, sizeof(struct drm_prime_handle), neep_node_prime_export },
 	{ NEEP_DRM_NR_PRIME_FD_TO_HANDLE, sizeof(struct drm_prime_handle), neep_node_prime_import },
-	{ NEEP_DRM_NR_MAP, sizeof(struct neep_drm_map), neep_node_bo_map },
 	{ NEEP_DRM_NR_EXECBUFFER, sizeof(struct neep_drm_execbuffer), neep_node_execbuffer },
 	{ NEEP_DRM_NR_RESOURCE_CREATE, sizeof(struct neep_drm_resource_create),
 		neep_node_bo_create_resource },

@@ -204,6 +204,8 @@ struct neep_node_bo {
 	uint32_t blob_mem; // 0: a classic resource
 	uint32_t blob_flags;
 	struct neep_guest_buffer backing; // of guest memory; holds nothing where there is none
+	int memory_fd;                    // of the device, for the next who wants it; -1: to be asked for
+	uint64_t memory_offset;           // in memory_fd
 	struct neep_list handles;         // neep_node_handle.link
 	struct neep_list uses;            // neep_node_use.link: fences that have not signalled
 	struct neep_node_export *export;  // NULL: never exported
@@ -240,7 +242,6 @@ int neep_node_bo_memory(struct neep_node_bo *bo, uint64_t *fd_offset);
 int neep_node_bo_create_blob(struct neep_node_call *call);
 int neep_node_bo_create_resource(struct neep_node_call *call);
 int neep_node_bo_close(struct neep_node_call *call);
-int neep_node_bo_map(struct neep_node_call *call);
 int neep_node_bo_mmap(struct neep_node_call *call);
 int neep_node_bo_info(struct neep_node_call *call);
 int neep_node_bo_wait(struct neep_node_call *call);

@@ -74,8 +74,16 @@ static int get_caps(void *data) {
 	return -EINVAL;
 }
 
+static int map(void *data) {
+	struct neep_drm_map *map = data;
+	map->offset = NEEP_VIRTGPU_MAP_BASE + map->handle * NEEP_VIRTGPU_MAP_STEP;
+	return map->handle != 0 && map->handle <= NEEP_VIRTGPU_HANDLE_MAX ? 0 : -ENOENT;
+}
+
 static int (*find_local(uint32_t nr))(void *) {
 	switch (nr) {
+	case NEEP_DRM_NR_MAP:
+		return map;
 	case NEEP_DRM_NR_VERSION:
 		return version;
 	case NEEP_DRM_NR_GET_CAP:
@@ -155,7 +163,6 @@ static const struct travel travels[] = {
 		.size = SIZE(drm_prime_handle),
 		.fd_out = NO_FIELD,
 		.fd_in = AT(drm_prime_handle, fd) },
-	PLAIN(MAP, neep_drm_map),
 	{ .nr = NEEP_DRM_NR_EXECBUFFER,
 		.size = SIZE(neep_drm_execbuffer),
 		.array_count = 4,

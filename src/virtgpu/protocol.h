@@ -99,9 +99,13 @@ struct neep_virtgpu_debug_name {
 	char text[NEEP_DRM_DEBUG_NAME_SIZE]; // ends with NUL
 };
 
-/* Offsets of MAP: resource n has [BASE + n * STEP, BASE + (n + 1) * STEP). No file is as large as BASE. */
+/* Offsets of MAP, which the library makes up itself: handle n of a file has [BASE + n * STEP, BASE + (n + 1) * STEP). No file
+ * is as large as BASE. A handle that is none is found at mmap(). */
 #define NEEP_VIRTGPU_MAP_BASE (UINT64_C(1) << 60)
 #define NEEP_VIRTGPU_MAP_STEP (UINT64_C(1) << 36)
+
+/* A program has this many handles of a file at most. */
+#define NEEP_VIRTGPU_HANDLE_MAX (UINT32_C(1) << 20)
 
 /* ---- what does not change, in one sealed memfd that every process maps ---- */
 

@@ -191,6 +191,18 @@ static void guest_driver_of_the_user_is_kept(void **state) {
 	assert_string_equal(result.out, "/mine/gfxstream.json\n");
 }
 
+static void device_can_be_asked_from_inside(void **state) {
+	(void)state;
+	static struct process_result result;
+	char script[512];
+	snprintf(script, sizeof(script), "%s stats --control c", cli_program());
+	write_file("script", script);
+	process_run(cli_program(), "run --driver none --log error --control c -- sh script", &result);
+	assert_int_equal(result.code, 0);
+	assert_non_null(strstr(result.out, "\"contexts\":0"));
+	assert_false(file_exists("c"));
+}
+
 /* ---- signals ---- */
 
 static pid_t start_script(const char *script) {
@@ -300,6 +312,7 @@ int main(void) {
 		case_in_folder(missing_guest_driver_is_told_with_its_package),
 		case_in_folder(program_gets_the_guest_driver),
 		case_in_folder(guest_driver_of_the_user_is_kept),
+		case_in_folder(device_can_be_asked_from_inside),
 		case_in_folder(signals_go_on_to_the_program),
 		case_in_folder(stop_stops_both_and_continue_wakes_them),
 		case_in_folder(killed_neep_takes_its_processes_along),
