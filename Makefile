@@ -8,10 +8,12 @@ BUILD ?= build
 all:
 	@scripts/build.sh $(BUILD)
 
-# Boots a Debian guest with our device and shows what it drew: demo.png.
+# Has a Vulkan program draw through neep run (demo-vulkan.png), then boots a Debian guest with our device and shows what it
+# drew (demo.png).
 demo:
-	@scripts/deps.sh build vm
+	@scripts/deps.sh build vm vulkan
 	@scripts/build.sh $(BUILD)
+	@scripts/demo-vulkan.sh --build $(BUILD)
 	@scripts/demo.sh --build $(BUILD)
 
 # Everything that can be tested here: style, unit and device tests (plain and under the sanitizers), fuzzers, guests.
@@ -26,4 +28,4 @@ install: all
 	@meson install -C $(BUILD)
 
 clean:
-	rm -rf build build-asan build-fuzz demo.png
+	rm -rf build build-asan build-fuzz demo.png demo-vulkan.png

@@ -21,7 +21,7 @@ die() {
     exit 1
 }
 
-TIME_LIMIT=120
+TIME_LIMIT=180
 mesa=trixie
 build=
 wrapper=

@@ -54,7 +54,7 @@ meson_tests() { # FOLDER ARGS...
 }
 
 stage "packages"
-scripts/deps.sh build check vm fuzz || exit 1
+scripts/deps.sh build check vm fuzz vulkan || exit 1
 
 stage "style"
 tap style scripts/style.sh
@@ -86,6 +86,18 @@ fi
 stage "guests"
 tap bare-guests scripts/check-guests.sh build --bare
 tap guests scripts/check-guests.sh build ${long:+--long}
+
+stage "Vulkan programs, with and without neep"
+neep_run="$PWD/build/src/cli/neep run --"
+for suite in trixie trixie-backports; do
+    tap "vulkan-$suite" scripts/check-vulkan.sh build --mesa "$suite"
+    if tree=$(scripts/mesa-tree.sh "$suite"); then
+        tap "vulkaninfo-$suite" scripts/vulkaninfo-diff.py --enter "$tree" --wrapper "$neep_run"
+    fi
+done
+tap kill scripts/check-kill.sh build
+tap compositor scripts/check-compositor.sh build
+tap piglit scripts/check-piglit.sh build ${long:+--all-groups}
 
 read -r passed failed < <(scripts/count-tests.py "${counted[@]}")
 printf '== done in %d s\n' $((SECONDS - start))
