@@ -14,11 +14,12 @@ programs | bench)
     ;;
 esac
 
-# What the machine has of the carried libraries is left out: its own are as new or newer.
+# What the machine has of the carried libraries is left out: its own are as new or newer. Copied, since a renderer is shown no
+# more than the folder.
 mkdir -p "$here/used"
 for file in "$here"/lib/*; do
     name=${file##*/}
-    ldconfig -p 2>/dev/null | grep -qF "$name " || ln -sf "$file" "$here/used/$name"
+    ldconfig -p 2>/dev/null | grep -qF "$name " || cp -L "$file" "$here/used/$name"
 done
 export LD_LIBRARY_PATH="$here/used${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 

@@ -45,7 +45,7 @@ allowed() { # ROOM -> rooms it may include
     # Of the worker's room only the protocol.
     renderer) echo util asg worker vulkan renderer ;;
     driver) echo util vhost_user driver ;;
-    virtgpu) echo util vhost_user driver virtgpu ;;
+    virtgpu) echo util asg vhost_user driver virtgpu ;;
     bench) echo util driver bench ;;
     vkbench) echo vkbench ;;
     cli) echo util daemon virtgpu bench cli ;;

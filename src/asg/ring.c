@@ -1,6 +1,7 @@
 #include "asg/ring.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -9,6 +10,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/futex.h>
 
 #include "asg/layout.h"
 #include "util/checked.h"
@@ -98,8 +103,19 @@ static void keep_awake(struct neep_asg_ring *ring) {
 	}
 }
 
+/* After a position was published. Either the sleeper sees the position after it said that it sleeps, or we see that it does. */
+static void ring_bell(struct neep_asg_ring *ring) {
+	if (load(ring, NEEP_ASG_SLEEPER) == 0) {
+		return;
+	}
+	store(ring, NEEP_ASG_SLEEPER, 0);
+	atomic_fetch_add(word_at(ring, NEEP_ASG_BELL), 1);
+	syscall(SYS_futex, word_at(ring, NEEP_ASG_BELL), FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
 static void release_record(struct neep_asg_ring *ring) {
 	atomic_fetch_add(word_at(ring, NEEP_ASG_TO_HOST + NEEP_ASG_READ_POS), NEEP_ASG_RECORD_SIZE);
+	ring_bell(ring);
 }
 
 /* Remembers the next record that has data. Returns 1, 0 when there is none, or -EPROTO. A guest that sends empty records
@@ -179,6 +195,7 @@ static int64_t take_from_large(struct neep_asg_ring *ring, void *buf, size_t len
 	memcpy((uint8_t *)buf + span.count, data_at(ring, 0), span.rest);
 	count_down_transfer(ring, count);
 	store(ring, NEEP_ASG_TO_HOST_LARGE + NEEP_ASG_READ_POS, pos + count);
+	ring_bell(ring);
 	return count;
 }
 
@@ -269,6 +286,7 @@ static int64_t put(struct neep_asg_ring *ring, const uint8_t *buf, size_t len) {
 	memcpy(data_at(ring, 0), buf + span.count, span.rest);
 	if (count > 0) {
 		store(ring, NEEP_ASG_FROM_HOST_LARGE + NEEP_ASG_WRITE_POS, pos + count);
+		ring_bell(ring);
 	}
 	return count;
 }

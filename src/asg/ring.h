@@ -19,6 +19,14 @@
 #define NEEP_ASG_BUFFER_SIZE    UINT32_C(1048576)
 #define NEEP_ASG_FLUSH_INTERVAL UINT32_C(262144)
 
+/* Mesa's guest waits in a loop around sched_yield(), which takes a processor from whatever it waits for. Our own guest side
+ * (libneep-virtgpu.so) makes it sleep: in words of the from_host_large page that the protocol leaves alone, it says that it sleeps
+ * (SLEEPER: 1) and waits for the BELL to change, a futex. The consumer rings it when it has taken or sent something, and
+ * takes the SLEEPER back. A guest in a virtual machine leaves both zero. Offsets in bytes from the start of the blob. */
+#define NEEP_ASG_BELL_PAGE UINT32_C(0x2000)
+#define NEEP_ASG_SLEEPER   (NEEP_ASG_BELL_PAGE + 16)
+#define NEEP_ASG_BELL      (NEEP_ASG_BELL_PAGE + 20)
+
 struct neep_asg_ring;
 
 /* Writes the configuration that the guest reads into the blob, whose memory is `size` bytes behind `fd` (borrowed), and zeroes the

@@ -65,6 +65,14 @@ int neep_preload_sync_ioctl(int fd, unsigned long request, void *arg);
 /* Answers an ioctl on a file of the node. Returns 0 or a negative errno. */
 int neep_preload_drm_ioctl(uint64_t file_id, unsigned long request, void *arg);
 
+/* ---- preload_ring.c: how a thread of Mesa's gfxstream driver waits ---- */
+
+/* The calling thread has submitted these `len` bytes: is it about to map a ring? */
+void neep_preload_ring_submitted(const void *commands, uint32_t len);
+
+/* The calling thread has mapped `len` bytes from `offset` of `fd`. */
+void neep_preload_ring_mapped(int fd, uint64_t offset, size_t len);
+
 /* ---- preload_path.c ---- */
 
 /* What fstat() says of a file of the node. */

@@ -436,6 +436,12 @@ static int send_out(uint64_t file_id, const struct travel *travel, struct outgoi
 	return result;
 }
 
+static void note_submit(const uint8_t *data) {
+	struct neep_drm_execbuffer exec;
+	memcpy(&exec, data, sizeof(exec));
+	neep_preload_ring_submitted((const void *)(uintptr_t)exec.command, exec.size);
+}
+
 static int travel_ioctl(uint64_t file_id, const struct travel *travel, void *arg, size_t size) {
 	struct outgoing out = { .iov_count = 1 };
 	memcpy(out.data, arg, size < travel->size ? size : travel->size);
@@ -454,6 +460,9 @@ static int travel_ioctl(uint64_t file_id, const struct travel *travel, void *arg
 	}
 	if (result < 0 || (exchange.call.flags & NEEP_VIRTGPU_CALL_SILENT) != 0) {
 		return result;
+	}
+	if (travel->nr == NEEP_DRM_NR_EXECBUFFER) {
+		note_submit(out.data);
 	}
 	return finish(travel, &exchange, arg, size);
 }

@@ -90,6 +90,9 @@ PRELOAD_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, o
 	}
 	void *at = (void *)syscall(SYS_mmap, addr, len, prot, flags, memory, map.fd_offset); // NOLINT
 	int saved = errno;
+	if (at != MAP_FAILED) {
+		neep_preload_ring_mapped(memory, (uint64_t)map.fd_offset, len);
+	}
 	close(memory);
 	errno = saved;
 	return at;

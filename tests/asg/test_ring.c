@@ -334,6 +334,23 @@ static void fail_releases_a_guest_that_sends(void **state) {
 	asg_guest_destroy(guest);
 }
 
+static void bell_is_rung_for_a_sleeper_only(void **state) {
+	(void)state;
+	struct asg_guest *guest = asg_guest_create();
+	struct asg_consumer consumer;
+	asg_consumer_start(&consumer, guest, SPIN_NS);
+	asg_guest_init(guest);
+	ask(guest, 4, 4);
+	assert_int_equal(asg_guest_load(guest, NEEP_ASG_BELL), 0);
+	asg_guest_store(guest, NEEP_ASG_SLEEPER, 1);
+	ask(guest, 4, 4);
+	/* Once when the request was taken; nobody says again that he sleeps. */
+	assert_int_equal(asg_guest_load(guest, NEEP_ASG_BELL), 1);
+	assert_int_equal(asg_guest_load(guest, NEEP_ASG_SLEEPER), 0);
+	assert_int_equal(asg_consumer_stop(&consumer), -ECANCELED);
+	asg_guest_destroy(guest);
+}
+
 static void fail_answers_again_when_the_guest_has_sent_more(void **state) {
 	(void)state;
 	struct asg_guest *guest = asg_guest_create();
@@ -438,6 +455,7 @@ int main(void) {
 		fd_checked_test(stop_ends_a_writer_whose_guest_takes_nothing),
 		fd_checked_test(fail_releases_a_guest_that_waits_for_a_reply),
 		fd_checked_test(fail_releases_a_guest_that_sends),
+		fd_checked_test(bell_is_rung_for_a_sleeper_only),
 		fd_checked_test(fail_answers_again_when_the_guest_has_sent_more),
 		fd_checked_test(idle_ring_costs_nothing),
 		fd_checked_test(busy_ring_needs_no_pings),

@@ -1,0 +1,114 @@
+/* How a thread of Mesa's gfxstream driver waits for its ring.
+ *
+ * Theory of operation. The driver waits in a loop around sched_yield(), for as long as the GPU works. On a machine whose
+ * processors are the GPU (lavapipe), or with more waiting threads than processors, that takes from the renderer what the
+ * driver waits for. A thread has a ring of its own, so its sched_yield() is told from others': it yields for SPIN_NS, as most
+ * replies are there by then, and goes to sleep on the ring's bell (asg/ring.h) after that.
+ *
+ * No bell is missed: a thread first says that it will sleep and returns, so that the driver's loop looks once more, and
+ * sleeps at its next call only if the bell has not rung since. A sleep has an end all the same, since what wakes
+ * the thread may have died. The words are looked at through a mapping of our own, which stays when the driver unmaps
+ * its ring: one page a thread. */
+#include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/futex.h>
+
+#include "asg/ring.h"
+#include "util/clock.h"
+#include "virtgpu/preload.h"
+
+/* The first word of the submit that makes a blob a ring, and its length ("CONTEXT_CREATE"). */
+#define CONTEXT_CREATE     UINT32_C(0x1001)
+#define CONTEXT_CREATE_LEN 8
+
+/* How long a wait yields before it sleeps: a sleep and its end cost about as much. */
+#define SPIN_NS (50 * NEEP_NS_PER_US)
+/* Calls that lie further apart belong to two waits. */
+#define SAME_WAIT_NS (20 * NEEP_NS_PER_US)
+#define SLEEP_MAX_NS (10 * NEEP_NS_PER_MS)
+
+#define RING_LEN  (NEEP_ASG_BUFFER_OFFSET + NEEP_ASG_BUFFER_SIZE)
+#define PAGE_SIZE 4096
+
+struct wait {
+	uint8_t *page; // of the ring; NULL: this thread has none
+	bool expects_ring;
+	bool is_armed; // has said that it sleeps
+	uint32_t bell; // as it was then
+	int64_t started_at;
+	int64_t called_at;
+};
+
+/* Found by the thread alone; the library is loaded with the program, so it costs no call. */
+static _Thread_local struct wait this_wait __attribute__((tls_model("initial-exec")));
+
+static _Atomic uint32_t *word_at(const struct wait *wait, uint32_t offset) {
+	return (_Atomic uint32_t *)(void *)(wait->page + (offset - NEEP_ASG_BELL_PAGE));
+}
+
+void neep_preload_ring_submitted(const void *commands, uint32_t len) {
+	if (len == CONTEXT_CREATE_LEN && *(const uint32_t *)commands == CONTEXT_CREATE) {
+		this_wait.expects_ring = true;
+	}
+}
+
+void neep_preload_ring_mapped(int fd, uint64_t offset, size_t len) {
+	struct wait *wait = &this_wait;
+	if (!wait->expects_ring || len < RING_LEN) {
+		return;
+	}
+	wait->expects_ring = false;
+	void *page = (void *)syscall(SYS_mmap, NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		offset + NEEP_ASG_BELL_PAGE); // NOLINT
+	if (page == MAP_FAILED) {
+		return;
+	}
+	if (wait->page != NULL) {
+		munmap(wait->page, PAGE_SIZE);
+	}
+	*wait = (struct wait){ .page = page };
+}
+
+static void arm(struct wait *wait) {
+	wait->bell = atomic_load(word_at(wait, NEEP_ASG_BELL));
+	atomic_store(word_at(wait, NEEP_ASG_SLEEPER), 1);
+	wait->is_armed = true;
+}
+
+static void sleep_until_bell(struct wait *wait) {
+	struct timespec limit = { .tv_nsec = SLEEP_MAX_NS };
+	syscall(SYS_futex, word_at(wait, NEEP_ASG_BELL), FUTEX_WAIT, wait->bell, &limit, NULL, 0);
+	wait->is_armed = false;
+}
+
+static void pause_wait(struct wait *wait) {
+	int64_t now = neep_clock_ns();
+	if (now - wait->called_at > SAME_WAIT_NS && !wait->is_armed) {
+		wait->started_at = now;
+	}
+	if (now - wait->started_at < SPIN_NS) {
+		syscall(SYS_sched_yield);
+	} else if (!wait->is_armed) {
+		arm(wait);
+	} else {
+		sleep_until_bell(wait);
+		now = neep_clock_ns();
+	}
+	wait->called_at = now;
+}
+
+PRELOAD_EXPORT int sched_yield(void) {
+	struct wait *wait = &this_wait;
+	if (wait->page == NULL) {
+		return (int)syscall(SYS_sched_yield);
+	}
+	int saved = errno;
+	pause_wait(wait);
+	errno = saved;
+	return 0;
+}
