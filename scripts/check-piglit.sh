@@ -20,4 +20,4 @@ while [ $# -gt 0 ]; do
     shift
 done
 enter=$(scripts/mesa-tree.sh --with piglit "$mesa")
-exec tests/piglit/compare.py --enter "$enter" --wrapper "$build/src/cli/neep run --" "${options[@]}"
+exec tests/piglit/compare.py --enter "$enter" --wrapper "$build/src/cli/neep run --" --keep "$build/piglit" "${options[@]}"

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 
 # zink refuses a device of the type CPU without the variable; through neep the device is a virtual GPU.
@@ -38,7 +37,7 @@ class Piglit:
     def __init__(self, args):
         self.args = args
         self.enter = args.enter.split()
-        self.folder = tempfile.mkdtemp(prefix='neep-piglit-') if args.keep is None else args.keep
+        self.folder = args.keep
         os.makedirs(self.folder, exist_ok=True)
 
     def names(self):
@@ -98,7 +97,7 @@ def parse():
     parser.add_argument('--jobs', type=int, default=os.cpu_count())
     parser.add_argument('--slower', type=float, default=1.5, help='how much longer neep may take')
     parser.add_argument('--native', action='store_true', help='the native half only')
-    parser.add_argument('--keep', help='a folder for the results')
+    parser.add_argument('--keep', required=True, help='a folder for the results')
     return parser.parse_args()
 
 
