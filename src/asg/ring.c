@@ -48,7 +48,8 @@
 /* What such a round and giving way take at most, when nobody else wants the processor. What lasts longer is others' time: it is
  * not spent by the watcher, and on a loaded machine the guest cannot answer within it either. */
 #define SPIN_ROUND_NS (3 * NEEP_NS_PER_US)
-/* Waiting for the guest to take a reply, which it does in a loop: give way so often, then sleep for longer and longer. */
+/* Waiting for a guest that is in a loop, to take a reply or to go on sending: give way so often, then sleep for longer and
+ * longer. */
 #define REPLY_YIELDS    64
 #define REPLY_SLEEP_MIN (50 * NEEP_NS_PER_US)
 #define REPLY_SLEEP_MAX (5 * NEEP_NS_PER_MS)
@@ -60,6 +61,7 @@ struct neep_asg_ring {
 	int64_t spin_ns;
 	uint32_t record_offset; // what is left of the record that is being read
 	uint32_t record_left;
+	uint32_t pauses;        // in a row, of a large transfer
 	atomic_bool is_stopped; // atomic: anybody, the consumer
 };
 
@@ -237,6 +239,18 @@ static bool spin(struct neep_asg_ring *ring) {
 	return false;
 }
 
+/* The `turn`-th wait in a row for a guest that takes or sends nothing. Each is short, so that a stop is seen soon. */
+static void wait_for_guest(uint32_t turn) {
+	if (turn < REPLY_YIELDS) {
+		sched_yield();
+		return;
+	}
+	uint32_t doublings = turn - REPLY_YIELDS < 10 ? turn - REPLY_YIELDS : 10;
+	int64_t ns = REPLY_SLEEP_MIN << doublings;
+	struct timespec pause = { .tv_nsec = (long)(ns < REPLY_SLEEP_MAX ? ns : REPLY_SLEEP_MAX) };
+	nanosleep(&pause, NULL);
+}
+
 static void sleep_until_woken(struct neep_asg_ring *ring) {
 	struct pollfd pollfd = { .fd = ring->wake_fd, .events = POLLIN };
 	int64_t slept_at = neep_clock_ns();
@@ -252,6 +266,11 @@ static void wait_for_data(struct neep_asg_ring *ring) {
 	if (ring->spin_ns > 0 && spin(ring)) {
 		return;
 	}
+	/* The guest sends one wake-up for a large transfer, and no other when it goes on after a pause. */
+	if (load(ring, NEEP_ASG_TRANSFER_SIZE) != 0) {
+		wait_for_guest(ring->pauses++);
+		return;
+	}
 	set_state(ring, NEEP_ASG_NEED_NOTIFY);
 	if (!has_data(ring) && !is_stopped(ring)) {
 		sleep_until_woken(ring);
@@ -263,6 +282,7 @@ int64_t neep_asg_ring_read(struct neep_asg_ring *ring, void *buf, size_t len) {
 	while (!is_stopped(ring)) {
 		int64_t taken = take(ring, buf, len);
 		if (taken != 0) {
+			ring->pauses = 0;
 			keep_awake(ring);
 			return taken;
 		}
@@ -289,18 +309,6 @@ static int64_t put(struct neep_asg_ring *ring, const uint8_t *buf, size_t len) {
 		ring_bell(ring);
 	}
 	return count;
-}
-
-/* The `turn`-th wait in a row for a guest that takes nothing. Each is short, so that a stop is seen soon. */
-static void wait_for_guest(uint32_t turn) {
-	if (turn < REPLY_YIELDS) {
-		sched_yield();
-		return;
-	}
-	uint32_t doublings = turn - REPLY_YIELDS < 10 ? turn - REPLY_YIELDS : 10;
-	int64_t ns = REPLY_SLEEP_MIN << doublings;
-	struct timespec pause = { .tv_nsec = (long)(ns < REPLY_SLEEP_MAX ? ns : REPLY_SLEEP_MAX) };
-	nanosleep(&pause, NULL);
 }
 
 int neep_asg_ring_write(struct neep_asg_ring *ring, const void *buf, size_t len) {
