@@ -26,8 +26,9 @@
 #define CONTEXT_CREATE     UINT32_C(0x1001)
 #define CONTEXT_CREATE_LEN 8
 
-/* How long a wait yields before it sleeps: a sleep and its end cost about as much. */
-#define SPIN_NS (50 * NEEP_NS_PER_US)
+/* How long a wait yields before it sleeps. Quick replies are there by then; on two processors that are the GPU too, 50 us cost
+ * a tenth of the frames of a millisecond. */
+#define SPIN_NS (10 * NEEP_NS_PER_US)
 /* Calls that lie further apart belong to two waits. */
 #define SAME_WAIT_NS (20 * NEEP_NS_PER_US)
 #define SLEEP_MAX_NS (10 * NEEP_NS_PER_MS)

@@ -26,6 +26,9 @@ static const struct part hidden[] = {
 		MEMBER(VkPhysicalDeviceVulkan11Features, protectedMemory) },
 	{ VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DEVICE_MEMORY_REPORT_FEATURES_EXT,
 		WHOLE(VkPhysicalDeviceDeviceMemoryReportFeaturesEXT) },
+	/* The guest driver drops the colour from samplers. */
+	{ VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_CUSTOM_BORDER_COLOR_FEATURES_EXT,
+		WHOLE(VkPhysicalDeviceCustomBorderColorFeaturesEXT) },
 #ifdef VK_EXT_host_image_copy
 	{ VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_HOST_IMAGE_COPY_FEATURES_EXT,
 		WHOLE(VkPhysicalDeviceHostImageCopyFeaturesEXT) },

@@ -26,9 +26,10 @@ static const VkExtensionProperties added[] = {
 };
 
 // What the wire carries, but not all of it, or with no meaning at its end: descriptors of templates that lie in the program's memory,
-// pointers to its functions, windows of the host.
+// pointers to its functions, windows of the host, border colours, which the guest driver drops from the samplers that name them.
 static const char *const hidden[] = {
 	"VK_KHR_push_descriptor",
+	"VK_EXT_custom_border_color",
 	"VK_EXT_device_memory_report",
 	"VK_KHR_swapchain_mutable_format",
 	"VK_KHR_present_id",
