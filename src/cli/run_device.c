@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +16,9 @@
 #include "cli/run.h"
 #include "util/clock.h"
 #include "util/fd.h"
+
+/* Where Mesa looks, and what the sandbox of a renderer opens for it. */
+#define NEEP_RUN_SHADER_CACHE "MESA_SHADER_CACHE_DIR"
 
 #define STOP_NS (2 * NEEP_NS_PER_S)
 
@@ -69,9 +74,29 @@ static void fill_words(
 	words->argv[words->count] = NULL;
 }
 
-/* In a session of its own: the keys of the terminal are for the program. */
+/* What drivers compile is kept as they keep it without neep: in the user's cache. Without one each program starts anew. */
+static void keep_shaders(void) {
+	const char *cache = getenv("XDG_CACHE_HOME");
+	const char *home = getenv("HOME");
+	char folder[PATH_MAX], own[PATH_MAX];
+	int len = cache != NULL && cache[0] == '/'
+			  ? snprintf(folder, sizeof(folder), "%s", cache)
+			  : snprintf(folder, sizeof(folder), "%s/.cache", home != NULL ? home : "");
+	if (len >= (int)sizeof(folder) || folder[0] != '/' ||
+		snprintf(own, sizeof(own), "%s/neep", folder) >= (int)sizeof(own)) {
+		return;
+	}
+	mkdir(folder, 0700);
+	if (mkdir(own, 0700) == 0 || errno == EEXIST) {
+		setenv(NEEP_RUN_SHADER_CACHE, own, 0);
+	}
+}
+
+/* In a process group of its own, as the keys of the terminal are for the program; in its session, though: Linux shares the
+ * processors out by sessions, and a renderer shall not compete with the program that waits for it. */
 _Noreturn static void become(const struct words *words, int fd, pid_t parent) {
-	setsid();
+	setpgid(0, 0);
+	keep_shaders();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	dup2(null, STDIN_FILENO);

@@ -68,20 +68,28 @@ static void close_descriptors(void) {
 	fcntl(NEEP_WORKER_SPAWNER_FD, F_SETFD, FD_CLOEXEC);
 }
 
-/* A shader cache of the process's own, in its /tmp: programs make the same pipeline again and again, and with lavapipe that costs
- * 15 ms each time. None that outlives the process or is shared with others: it holds code. No layers of the user's desktop, no display. */
+/* A shader cache of the process's own: programs make the same pipeline again and again, and with lavapipe that costs 15 ms
+ * each time. One that is shared with others holds code that they run, so it is for whoever starts the device to name it
+ * (view.c). */
+static void keep_shaders_here(void) {
+	setenv("MESA_SHADER_CACHE_DIR", "/tmp", 1);
+	setenv("MESA_SHADER_CACHE_MAX_SIZE", "32M", 1);
+	setenv("MESA_DISK_CACHE_DATABASE_NUM_PARTS", "1", 1);
+}
+
+/* No layers of the user's desktop, no display. */
 static void set_environment(void) {
 	static const char *const set[][2] = {
 		{ "HOME", "/tmp" },
-		{ "MESA_SHADER_CACHE_DIR", "/tmp" },
-		{ "MESA_SHADER_CACHE_MAX_SIZE", "32M" },
-		{ "MESA_DISK_CACHE_DATABASE_NUM_PARTS", "1" },
 		{ "NODEVICE_SELECT", "1" },
 		{ "VK_LOADER_LAYERS_DISABLE", "~implicit~" },
 		{ "__GL_SHADER_DISK_CACHE", "0" },
 	};
 	static const char *const unset[] = { "DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET", "XDG_CACHE_HOME",
 		"XDG_RUNTIME_DIR", "VK_INSTANCE_LAYERS", "VK_LAYER_PATH", "VK_ADD_LAYER_PATH" };
+	if (getenv("MESA_SHADER_CACHE_DIR") == NULL) {
+		keep_shaders_here();
+	}
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(set); i++) {
 		setenv(set[i][0], set[i][1], 1);
 	}

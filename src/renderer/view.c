@@ -172,6 +172,15 @@ static void show_all(void) {
 	}
 }
 
+/* The one folder that can be written and outlives the process, if whoever started the device named one. */
+static void show_shader_cache(void) {
+	const char *folder = getenv("MESA_SHADER_CACHE_DIR");
+	if (folder != NULL && folder[0] == '/' &&
+		show(folder, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC) < 0) {
+		neep_log("renderer", NEEP_LOG_DEBUG, "no shader cache in %s: %s", folder, strerror(errno));
+	}
+}
+
 static int mount_memory(const char *place) {
 	if (mkdir(place, 0755) < 0 && errno != EEXIST) {
 		return -1;
@@ -204,15 +213,20 @@ static int change_root(void) {
 		NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }
 
+static int leave_stage(void) {
+	int result = -errno;
+	umount2(STAGE, MNT_DETACH);
+	return result;
+}
+
 static int fill_and_enter(int host_proc) {
 	show_all();
 	if (mount_proc(host_proc) < 0 || mount_memory(STAGE "/tmp") < 0 ||
-		mount_memory(STAGE "/dev/shm") < 0 || change_root() < 0) {
-		int result = -errno;
-		umount2(STAGE, MNT_DETACH);
-		return result;
+		mount_memory(STAGE "/dev/shm") < 0) {
+		return leave_stage();
 	}
-	return 0;
+	show_shader_cache();
+	return change_root() < 0 ? leave_stage() : 0;
 }
 
 int neep_renderer_view_enter(void) {
