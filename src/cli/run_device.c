@@ -79,6 +79,9 @@ static void keep_shaders(void) {
 	const char *cache = getenv("XDG_CACHE_HOME");
 	const char *home = getenv("HOME");
 	char folder[PATH_MAX], own[PATH_MAX];
+	if (getenv(NEEP_RUN_SHADER_CACHE) != NULL) {
+		return;
+	}
 	int len = cache != NULL && cache[0] == '/'
 			  ? snprintf(folder, sizeof(folder), "%s", cache)
 			  : snprintf(folder, sizeof(folder), "%s/.cache", home != NULL ? home : "");

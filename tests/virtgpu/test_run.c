@@ -136,6 +136,7 @@ static void preloads_of_the_user_are_kept(void **state) {
 /* ---- the guest driver ---- */
 
 static void hide_drivers(const char *folder) {
+	setenv("MESA_SHADER_CACHE_DIR", "/nonexistent", 1);
 	setenv("XDG_DATA_DIRS", folder, 1);
 	setenv("XDG_CONFIG_DIRS", folder, 1);
 	setenv("HOME", folder, 1);
@@ -267,6 +268,23 @@ static bool is_alive(pid_t pid) {
 	return is_read && state != 'Z';
 }
 
+static void shaders_are_kept_in_the_cache_of_the_user(void **state) {
+	(void)state;
+	static struct process_result result;
+	char folder[128];
+	assert_non_null(getcwd(folder, sizeof(folder)));
+	unsetenv("MESA_SHADER_CACHE_DIR");
+	setenv("XDG_CACHE_HOME", folder, 1);
+	process_run(cli_program(), "run --driver none -- true", &result);
+	assert_int_equal(result.code, 0);
+	assert_int_equal(rmdir("neep"), 0);
+	/* A folder of the user's choice is not looked after. */
+	setenv("MESA_SHADER_CACHE_DIR", "/nonexistent", 1);
+	process_run(cli_program(), "run --driver none -- true", &result);
+	assert_int_equal(rmdir("neep"), -1);
+	unsetenv("XDG_CACHE_HOME");
+}
+
 static void killed_neep_takes_its_processes_along(void **state) {
 	(void)state;
 	pid_t children[FAMILY_MAX];
@@ -315,6 +333,7 @@ int main(void) {
 		case_in_folder(device_can_be_asked_from_inside),
 		case_in_folder(signals_go_on_to_the_program),
 		case_in_folder(stop_stops_both_and_continue_wakes_them),
+		case_in_folder(shaders_are_kept_in_the_cache_of_the_user),
 		case_in_folder(killed_neep_takes_its_processes_along),
 		case_in_folder(run_is_quick),
 	};
