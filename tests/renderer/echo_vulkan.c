@@ -180,6 +180,14 @@ static long try_calls(enum echo_try what) {
 		return ioctl(STDERR_FILENO, TIOCSTI, "x");
 	case ECHO_TRY_TYPE_WITH_HIGH_BITS:
 		return syscall(SYS_ioctl, STDERR_FILENO, UINT64_C(1) << 40 | TIOCSTI, "x");
+	case ECHO_TRY_SET_FLAGS:
+		return fcntl(STDERR_FILENO, F_SETFL, 0);
+	case ECHO_TRY_SET_FLAGS_WITH_HIGH_BITS:
+		return syscall(SYS_fcntl, STDERR_FILENO, UINT64_C(1) << 40 | F_SETFL, 0);
+	case ECHO_TRY_SET_BLOCKING: {
+		int off = 0;
+		return ioctl(STDERR_FILENO, FIONBIO, &off);
+	}
 	default:
 		return try_raise_limit();
 	}
@@ -211,10 +219,8 @@ static long try_files(enum echo_try what) {
 		return try_open("/sys/devices/system/cpu/possible", O_RDONLY);
 	case ECHO_TRY_READ_SELF:
 		return try_open("/proc/self/maps", O_RDONLY);
-	case ECHO_TRY_IOCTL: {
-		int flag = 1;
-		return ioctl(STDIN_FILENO, FIONBIO, &flag);
-	}
+	case ECHO_TRY_IOCTL:
+		return ioctl(STDIN_FILENO, FIOCLEX);
 	default:
 		return try_open("/dev/null", O_RDWR);
 	}

@@ -31,7 +31,8 @@ int main(int argc, char **argv) {
 						  .topology = VK_PRIMITIVE_TOPOLOGY_TRIANGLE_LIST,
 					  });
 	VkCommandBuffer commands = vk_begin(&vk);
-	vk_target_begin(&target, commands, (float[]){ 0.1f, 0.1f, 0.2f, 1 }, VK_SUBPASS_CONTENTS_INLINE);
+	vk_target_begin(&target, commands, (float[]){ 26 / 255.0f, 26 / 255.0f, 0.2f, 1 },
+		VK_SUBPASS_CONTENTS_INLINE);
 	vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_GRAPHICS, pipeline);
 	vkCmdDraw(commands, 3, 1, 0, 0);
 	vkCmdEndRenderPass(commands);
