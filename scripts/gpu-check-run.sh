@@ -49,6 +49,8 @@ check_program() { # PROGRAM
     verdict=same
     if [ "$native" = 77 ] && [ "$through" = 0 ]; then
         verdict="passes through neep, cannot be done natively: $(tail -n 1 "$here/results/native.log")"
+    elif [ "$through" = 77 ] && reason=$(grep "^${name#vk-} all " "$here/vulkan/not-offered"); then
+        verdict="not offered: ${reason#* all }"
     elif [ "$native" != "$through" ]; then
         verdict="DIFFERS: exit status $native natively, $through through neep: $(tail -n 1 "$here/results/neep.log")"
         status=1

@@ -134,6 +134,7 @@ make_bundle() { # NEW
     for program in "$build"/tests/vulkan/vk-*; do
         [ ! -f "$program" ] || strip -o "$new/vulkan/${program##*/}" "$program"
     done
+    cp tests/vulkan/not-offered "$new/vulkan/"
     copy_guest "$tree" "$new/guest"
     # shellcheck disable=SC2046
     copy_libraries "$tree" "$new/lib" "$new/guest/vulkan/icd.d/libvulkan_gfxstream.so" \
