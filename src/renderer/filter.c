@@ -33,6 +33,7 @@ static const int allowed[] = {
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(select),
 	SCMP_SYS(sendmsg),
+	SCMP_SYS(shutdown),
 	SCMP_SYS(timerfd_create),
 	SCMP_SYS(timerfd_settime),
 	/* files of the view */

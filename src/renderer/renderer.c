@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "renderer/renderer_internal.h"
@@ -32,6 +33,16 @@ void neep_renderer_lose(struct neep_renderer *renderer, const char *reason) {
 	neep_eventfd_signal(renderer->events.fd);
 }
 
+/* A socket that is closed with something unread gives its peer an error before what was sent to it. */
+static void leave_nothing_unread(int socket) {
+	struct neep_fds fds = { 0 };
+	uint8_t buf[NEEP_WORKER_REASON_SIZE + 64];
+	bool is_shut = shutdown(socket, SHUT_RD) == 0;
+	while (is_shut && neep_recv(socket, buf, sizeof(buf), &fds) > 0) {
+		neep_fds_finish(&fds);
+	}
+}
+
 static void tell_lost(int socket, const char *reason) {
 	struct neep_worker_lost lost = { .header = { .type = NEEP_WORKER_LOST, .size = sizeof(lost) } };
 	for (size_t i = 0; i < sizeof(lost.reason) - 1 && reason[i] != '\0'; i++) {
@@ -39,6 +50,7 @@ static void tell_lost(int socket, const char *reason) {
 	}
 	struct neep_send send = { .buf = &lost, .len = sizeof(lost) };
 	neep_send_all(socket, &send);
+	leave_nothing_unread(socket);
 }
 
 /* Threads may be anywhere, also in a driver that never returns: the kernel cleans up. */
