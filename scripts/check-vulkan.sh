@@ -107,9 +107,13 @@ differences() { # PROGRAM
     fi
 }
 
-# " # SKIP REASON" where a run could not do its subject at all.
-skip_note() { # LOG
-    sed -n 's/^skip all:/ # SKIP/p' "$1"
+# " # SKIP REASON" where a run could not do its subject at all. What must not be offered was tested by that.
+skip_note() { # LOG PROGRAM
+    if grep -q "^$2 all " tests/vulkan/not-offered; then
+        sed -n 's/^skip all:\(.*\)/ (explained:\1)/p' "$1"
+    else
+        sed -n 's/^skip all:/ # SKIP/p' "$1"
+    fi
 }
 
 number=0
@@ -133,7 +137,7 @@ for program in "${programs[@]}"; do
         result "not ok" "$name" "without neep it ends with $status:
 $(tail -n 20 "$out/native/$program.log")"
     elif [ -n "$native_only" ]; then
-        result ok "$name ($native_time ms)$(skip_note "$out/native/$program.log")"
+        result ok "$name ($native_time ms)$(skip_note "$out/native/$program.log" "$program")"
     else
         # shellcheck disable=SC2086
         run neep "$program" $wrapper
@@ -143,7 +147,7 @@ $(tail -n 20 "$out/neep/$program.log")"
         else
             found=$(differences "$program")
             if [ -z "$found" ]; then
-                result ok "$name ($native_time ms, through neep $took ms)$(skip_note "$out/neep/$program.log")"
+                result ok "$name ($native_time ms, through neep $took ms)$(skip_note "$out/neep/$program.log" "$program")"
             else
                 result "not ok" "$name" "$found"
             fi

@@ -50,16 +50,16 @@ static bool has_namespaces(void) {
 	return pid > 0 && waitpid(pid, &status, 0) == pid;
 }
 
+/* A sanitizer wants more memory and more system calls than there are. */
+#if !HAS_SANITIZER
 static void system_calls_beyond_the_list_are_refused(void **state) {
 	struct fixture *fixture = *state;
-	if (HAS_SANITIZER) {
-		skip();
-	}
 	for (uint32_t i = 0; i < ECHO_TRY_END_OF_SYSTEM_CALLS; i++) {
 		assert_int_equal(harness_ask(fixture->guest, ECHO_TRY, i), EPERM);
 	}
 	assert_int_equal(harness_ask(fixture->guest, ECHO_ARGUMENT, 1), 1);
 }
+#endif
 
 static void files_beyond_the_view_are_not_there(void **state) {
 	static const uint32_t expected[] = {
@@ -184,7 +184,9 @@ static void renderer_runs_where_namespaces_are_forbidden(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
+#if !HAS_SANITIZER
 		sandboxed_test(system_calls_beyond_the_list_are_refused),
+#endif
 		sandboxed_test(files_beyond_the_view_are_not_there),
 		sandboxed_test(drivers_find_what_they_need),
 		sandboxed_test(few_descriptors_are_open),
