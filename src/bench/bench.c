@@ -10,6 +10,7 @@
 #include "bench/bench_internal.h"
 #include "bench/program.h"
 #include "bench/vulkan.h"
+#include "bench/words.h"
 #include "driver/frontend.h"
 #include "util/checked.h"
 #include "util/clock.h"
@@ -208,34 +209,13 @@ static int usage(const char *format, const char *value) {
 	return -EINVAL;
 }
 
-static int parse_loads(const char *list, uint64_t *loads) {
-	*loads = 0;
-	while (*list != '\0') {
-		size_t len = strcspn(list, ",");
-		size_t i = 0;
-		while (i < bench_load_count && (strlen(bench_loads[i].name) != len ||
-						       strncmp(bench_loads[i].name, list, len) != 0)) {
-			i++;
-		}
-		if (i == bench_load_count) {
-			return -EINVAL;
-		}
-		*loads |= UINT64_C(1) << i;
-		list += len;
-		list += *list == ',';
-	}
-	return *loads != 0 ? 0 : -EINVAL;
-}
-
-static int parse_number(const char *text, double min, double max, double *value) {
-	char *end;
-	*value = strtod(text, &end);
-	return end != text && *end == '\0' && *value >= min && *value <= max ? 0 : -EINVAL;
+static const char *load_name(size_t index) {
+	return bench_loads[index].name;
 }
 
 static int set_count(const char *text, uint32_t min, uint32_t max, uint32_t *count) {
 	double value;
-	if (parse_number(text, min, max, &value) < 0 || value != floor(value)) {
+	if (bench_parse_number(text, min, max, &value) < 0 || value != floor(value)) {
 		return -EINVAL;
 	}
 	*count = (uint32_t)value;
@@ -280,8 +260,9 @@ static int apply(struct bench_options *options, int option, const char *value) {
 		options->is_json = true;
 		return 0;
 	case OPTION_ONLY:
-		return parse_loads(value, &options->loads) == 0 ? 0
-								: usage("\"%s\" is no list of loads", value);
+		return bench_parse_loads(value, load_name, bench_load_count, &options->loads) == 0
+			       ? 0
+			       : usage("\"%s\" is no list of loads", value);
 	case OPTION_QUEUE_SIZE:
 		return set_count(value, 2, 32768, &options->queue_size) == 0 &&
 				       neep_is_power_of_two(options->queue_size)
@@ -296,7 +277,7 @@ static int apply(struct bench_options *options, int option, const char *value) {
 			       ? 0
 			       : usage("\"%s\" us: say 0 to 1000", value);
 	case OPTION_SECONDS:
-		return parse_number(value, 0.01, 60, &options->seconds) == 0
+		return bench_parse_number(value, 0.01, 60, &options->seconds) == 0
 			       ? 0
 			       : usage("\"%s\" seconds: say 0.01 to 60", value);
 	default:

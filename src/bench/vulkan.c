@@ -9,6 +9,7 @@
 
 #include "bench/program.h"
 #include "bench/vulkan_internal.h"
+#include "bench/words.h"
 #include "util/macros.h"
 
 /* A scene at two sizes: in frames of 1 ms a program is busy with its GPU, in frames of 100 us with calls. */
@@ -206,29 +207,8 @@ static int usage(const char *format, const char *value) {
 	return -EINVAL;
 }
 
-static int parse_loads(const char *list, uint64_t *loads) {
-	*loads = 0;
-	while (*list != '\0') {
-		size_t len = strcspn(list, ",");
-		size_t i = 0;
-		while (i < vulkan_load_count && (strlen(vulkan_loads[i].name) != len ||
-							strncmp(vulkan_loads[i].name, list, len) != 0)) {
-			i++;
-		}
-		if (i == vulkan_load_count) {
-			return -EINVAL;
-		}
-		*loads |= UINT64_C(1) << i;
-		list += len;
-		list += *list == ',';
-	}
-	return *loads != 0 ? 0 : -EINVAL;
-}
-
-static int parse_number(const char *text, double min, double max, double *value) {
-	char *end;
-	*value = strtod(text, &end);
-	return end != text && *end == '\0' && *value >= min && *value <= max ? 0 : -EINVAL;
+static const char *load_name(size_t index) {
+	return vulkan_loads[index].name;
 }
 
 enum vulkan_option {
@@ -266,7 +246,7 @@ struct arguments {
 
 static int set_rounds(struct vulkan_options *options, const char *value) {
 	double rounds;
-	if (parse_number(value, 1, VULKAN_ROUNDS_MAX, &rounds) < 0 || rounds != floor(rounds)) {
+	if (bench_parse_number(value, 1, VULKAN_ROUNDS_MAX, &rounds) < 0 || rounds != floor(rounds)) {
 		return usage("\"%s\" rounds: say 1 to 15", value);
 	}
 	options->rounds = (uint32_t)rounds;
@@ -286,8 +266,9 @@ static int apply(struct arguments *arguments, int option, const char *value) {
 		arguments->is_native = true;
 		return 0;
 	case OPTION_ONLY:
-		return parse_loads(value, &options->loads) == 0 ? 0
-								: usage("\"%s\" is no list of loads", value);
+		return bench_parse_loads(value, load_name, vulkan_load_count, &options->loads) == 0
+			       ? 0
+			       : usage("\"%s\" is no list of loads", value);
 	case OPTION_PROGRAM:
 		arguments->program = value;
 		return 0;
@@ -297,7 +278,7 @@ static int apply(struct arguments *arguments, int option, const char *value) {
 		arguments->run = value;
 		return 0;
 	case OPTION_SECONDS:
-		return parse_number(value, 0.01, 60, &options->seconds) == 0
+		return bench_parse_number(value, 0.01, 60, &options->seconds) == 0
 			       ? 0
 			       : usage("\"%s\" seconds: say 0.01 to 60", value);
 	default:
