@@ -30,7 +30,6 @@
 #define NEEP_ASG_CONFIG_GUEST_POS   UINT32_C(2192) // the same
 #define NEEP_ASG_TRANSFER_MODE      UINT32_C(2196) // enum neep_asg_transfer
 #define NEEP_ASG_TRANSFER_SIZE      UINT32_C(2200)
-#define NEEP_ASG_IN_ERROR           UINT32_C(2204)
 #define NEEP_ASG_CONFIG_WORDS       7u
 
 /* How the guest says it sends. By the time that anybody looks it may have gone on to the other: which of the two rings has

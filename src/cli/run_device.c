@@ -49,17 +49,12 @@ static const char *default_hostmem(void) {
 	return "256M";
 }
 
-static const char *level_name(enum neep_log_level level) {
-	static const char *const names[] = { "error", "warn", "info", "debug" };
-	return names[level];
-}
-
 static void fill_words(
 	struct words *words, const struct run_options *options, const char *device, const char *fd_text) {
 	words->argv[words->count++] = device;
 	add(words, "--fd", fd_text);
 	add(words, "--display", "none");
-	add(words, "--log-level", level_name(options->log_level));
+	add(words, "--log-level", neep_log_level_name(options->log_level));
 	add(words, "--hostmem", options->hostmem != NULL ? options->hostmem : default_hostmem());
 	/* This side knows no limit of regions as QEMU does: a program may map thousands of allocations. */
 	add(words, "--max-maps", "16384");
