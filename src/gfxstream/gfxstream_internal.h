@@ -101,7 +101,7 @@ int neep_gfx_submit(struct neep_context *base, const uint8_t *commands, size_t s
 
 /* ring.c */
 
-/* Makes the attached resource a ring. A guest thread that is refused one must not wait for it: then it is marked in error. */
+/* Makes the attached resource a ring. A guest thread that is refused one must not wait for it: then it is answered that the device is lost. */
 int neep_gfx_ring_start(struct neep_gfx_context *context, uint32_t resource_id);
 /* Wakes its consumer. Unknown ids are ignored. */
 void neep_gfx_ring_ping(struct neep_gfx_context *context, uint32_t resource_id);

@@ -41,7 +41,7 @@ extern const struct neep_vk_host_impl neep_renderer_host_impl;
 
 /* rings.c. Main thread. */
 
-/* Serves the ring on a thread of its own. One that cannot be served is put in error, so that its guest thread does not wait. */
+/* Serves the ring on a thread of its own. One that cannot be served loses the context, so that its guest thread does not wait. */
 void neep_renderer_ring_add(struct neep_renderer *renderer, const struct neep_worker_ring_add *add,
 	int owned_memory_fd, int owned_wake_fd);
 
@@ -52,7 +52,7 @@ void neep_renderer_rings_stop(struct neep_renderer *renderer);
 /* Joins the threads that have ended. */
 void neep_renderer_rings_reap(struct neep_renderer *renderer);
 
-/* Puts all rings in error. */
+/* Answers on all rings that the device is lost: neep_asg_fail(). */
 void neep_renderer_rings_fail(struct neep_renderer *renderer);
 
 #endif
