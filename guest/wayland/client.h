@@ -1,0 +1,100 @@
+/* A client of the proxy: its connection, its way to the compositor, and the messages between the two.
+ *
+ * Messages are parsed on both ways. What no handler wants is forwarded: object ids are translated, new ids get their
+ * object, fds travel on. Handlers (registry.c, shm.c, surface.c, dmabuf.c, seat.c, ...) see to the rest. A mistake of the client ends the
+ * client, with the error that a compositor would send where there is one; a mistake of the compositor too. Other clients
+ * never notice.
+ *
+ * One thread, that of the loop. */
+#ifndef NEEP_WAYLAND_CLIENT_H
+#define NEEP_WAYLAND_CLIENT_H
+
+#include "util/list.h"
+#include "util/loop.h"
+#include "wayland/host.h"
+#include "wayland/object.h"
+#include "wayland/wire.h"
+
+struct neep_wl_policy;
+struct neep_wl_conn;
+
+struct neep_wl_client {
+	struct neep_list link; // the server's clients
+	struct neep_loop *loop;
+	const struct neep_wl_policy *policy; // policy.h: what the client may see
+	struct neep_wl_conn *conn;
+	struct neep_wl_host *host;
+	struct neep_wl_objects objects;
+	struct neep_list globals; // neep_wl_global.link: registry.c
+	struct neep_wl_shm *shm;  // shm.c: what all pools of the client share; NULL until there is one
+	char name[32];            // for the log: "pid 123 (foot)"
+	bool is_ended;            // to be destroyed from the loop
+};
+
+/* A message on its way. */
+struct neep_wl_call {
+	struct neep_wl_client *client;
+	struct neep_wl_object *object; // that it is sent to, or comes from
+	struct neep_wl_message message;
+};
+
+struct neep_wl_client_ended_listener {
+	void (*ended)(void *data, struct neep_wl_client *client);
+	void *data;
+};
+
+/* Serves the connection `owned_fd`. `make_host` connects to the compositor; `listener` is told of the end, from the loop, and then
+ * destroys the client. NULL with `error` set. */
+struct neep_wl_client_params {
+	struct neep_loop *loop;
+	const struct neep_wl_policy *policy;
+	struct neep_wl_host *(*make_host)(void *data, const struct neep_wl_host_listener *listener,
+		void *listener_data, struct neep_error *error);
+	void *make_host_data;
+	struct neep_wl_client_ended_listener ended;
+};
+struct neep_wl_client *neep_wl_client_create(
+	int owned_fd, const struct neep_wl_client_params *params, struct neep_error *error);
+void neep_wl_client_destroy(struct neep_wl_client *client);
+
+/* ---- for handlers ---- */
+
+/* Sends wl_display.error of `object` (NULL: of the display) to the client and ends it. Returns -EPROTO, for handlers to return. */
+int neep_wl_client_fail(struct neep_wl_client *client, const struct neep_wl_object *object, uint32_t code,
+	const char *format, ...) NEEP_PRINTF(4, 5);
+
+/* Creates the object of a new_id argument, with or without a half at the compositor. NULL after neep_wl_client_fail(). */
+struct neep_wl_object *neep_wl_call_new_object(
+	struct neep_wl_call *call, size_t arg, const struct wl_interface *interface, bool has_host);
+
+/* The object of an "o" argument in a request, or NULL when it is null or has gone. */
+struct neep_wl_object *neep_wl_call_object(const struct neep_wl_call *call, size_t arg);
+
+/* Sends a request of the proxy's own, or a rewritten one. `attachments` as in neep_wl_host_send(). Returns 0 or a negative
+ * errno; queues what the way does not take at once. */
+int neep_wl_send_request(struct neep_wl_client *client, struct neep_wl_writer *writer,
+	const struct neep_wl_attachment *attachments, size_t count);
+
+/* Sends an event of the proxy's own, or a rewritten one. The fds are consumed. */
+int neep_wl_send_event(
+	struct neep_wl_client *client, struct neep_wl_writer *writer, const int *owned_fds, size_t fd_count);
+
+/* Translates and sends call->message as NEEP_WL_FORWARD does, for a handler that has something to do afterwards; where
+ * `attachments` is not NULL they travel in place of the message's fds. */
+int neep_wl_forward(struct neep_wl_call *call, const struct neep_wl_attachment *attachments, size_t count);
+
+/* The client has destroyed an object without a half at the compositor: tells it delete_id and destroys the object. */
+void neep_wl_object_delete_local(struct neep_wl_client *client, struct neep_wl_object *object);
+
+/* ---- the handlers of all interfaces: handlers.c ---- */
+
+/* NULL: none. */
+const struct neep_wl_handlers *neep_wl_handlers_find(const struct wl_interface *interface);
+
+extern const struct neep_wl_handlers neep_wl_display_handlers, neep_wl_registry_handlers; // registry.c
+extern const struct neep_wl_handlers neep_wl_shm_handlers, neep_wl_shm_pool_handlers;     // shm.c
+extern const struct neep_wl_handlers neep_wl_buffer_handlers, neep_wl_surface_handlers; // buffer.c, surface.c
+extern const struct neep_wl_handlers neep_wl_keyboard_handlers;                         // copy.c
+extern const struct neep_wl_handlers neep_wl_dmabuf_handlers, neep_wl_dmabuf_feedback_handlers; // dmabuf.c
+
+#endif
