@@ -1,3 +1,5 @@
+#include "cli/child.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -5,24 +7,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/doctor.h"
 #include "util/fd.h"
 
 #define CHILD_SECONDS 10
 
 /* What it says itself about its trouble is not for the reader of our lines. */
-_Noreturn static void be_child(int (*work)(FILE *out), int fd) {
+_Noreturn static void be_child(int (*work)(void *data, FILE *out), void *data, int fd) {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDERR_FILENO);
 	dup2(fd, STDOUT_FILENO);
 	alarm(CHILD_SECONDS);
-	int status = work(stdout);
+	int status = work(data, stdout);
 	fflush(stdout);
 	_exit(status);
 }
 
-int doctor_in_child(int (*work)(FILE *out), char *text, size_t size) {
+int cli_in_child(int (*work)(void *data, FILE *out), void *data, char *text, size_t size) {
 	int pipe_fds[2];
 	text[0] = '\0';
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
@@ -31,7 +32,7 @@ int doctor_in_child(int (*work)(FILE *out), char *text, size_t size) {
 	fflush(stdout);
 	pid_t pid = fork();
 	if (pid == 0) {
-		be_child(work, pipe_fds[1]);
+		be_child(work, data, pipe_fds[1]);
 	}
 	neep_close_fd(&pipe_fds[1]);
 	size_t len = 0;
