@@ -27,7 +27,8 @@ void doctor_look_qemu_blobs(struct doctor_finding *finding) {
 		doctor_less(finding, remedy, "no QEMU: neep run needs none, Vulkan in a VM does");
 	} else if (!qemu.has_generic && !qemu.has_rutabaga) {
 		doctor_less(finding, remedy,
-			"QEMU %s lets no blobs through: 2D in its VMs only; neep run needs no QEMU", qemu.version);
+			"QEMU %s lets no blobs through: 2D in its VMs only; neep run needs no QEMU",
+			qemu.version);
 	} else {
 		doctor_ok(finding, "QEMU %s: %s, for Vulkan and Wayland in a VM", qemu.version,
 			qemu.has_generic ? "vhost-user-test-device-pci" : "virtio-gpu-rutabaga-pci");

@@ -112,10 +112,9 @@ void doctor_look_vulkan(struct doctor_finding *finding) {
 }
 
 void doctor_look_guest_driver(struct doctor_finding *finding) {
-	struct run_options options = { .has_guest_driver = true };
 	static struct run_places places;
 	struct neep_error error;
-	if (run_find_places(&options, &places, &error) < 0) {
+	if (run_find_guest_driver(&places, &error) < 0) {
 		doctor_no(finding, "", "%s", error.text);
 	} else {
 		doctor_ok(finding, "%s",

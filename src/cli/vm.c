@@ -8,9 +8,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/doctor.h"
 #include "cli/run.h"
-#include "cli/wayland.h"
 #include "util/number.h"
 
 static const char help[] =
@@ -98,7 +96,8 @@ static int set_option(struct vm_options *options, int value, char **argv) {
 		return vm_front_end_parse(optarg, &options->front_end)
 			       ? -1
 			       : cli_usage(argv[0],
-					 "--front-end: \"%s\" is not one of auto, generic, rutabaga, vga, gpu",
+					 "--front-end: \"%s\" is not one of auto, generic, rutabaga, vga, "
+					 "gpu",
 					 optarg);
 	case 'h':
 		puts(help);
@@ -117,7 +116,8 @@ static int set_option(struct vm_options *options, int value, char **argv) {
 }
 
 static int check_words(const struct vm_options *options, const char *command) {
-	if (options->accel != NULL && strcmp(options->accel, "kvm") != 0 && strcmp(options->accel, "tcg") != 0) {
+	if (options->accel != NULL && strcmp(options->accel, "kvm") != 0 &&
+		strcmp(options->accel, "tcg") != 0) {
 		return cli_usage(command, "--accel: \"%s\" is not one of kvm, tcg", options->accel);
 	}
 	if (options->disk != NULL && options->rootfs != NULL) {
@@ -159,20 +159,12 @@ static void fill_defaults(struct vm_options *options) {
 	options->memory = options->memory != NULL ? options->memory : "4G";
 }
 
-static bool has_kvm(const struct vm_options *options) {
-	struct doctor_finding finding;
-	if (options->accel != NULL) {
-		return strcmp(options->accel, "kvm") == 0;
-	}
-	doctor_look_kvm(&finding);
-	return finding.verdict == DOCTOR_OK;
-}
-
 /* A private folder for this run's sockets; in a dry run only its name. */
 static int make_folder(struct vm *vm, struct neep_error *error) {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	bool has_place = runtime != NULL && runtime[0] == '/' && strlen(runtime) < 32;
-	snprintf(vm->folder, sizeof(vm->folder), "%s/neep-vm-XXXXXX", has_place ? runtime : "/tmp");
+	snprintf(vm->folder, sizeof(vm->folder), "%s/neep-vm%s", has_place ? runtime : "/tmp",
+		vm->options->is_dry_run ? "" : "-XXXXXX");
 	if (!vm->options->is_dry_run && mkdtemp(vm->folder) == NULL) {
 		return neep_error_set(error, errno, "cannot make %s", vm->folder);
 	}
@@ -187,24 +179,27 @@ static int make_folder(struct vm *vm, struct neep_error *error) {
 
 static int prepare(struct vm *vm, struct neep_error *error) {
 	const struct vm_options *options = vm->options;
-	struct run_options run_options = { .has_guest_driver = false };
+	struct run_options run_options = { .has_wayland = true,
+		.wayland_socket = options->wayland_socket_path };
 	static struct run_places places;
 	int result = cli_qemu_look(options->qemu, &vm->qemu, error);
 	if (result == 0) {
-		result = run_find_places(&run_options, &places, error);
+		result = run_find_places(&(struct run_options){ 0 }, &places, error);
 	}
 	if (result < 0) {
 		return result;
 	}
 	snprintf(vm->device, sizeof(vm->device), "%s", places.device);
-	if (options->wayland_socket_path != NULL) {
-		snprintf(vm->wayland, sizeof(vm->wayland), "%s", options->wayland_socket_path);
-	} else if (!cli_wayland_is_listening(vm->wayland)) {
-		vm->wayland[0] = '\0';
+	/* Without a compositor the guest has no windows here; one that was named must be there. */
+	result = run_find_compositor(&run_options, &places, error);
+	if (result == 0) {
+		snprintf(vm->wayland, sizeof(vm->wayland), "%s", places.compositor);
+	} else if (options->wayland_socket_path != NULL) {
+		return result;
 	}
-	vm->has_kvm = has_kvm(options);
 	result = vm_find_guest(vm, error);
 	if (result == 0) {
+		vm->has_kvm = vm_has_kvm(vm);
 		result = make_folder(vm, error);
 	}
 	return result == 0 ? vm_plan(vm, error) : result;

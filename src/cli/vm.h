@@ -89,6 +89,11 @@ int vm_plan(struct vm *vm, struct neep_error *error);
 /* Finds vm->guest, and makes it where it is missing: minutes, with progress on stderr. */
 int vm_find_guest(struct vm *vm, struct neep_error *error);
 
+/* ---- vm_accel.c ---- */
+
+/* Whether the guest runs under KVM: as the options say, or as a trial with the guest's own kernel shows. */
+bool vm_has_kvm(struct vm *vm);
+
 /* ---- vm_run.c: the processes ---- */
 
 /* Runs both to QEMU's end. Returns QEMU's exit status as a shell has it, or a negative errno with `error` set. Nothing of

@@ -86,16 +86,18 @@ static int make(struct vm *vm, const char *script, const char *proxy, struct nee
 int vm_find_guest(struct vm *vm, struct neep_error *error) {
 	char script[PATH_MAX], proxy[PATH_MAX];
 	if (vm->options->disk != NULL) {
-		return access(vm->options->disk, R_OK) == 0 ? 0 : neep_error_set(error, errno, "%s", vm->options->disk);
+		return access(vm->options->disk, R_OK) == 0
+			       ? 0
+			       : neep_error_set(error, errno, "%s", vm->options->disk);
 	}
 	int result = name_guest(vm, error);
 	if (result < 0 || (is_made(vm) && !vm->options->is_rebuilt) || vm->options->is_dry_run) {
 		return result;
 	}
-	if (run_find_part("../../../scripts/vm-guest.sh", NEEP_LIBEXECDIR "/neep-vm-guest", script) < 0) {
+	if (run_find_part("../../../scripts/vm-guest.sh", NEEP_LIBEXECDIR "/neep/vm-guest.sh", script) < 0) {
 		return neep_error_set(error, 0, "%s is missing: install neep again", script);
 	}
-	if (run_find_part("../../guest/wayland/neep-wayland", NEEP_BINDIR "/neep-wayland", proxy) < 0) {
+	if (run_find_part("../../guest/wayland/neep-wayland", NEEP_WAYLAND, proxy) < 0) {
 		proxy[0] = '\0';
 	}
 	return make(vm, script, proxy, error);

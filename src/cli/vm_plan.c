@@ -77,7 +77,8 @@ static enum vm_front_end choose(const struct vm *vm) {
 	bool wants_window = vm->options->display != NULL && strcmp(vm->options->display, "none") != 0 &&
 			    strcmp(vm->options->display, "headless") != 0;
 	for (size_t i = VM_FRONT_END_GENERIC; i < NEEP_ARRAY_LEN(front_ends); i++) {
-		if (qemu_has(&vm->qemu, (enum vm_front_end)i) && (front_ends[i].has_display || !wants_window)) {
+		if (qemu_has(&vm->qemu, (enum vm_front_end)i) &&
+			(front_ends[i].has_display || !wants_window)) {
 			return (enum vm_front_end)i;
 		}
 	}
@@ -92,11 +93,13 @@ static void tell_what_is_lost(const struct vm *vm) {
 			"(Debian trixie-backports)\n",
 			front_end->device, vm->qemu.version);
 	} else if (!front_end->has_display) {
-		fprintf(stderr, "neep vm: the screen is the device's: neep screenshot --control %s FILE.png\n",
+		fprintf(stderr,
+			"neep vm: the screen is the device's: neep screenshot --control %s FILE.png\n",
 			vm->control);
 	}
 	if (vm->qemu.major < 10 && front_end->has_process && !vm->has_kvm) {
-		fprintf(stderr, "neep vm: QEMU %s serves this device under KVM only; 10.0 and newer do without\n",
+		fprintf(stderr,
+			"neep vm: QEMU %s serves this device under KVM only; 10.0 and newer do without\n",
 			vm->qemu.version);
 	}
 }
@@ -110,12 +113,14 @@ int vm_plan(struct vm *vm, struct neep_error *error) {
 			front_ends[vm->front_end].name, vm->qemu.version, front_ends[vm->front_end].device);
 	}
 	if (vm->front_end == VM_FRONT_END_AUTO) {
-		return neep_error_set(error, ENODEV, "QEMU %s has none of our devices: %s (Debian's has them)",
-			vm->qemu.version, CLI_QEMU_PACKAGE);
+		return neep_error_set(error, ENODEV,
+			"QEMU %s has none of our devices: %s (Debian's has them)", vm->qemu.version,
+			CLI_QEMU_PACKAGE);
 	}
 	if (vm->options->capset_names != NULL && !front_ends[vm->front_end].has_3d) {
 		return neep_error_set(error, ENOTSUP,
-			"--capset-names: %s carries 2D alone; QEMU 11.0 or newer (Debian trixie-backports) has "
+			"--capset-names: %s carries 2D alone; QEMU 11.0 or newer (Debian trixie-backports) "
+			"has "
 			"one that does",
 			front_ends[vm->front_end].device);
 	}

@@ -96,10 +96,10 @@ static void add_device(const struct vm *vm, struct vm_words *words) {
 	vm_words_add(words, "-chardev");
 	vm_words_add(words, "socket,id=gpu,path=%s", vm->socket);
 	add_pair(words, "-device",
-		vm->front_end == VM_FRONT_END_GENERIC
-			? "vhost-user-test-device-pci,virtio-id=16,num_vqs=2,config_size=20,vq_size=1024,chardev=gpu"
-		: vm->front_end == VM_FRONT_END_VGA ? "vhost-user-vga,chardev=gpu"
-						    : "vhost-user-gpu-pci,chardev=gpu");
+		vm->front_end == VM_FRONT_END_GENERIC ? "vhost-user-test-device-pci,virtio-id=16,num_vqs=2,"
+							"config_size=20,vq_size=1024,chardev=gpu"
+		: vm->front_end == VM_FRONT_END_VGA   ? "vhost-user-vga,chardev=gpu"
+						      : "vhost-user-gpu-pci,chardev=gpu");
 }
 
 static void add_disk(const struct vm *vm, struct vm_words *words) {

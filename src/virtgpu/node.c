@@ -309,7 +309,10 @@ static int init(struct neep_virtgpu_node *node, struct neep_error *error) {
 		neep_idmap_init(&node->fences) < 0 || neep_idmap_init(&node->syncobjs) < 0) {
 		return neep_error_set(error, ENOMEM, "render node");
 	}
-	result = neep_node_prime_init(node);
+	result = neep_node_events_init(node);
+	if (result == 0) {
+		result = neep_node_prime_init(node);
+	}
 	if (result == 0) {
 		result = listen_at_name(node);
 	}

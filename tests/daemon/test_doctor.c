@@ -84,7 +84,7 @@ static void wayland_without_a_compositor_is_told_with_its_remedy(void **state) {
 	setenv("WAYLAND_DISPLAY", "/no/such/socket", 1);
 	check("doctor wayland", 1);
 	expect_line("NO    Wayland ", "/no/such/socket: No such file or directory");
-	assert_non_null(strstr(result.out, "-> run neep in a Wayland session"));
+	assert_non_null(strstr(result.out, "start one, or name its socket"));
 	assert_non_null(strstr(result.out, "\nWayland      will NOT work\n"));
 }
 
