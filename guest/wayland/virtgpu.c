@@ -132,15 +132,41 @@ int neep_wl_virtgpu_create(
 	return result;
 }
 
-void *neep_wl_virtgpu_map(struct neep_wl_virtgpu *gpu, const struct neep_wl_bo *bo, size_t size) {
-	struct neep_drm_map map = { .handle = bo->handle };
-	int result = CALL(gpu, MAP, &map);
+/* Kernels map host memory as a whole only. That the host could not make it shows here. */
+static int map(struct neep_wl_virtgpu *gpu, struct neep_wl_mapped *mapped) {
+	struct neep_drm_map where = { .handle = mapped->bo.handle };
+	int result = CALL(gpu, MAP, &where);
 	if (result < 0) {
-		errno = -result;
-		return NULL;
+		return result;
 	}
-	void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, gpu->fd, (off_t)map.offset);
-	return data == MAP_FAILED ? NULL : data;
+	void *data =
+		mmap(NULL, mapped->size, PROT_READ | PROT_WRITE, MAP_SHARED, gpu->fd, (off_t)where.offset);
+	if (data == MAP_FAILED) {
+		return -errno;
+	}
+	mapped->data = data;
+	return 0;
+}
+
+int neep_wl_mapped_create(
+	struct neep_wl_virtgpu *gpu, uint64_t blob_id, size_t size, struct neep_wl_mapped *mapped) {
+	*mapped = (struct neep_wl_mapped){ .size = size };
+	int result = neep_wl_virtgpu_create(gpu, blob_id, size, &mapped->bo);
+	if (result == 0) {
+		result = map(gpu, mapped);
+	}
+	if (result < 0) {
+		neep_wl_mapped_destroy(gpu, mapped);
+	}
+	return result;
+}
+
+void neep_wl_mapped_destroy(struct neep_wl_virtgpu *gpu, struct neep_wl_mapped *mapped) {
+	if (mapped->data != NULL) {
+		munmap(mapped->data, mapped->size);
+	}
+	neep_wl_virtgpu_release(gpu, &mapped->bo);
+	*mapped = (struct neep_wl_mapped){ .size = 0 };
 }
 
 int neep_wl_virtgpu_export(struct neep_wl_virtgpu *gpu, const struct neep_wl_bo *bo) {

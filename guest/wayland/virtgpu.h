@@ -56,8 +56,16 @@ int neep_wl_virtgpu_create(struct neep_wl_virtgpu *gpu, uint64_t blob_id, size_t
 /* Releases a hold. A `bo` without a handle is fine. */
 void neep_wl_virtgpu_release(struct neep_wl_virtgpu *gpu, struct neep_wl_bo *bo);
 
-/* Maps the whole of it, readable and writable. NULL with errno set. */
-void *neep_wl_virtgpu_map(struct neep_wl_virtgpu *gpu, const struct neep_wl_bo *bo, size_t size);
+/* A buffer and its mapping. */
+struct neep_wl_mapped {
+	struct neep_wl_bo bo;
+	uint8_t *data; // NULL: none
+	size_t size;
+};
+/* Both at once, as neep_wl_virtgpu_create() does. Returns 0 or a negative errno; then nothing is left of it. */
+int neep_wl_mapped_create(
+	struct neep_wl_virtgpu *gpu, uint64_t blob_id, size_t size, struct neep_wl_mapped *mapped);
+void neep_wl_mapped_destroy(struct neep_wl_virtgpu *gpu, struct neep_wl_mapped *mapped); // all zeros is fine
 
 /* A dma-buf; an fd or a negative errno. */
 int neep_wl_virtgpu_export(struct neep_wl_virtgpu *gpu, const struct neep_wl_bo *bo);
