@@ -1,7 +1,6 @@
 /* Theory of operation
  *
- * To the host: bytes are gathered into one SEND until the end of the loop's turn, or until it is full. What goes with them
- * is held until it is submitted: a handle may be closed afterwards, since commands keep their order, but not before.
+ * To the host: bytes are gathered until the end of the loop's turn (outgoing.c).
  *
  * From the host: one POLL is outstanding. When its fence signals there is a message in the channel ring, which stays as it is
  * until the next POLL. A message of the stream is left there while the listener does not receive; one for a pipe is
@@ -15,34 +14,17 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/fd.h"
 #include "wayland/channel.h"
+#include "wayland/outgoing.h"
 #include "wayland/pump.h"
 #include "wayland/virtgpu.h"
 #include "wayland/virtgpu_memory.h"
-#include "wayland/wire.h"
 
 /* What the channel ring has room for. Hosts write what fits; those that count on a page write that much. */
 #define CHANNEL_RING_SIZE ((size_t)64 << 10)
-
-/* What goes with bytes, and is held until it was submitted. */
-struct item {
-	struct neep_wl_channel_id id;
-	struct neep_wl_bo import;      // a hold, or nothing
-	struct neep_wl_memory *memory; // a reference, or NULL
-	int fd;                        // a pipe that has no id yet, or -1
-};
-
-/* A SEND under construction. */
-struct batch {
-	uint8_t command[NEEP_WL_CHANNEL_SEND_HEAD + NEEP_WL_CHANNEL_SEND_MAX];
-	size_t len; // bytes of the stream
-	size_t count;
-	struct item items[NEEP_WL_CHANNEL_IDS_MAX];
-};
 
 struct host {
 	struct neep_wl_host base;
@@ -54,7 +36,7 @@ struct host {
 	struct neep_source source;
 	struct neep_task task;
 	struct neep_wl_pumps pumps;
-	struct batch batch;
+	struct neep_wl_outgoing outgoing;
 	bool is_receiving;
 	bool is_polling;  // a POLL is outstanding
 	bool has_message; // in the channel ring
@@ -88,136 +70,23 @@ static int submit(struct host *host, const struct neep_wl_submit *submit) {
 
 /* ---- to the host ---- */
 
-static void release(struct host *host, struct item *items, size_t count) {
-	for (size_t i = 0; i < count; i++) {
-		neep_wl_virtgpu_release(host->gpu, &items[i].import);
-		neep_wl_memory_unref(items[i].memory);
-		neep_close_fd(&items[i].fd);
-	}
-}
-
-/* Submits what was gathered; without a byte it waits for one. */
-static int flush(struct host *host) {
-	struct batch *batch = &host->batch;
-	struct neep_wl_channel_id ids[NEEP_WL_CHANNEL_IDS_MAX];
-	if (batch->len == 0) {
-		return 0;
-	}
-	for (size_t i = 0; i < batch->count; i++) {
-		ids[i] = batch->items[i].id;
-	}
-	struct neep_wl_submit command = {
-		.command = batch->command,
-		.len = neep_wl_channel_send(batch->command, ids, batch->count, batch->len) + batch->len,
-		.ring = NEEP_WL_RING_NONE,
-	};
-	int result = submit(host, &command);
-	release(host, batch->items, batch->count);
-	batch->count = 0;
-	batch->len = 0;
-	return result;
-}
-
-static bool is_writable_pipe(int fd) {
-	struct stat st;
-	int flags = fcntl(fd, F_GETFL);
-	return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY && fstat(fd, &st) == 0 &&
-	       (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
-}
-
-/* What the host can make of an attachment, whose fd is consumed. */
-static int prepare(struct host *host, const struct neep_wl_attachment *attachment, struct item *item) {
-	neep_autoclose int fd = attachment->owned_fd;
-	*item = (struct item){ .id.type = NEEP_WL_ID_BLOB, .fd = -1 };
-	if (attachment->memory != NULL) {
-		const struct neep_wl_bo *bo = neep_wl_memory_bo(attachment->memory);
-		if (bo == NULL) {
-			return -ENOTSUP;
-		}
-		item->id.id = bo->resource_id;
-		item->memory = neep_wl_memory_ref(attachment->memory);
-		return 0;
-	}
-	if (is_writable_pipe(fd)) {
-		item->id.type = NEEP_WL_ID_READ_PIPE;
-		item->fd = neep_steal_fd(&fd);
-		return 0;
-	}
-	int result = neep_wl_virtgpu_import(host->gpu, fd, &item->import);
-	item->id.id = item->import.resource_id;
-	return result;
-}
-
-/* All or none: then all fds are closed. */
-static int prepare_all(
-	struct host *host, const struct neep_wl_attachment *attachments, size_t count, struct item *items) {
-	for (size_t i = 0; i < count; i++) {
-		int result = prepare(host, &attachments[i], &items[i]);
-		if (result < 0) {
-			release(host, items, i);
-			while (++i < count) {
-				int fd = attachments[i].owned_fd;
-				neep_close_fd(&fd);
-			}
-			return result;
-		}
-	}
-	return 0;
-}
-
-/* Adds what was prepared to the batch, in whose order ids of pipes are guessed. */
-static int attach(struct host *host, struct item *items, size_t count) {
-	struct batch *batch = &host->batch;
-	int result = batch->count + count > NEEP_WL_CHANNEL_IDS_MAX ? flush(host) : 0;
-	if (result == 0 && batch->count + count > NEEP_WL_CHANNEL_IDS_MAX) {
-		result = -E2BIG;
-	}
-	for (size_t i = 0; i < count && result == 0; i++) {
-		if (items[i].fd >= 0) {
-			result = neep_wl_pumps_add_to_client(
-				&host->pumps, neep_steal_fd(&items[i].fd), &items[i].id.id);
-		}
-	}
-	if (result < 0) {
-		release(host, items, count);
-		fail(host, -result, "cannot send fds");
-		return result;
-	}
-	memcpy(batch->items + batch->count, items, count * sizeof(*items));
-	batch->count += count;
-	return 0;
-}
-
-static int append(struct host *host, const uint8_t *bytes, size_t len) {
-	struct batch *batch = &host->batch;
-	int result = 0;
-	while (len > 0 && result == 0) {
-		size_t room = NEEP_WL_CHANNEL_SEND_MAX - batch->len;
-		size_t part = len < room ? len : room;
-		memcpy(batch->command + NEEP_WL_CHANNEL_SEND_HEAD + batch->len, bytes, part);
-		batch->len += part;
-		bytes += part;
-		len -= part;
-		if (part == room) {
-			result = flush(host);
-		}
-	}
-	return result;
-}
-
 static int host_send(struct neep_wl_host *base, const uint8_t *bytes, size_t len,
 	const struct neep_wl_attachment *attachments, size_t count) {
 	struct host *host = from_base(base);
-	struct item items[NEEP_WL_FDS_MAX];
-	int result = prepare_all(host, attachments, count, items);
-	if (result == 0 && count > 0) {
-		result = attach(host, items, count);
-	}
+	int result = neep_wl_outgoing_add(&host->outgoing, bytes, len, attachments, count);
 	if (result == 0) {
-		result = append(host, bytes, len);
+		neep_task_queue(host->loop, &host->task);
+	} else if (result != -ENOTSUP) {
+		fail(host, -result, "the virtio-gpu takes no commands");
 	}
-	neep_task_queue(host->loop, &host->task);
 	return result;
+}
+
+static void flush(struct host *host) {
+	int result = host->has_failed ? 0 : neep_wl_outgoing_flush(&host->outgoing);
+	if (result < 0) {
+		fail(host, -result, "the virtio-gpu takes no commands");
+	}
 }
 
 /* ---- from the host ---- */
@@ -397,7 +266,7 @@ static void host_destroy(struct neep_wl_host *base) {
 	neep_task_cancel(&host->task);
 	neep_source_remove(&host->source);
 	neep_wl_pumps_finish(&host->pumps);
-	release(host, host->batch.items, host->batch.count);
+	neep_wl_outgoing_finish(&host->outgoing);
 	neep_wl_allocator_finish(&host->allocator);
 	neep_wl_mapped_destroy(host->gpu, &host->channel);
 	neep_wl_virtgpu_unref(host->gpu);
@@ -435,6 +304,7 @@ static int start(struct host *host) {
 
 static int set_up(struct host *host) {
 	int result = neep_wl_pumps_init(&host->pumps, host->loop, &pumps_listener, host);
+	neep_wl_outgoing_init(&host->outgoing, host->gpu, &host->pumps);
 	if (result == 0) {
 		result = neep_wl_allocator_init(&host->allocator, host->gpu);
 	}
