@@ -1,7 +1,6 @@
 #include "wayland/mapping.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,16 +31,20 @@ static void on_bus_error(int signal, siginfo_t *info, void *context) {
 	errno = saved_errno;
 }
 
+/* Asks each time: a library may have put its own in place since. */
 static void install_handler(void) {
 	struct sigaction action = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	struct sigaction current;
 	sigemptyset(&action.sa_mask);
-	sigaction(SIGBUS, NULL, &previous_action);
-	sigaction(SIGBUS, &action, NULL);
+	sigaction(SIGBUS, NULL, &current);
+	if (current.sa_sigaction != on_bus_error) {
+		previous_action = current;
+		sigaction(SIGBUS, &action, NULL);
+	}
 }
 
 int neep_wl_mapping_init(struct neep_wl_mapping *mapping, int fd, size_t size) {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_once(&once, install_handler);
+	install_handler();
 	void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 	if (data == MAP_FAILED) {
 		*mapping = (struct neep_wl_mapping){ 0 };

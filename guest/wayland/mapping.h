@@ -17,7 +17,8 @@ struct neep_wl_mapping {
 	bool is_broken; // pages are missing
 };
 
-/* Maps the first `size` bytes of `fd`, which is borrowed. Returns 0 or a negative errno: it is no memory, or may not be read. */
+/* Maps the first `size` bytes of `fd`, which is borrowed. Returns 0 or a negative errno: it is no memory, or may not be read.
+ * One thread at a time. */
 int neep_wl_mapping_init(struct neep_wl_mapping *mapping, int fd, size_t size);
 void neep_wl_mapping_finish(struct neep_wl_mapping *mapping);
 
