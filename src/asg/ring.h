@@ -15,9 +15,13 @@
 #include "util/error.h"
 
 /* Offset of the data buffer, and what capset 3 announces as ring size. */
-#define NEEP_ASG_BUFFER_OFFSET  UINT32_C(12288)
-#define NEEP_ASG_BUFFER_SIZE    UINT32_C(1048576)
-#define NEEP_ASG_FLUSH_INTERVAL UINT32_C(262144)
+#define NEEP_ASG_BUFFER_OFFSET UINT32_C(12288)
+#define NEEP_ASG_BUFFER_SIZE   UINT32_C(1048576)
+
+/* The slots of the data buffer: what is longer goes as a large transfer, which the guest waits for. A guest whose records have
+ * taken all slots but one looks for a free one without giving way, for a whole time slice if the consumer needs its processor.
+ * Four slots made that happen all the time; more than 16 gain nothing, and each costs a ring its own page. */
+#define NEEP_ASG_FLUSH_INTERVAL UINT32_C(65536)
 
 /* Mesa's guest waits in a loop around sched_yield(), which takes a processor from whatever it waits for. Our own guest side
  * (libneep-virtgpu.so) makes it sleep: in words of the from_host_large page that the protocol leaves alone, it says that it sleeps
