@@ -17,7 +17,7 @@ packages_of() {
     build)
         echo build-essential meson ninja-build pkg-config
         echo libpixman-1-dev libpng-dev libdrm-dev libseccomp-dev systemtap-sdt-dev
-        echo libvulkan-dev glslang-tools python3
+        echo libvulkan-dev glslang-tools python3 libwayland-dev wayland-protocols
         ;;
     check) echo libcmocka-dev edid-decode python3 universal-ctags clang-format qemu-system-gui mesa-vulkan-drivers ;;
     vm)

@@ -25,7 +25,8 @@ struct neep_virtgpu_node {
 	struct neep_loop *loop;
 	struct neep_driver *driver;
 	char name[NEEP_VIRTGPU_NAME_LEN + 1];
-	bool is_dead; // the device is gone
+	bool is_dead;         // the device is gone
+	struct neep_task end; // what programs see of that
 
 	int listener;
 	struct neep_source listener_source;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "asg/layout.h"
+#include "daemon/process.h"
 #include "driver/driver.h"
 #include "support/fd_check.h"
 #include "util/clock.h"
@@ -80,6 +83,57 @@ _Noreturn static void read_at_the_end(void) {
 	char event[8];
 	hold_fences(fd, 0);
 	_exit(read(fd, event, sizeof(event)) == 0 ? 0 : 1);
+}
+
+#define RING_LEN (NEEP_ASG_BUFFER_OFFSET + NEEP_ASG_BUFFER_SIZE)
+
+/* Maps a ring as Mesa's gfxstream driver does: the submit says what the blob is. */
+static uint8_t *map_ring(int fd) {
+	static const uint32_t words[] = { 0x1001, 0 };
+	struct neep_drm_execbuffer exec = {
+		.flags = NEEP_DRM_EXEC_RING_IDX,
+		.command = (uintptr_t)words,
+		.size = sizeof(words),
+	};
+	struct node_blob blob = { .handle = 0 };
+	if (node_blob_create(fd, RING_LEN, 0, &blob) < 0 || NODE_IOCTL(fd, EXECBUFFER, &exec) < 0) {
+		return NULL;
+	}
+	return node_map(fd, blob.handle, RING_LEN);
+}
+
+/* Waits for a reply as that driver does. Nobody ever sends one. */
+static bool hears_that_the_device_is_lost(int fd) {
+	uint8_t *ring = map_ring(fd);
+	if (ring == NULL) {
+		return false;
+	}
+	volatile uint32_t *replies = (uint32_t *)(void *)(ring + NEEP_ASG_FROM_HOST_LARGE);
+	close(open("waits", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	while (replies[NEEP_ASG_WRITE_POS / 4] == replies[NEEP_ASG_READ_POS / 4]) {
+		sched_yield();
+	}
+	const int32_t *answer = (const int32_t *)(void *)(ring + NEEP_ASG_BUFFER_OFFSET);
+	return answer[0] == -4 && answer[1000] == -4 &&
+	       *(uint32_t *)(void *)(ring + NEEP_ASG_HOST_STATE) == NEEP_ASG_EXIT;
+}
+
+_Noreturn static void wait_at_a_ring(void) {
+	_exit(hears_that_the_device_is_lost(node_open_context()) ? 0 : 1);
+}
+
+/* Goes on where no signal of its family reaches it. */
+_Noreturn static void leave_a_child(void) {
+	if (fork() == 0) {
+		setsid();
+		if (hears_that_the_device_is_lost(node_open_context())) {
+			close(open("lost", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+		}
+		_exit(0);
+	}
+	for (;;) {
+		pause();
+	}
 }
 
 static pid_t start_program(const struct machine *machine, const char *what) {
@@ -162,8 +216,63 @@ static void death_of_the_node_ends_events(void **state) {
 	assert_int_equal(await_program(machine, program), 0);
 }
 
+static pid_t start_waiter(struct machine *machine) {
+	pid_t program = start_program(machine, "ring");
+	while (!file_exists("waits")) {
+		assert_int_equal(neep_loop_step(machine->loop, 10), 0);
+	}
+	machine_run_for(machine, 200 * NEEP_NS_PER_MS);
+	assert_int_equal(waitpid(program, NULL, WNOHANG), 0);
+	return program;
+}
+
+static void death_of_the_device_is_told_at_rings(void **state) {
+	struct machine *machine = *state;
+	pid_t program = start_waiter(machine);
+	kill(machine->device, SIGKILL);
+	assert_int_equal(await_program(machine, program), 0);
+}
+
+static void death_of_the_node_is_told_at_rings(void **state) {
+	struct machine *machine = *state;
+	pid_t program = start_waiter(machine);
+	neep_virtgpu_node_destroy(machine->node);
+	machine->node = NULL;
+	assert_int_equal(await_program(machine, program), 0);
+}
+
+static void killed_neep_lets_nobody_wait(void **state) {
+	(void)state;
+	char self[256] = "", words[1024];
+	assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	snprintf(words, sizeof(words), "run --driver none --device-program %s -- %s leave",
+		getenv("NEEP_TEST_DEVICE"), self);
+	pid_t neep = process_start(cli_program(), words);
+	file_await("waits");
+	kill(neep, SIGKILL);
+	assert_int_equal(process_wait(neep), -1);
+	file_await("lost");
+}
+
+static int setup_folder(void **state) {
+	(void)state;
+	folder_enter();
+	return 0;
+}
+
+static int teardown_folder(void **state) {
+	(void)state;
+	folder_leave();
+	return 0;
+}
+
 int main(int argc, char **argv) {
-	(void)argc;
+	if (argc == 2 && strcmp(argv[1], "leave") == 0) {
+		leave_a_child();
+	}
+	if (strcmp(argv[0], "ring") == 0) {
+		wait_at_a_ring();
+	}
 	if (strcmp(argv[0], "work") == 0) {
 		work_for_ever();
 	}
@@ -175,6 +284,11 @@ int main(int argc, char **argv) {
 		cmocka_unit_test_setup_teardown(death_of_the_device_ends_calls, machine_start, machine_bury),
 		cmocka_unit_test_setup_teardown(death_of_the_device_ends_events, machine_start, machine_bury),
 		cmocka_unit_test_setup_teardown(death_of_the_node_ends_events, machine_start, machine_stop),
+		cmocka_unit_test_setup_teardown(
+			death_of_the_device_is_told_at_rings, machine_start, machine_bury),
+		cmocka_unit_test_setup_teardown(
+			death_of_the_node_is_told_at_rings, machine_start, machine_stop),
+		cmocka_unit_test_setup_teardown(killed_neep_lets_nobody_wait, setup_folder, teardown_folder),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
