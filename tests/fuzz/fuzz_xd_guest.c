@@ -104,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	struct neep_reader in;
 	neep_reader_init(&in, data, size);
 	xd_machine_init(&machine, neep_reader_u8(&in) % 4 != 0);
-	while (neep_reader_left(&in) > 0) {
+	while (neep_reader_ok(&in) && neep_reader_left(&in) > 0) {
 		run_step(&machine, &in);
 	}
 	xd_machine_finish(&machine);

@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	struct neep_reader in;
 	neep_reader_init(&in, data, size);
 	xd_machine_init(&machine, 1);
-	for (uint32_t pipes = 0; neep_reader_left(&in) > 0;) {
+	for (uint32_t pipes = 0; neep_reader_ok(&in) && neep_reader_left(&in) > 0;) {
 		uint8_t flags = neep_reader_u8(&in);
 		uint16_t len = neep_reader_u16(&in);
 		uint8_t kinds[64];
