@@ -7,11 +7,14 @@ import shlex
 import sys
 import tempfile
 
+import case_clipboard
+import case_globals
+import case_input
 import case_pictures
 from tap import Tap
 from world import World
 
-GROUPS = (case_pictures,)
+GROUPS = (case_globals, case_pictures, case_input, case_clipboard)
 
 
 def main():

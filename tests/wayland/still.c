@@ -1,6 +1,6 @@
 /*
- * A client of a Wayland compositor: SCENE draws what the scene says, says "shown" on stdout, and stays until its standard input
- * ends. --list prints the scenes.
+ * A client of a Wayland compositor: SCENE [APP_ID] draws what the scene says, says "shown" on stdout, and stays until its standard
+ * input ends. --list prints the scenes.
  */
 #include <stdio.h>
 #include <string.h>
@@ -47,8 +47,8 @@ static const struct scene *find(const char *name) {
 }
 
 int main(int argc, char **argv) {
-	if (argc != 2) {
-		wlb_die("usage: wl-still SCENE | --list");
+	if (argc != 2 && argc != 3) {
+		wlb_die("usage: wl-still SCENE [APP_ID] | --list");
 	}
 	if (strcmp(argv[1], "--list") == 0) {
 		list();
@@ -57,7 +57,7 @@ int main(int argc, char **argv) {
 	const struct scene *scene = find(argv[1]);
 	static struct stage stage;
 	wlb_client_open(&stage.client);
-	wlb_window_open(&stage.client, "neep-test", &stage.window);
+	wlb_window_open(&stage.client, argc == 3 ? argv[2] : "neep-test", &stage.window);
 	scene->show(&stage);
 	wlb_roundtrip(&stage.client);
 	printf("shown\n");
