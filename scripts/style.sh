@@ -27,7 +27,7 @@ else
 fi
 
 # A room includes only what stands to its left; the public API stands beside util.
-order='util asg worker virtio vhost_user vulkan renderer rutabaga twod gfxstream display device daemon driver virtgpu bench vkbench cli'
+order='util asg worker virtio vhost_user vulkan renderer rutabaga twod gfxstream cross_domain display device daemon driver virtgpu bench vkbench cli'
 allowed() { # ROOM -> rooms it may include
     case $1 in
     util) echo util ;;
@@ -39,6 +39,7 @@ allowed() { # ROOM -> rooms it may include
     twod) echo util rutabaga twod ;;
     vulkan) echo util vulkan ;;
     gfxstream) echo util asg worker rutabaga gfxstream ;;
+    cross_domain) echo util rutabaga cross_domain ;;
     display) echo util vhost_user display ;;
     device) echo util virtio display device ;;
     daemon) echo util virtio vhost_user rutabaga display device daemon ;;

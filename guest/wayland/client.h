@@ -100,6 +100,7 @@ extern const struct neep_wl_handlers neep_wl_toplevel_handlers;                 
 extern const struct neep_wl_handlers neep_wl_shm_handlers, neep_wl_shm_pool_handlers;     // shm.c
 extern const struct neep_wl_handlers neep_wl_buffer_handlers, neep_wl_surface_handlers; // buffer.c, surface.c
 extern const struct neep_wl_handlers neep_wl_keyboard_handlers;                         // copy.c
-extern const struct neep_wl_handlers neep_wl_dmabuf_handlers, neep_wl_dmabuf_feedback_handlers; // dmabuf.c
+extern const struct neep_wl_handlers neep_wl_viewporter_handlers;                       // surface.c
+extern const struct neep_wl_handlers neep_wl_dmabuf_feedback_handlers;                  // dmabuf.c
 
 #endif

@@ -15,9 +15,13 @@
 #include "util/error.h"
 
 /* Offset of the data buffer, and what capset 3 announces as ring size. */
-#define NEEP_ASG_BUFFER_OFFSET  UINT32_C(12288)
-#define NEEP_ASG_BUFFER_SIZE    UINT32_C(1048576)
-#define NEEP_ASG_FLUSH_INTERVAL UINT32_C(262144)
+#define NEEP_ASG_BUFFER_OFFSET UINT32_C(12288)
+#define NEEP_ASG_BUFFER_SIZE   UINT32_C(1048576)
+
+/* The slots of the data buffer: what is longer goes as a large transfer, which the guest waits for. A guest whose records have
+ * taken all slots but one looks for a free one without giving way, for a whole time slice if the consumer needs its processor.
+ * Four slots made that happen all the time; more than 16 gain nothing, and each costs a ring its own page. */
+#define NEEP_ASG_FLUSH_INTERVAL UINT32_C(65536)
 
 /* Mesa's guest waits in a loop around sched_yield(), which takes a processor from whatever it waits for. Our own guest side
  * (libneep-virtgpu.so) makes it sleep: in words of the from_host_large page that the protocol leaves alone, it says that it sleeps
@@ -39,6 +43,9 @@ int neep_asg_prepare(int fd, uint64_t size);
  * ring (in_error), but a guest thread that waits for a reply does not end by it: it tries again for ever. May be called at any
  * time, also on a ring that a dead process was serving. Returns 0 or a negative errno. */
 int neep_asg_fail(int fd, uint64_t size, int32_t answer);
+
+/* The same for who has mapped the ring: NEEP_ASG_BUFFER_OFFSET + NEEP_ASG_BUFFER_SIZE bytes that stay. */
+void neep_asg_fail_mapped(uint8_t *ring, int32_t answer);
 
 /* How the consumer waits: it looks at the ring for up to spin_ns after the last byte, as long as that pays off, then sleeps on
  * the wake-up eventfd. NEEP_ASG_SPIN_NS is a good choice. */

@@ -313,7 +313,7 @@ static int run_frames(
 	int64_t start = neep_clock_ns();
 	int64_t end = start + (int64_t)(session->options->seconds * (double)NEEP_NS_PER_S);
 	int result = 0;
-	while (result == 0 && neep_clock_ns() < end) {
+	while (result == 0 && (submitted == 0 || neep_clock_ns() < end)) {
 		result = frame_run(session->driver, &frames[submitted % count]);
 		submitted++;
 	}

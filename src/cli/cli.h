@@ -19,6 +19,7 @@ int cli_resize(int argc, char **argv);
 int cli_stats(int argc, char **argv);
 int cli_contexts(int argc, char **argv);
 int cli_outputs(int argc, char **argv);
+int cli_doctor(int argc, char **argv);
 int cli_run(int argc, char **argv);
 
 /* Print "neep COMMAND: message", and return CLI_USAGE or CLI_FAILURE. */

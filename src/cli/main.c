@@ -14,6 +14,7 @@ static const struct command {
 } commands[] = {
 	{ "bench", "measure a back-end, alone or beside another", neep_bench_main },
 	{ "contexts", "print the contexts of a running device, and their renderers", cli_contexts },
+	{ "doctor", "say what this host can carry, and what it lacks", cli_doctor },
 	{ "outputs", "print what the scanouts of a running device show", cli_outputs },
 	{ "resize", "change the size of an output of a running device", cli_resize },
 	{ "run", "run a program with a GPU of its own, without a virtual machine", cli_run },

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -15,10 +16,14 @@ static const char help[] =
 	"machine. No virtual machine, no changes to PROGRAM or its drivers.\n"
 	"  --driver gfxstream|none  what PROGRAM's Vulkan runs on (default gfxstream); none leaves\n"
 	"                           its environment as it is\n"
+	"  --wayland                PROGRAM's windows are shown by this machine's Wayland compositor\n"
+	"  --wayland-socket-path PATH  the compositor's socket (default: $WAYLAND_DISPLAY, as for\n"
+	"                           every Wayland program)\n"
 	"  --capset-names A:B       capability sets of the device (default: what the driver needs)\n"
 	"  --hostmem SIZE           size of the host-visible window, a power of two (default 64G)\n"
 	"  --control PATH           the device listens there for neep stats and neep contexts\n"
 	"  --device-program PATH    the device to start (default: vhost-user-neep of this neep)\n"
+	"  --wayland-program PATH   the proxy to start (default: neep-wayland of this neep)\n"
 	"  --log LEVEL              what is told on stderr: error, warn (default), info or debug\n"
 	"The exit status is that of PROGRAM; 128 and the number of the signal that ended it; 126 or\n"
 	"127 when it cannot be run.";
@@ -60,6 +65,15 @@ static int set_option(struct run_options *options, int value, char **argv) {
 	case 'p':
 		options->device_program = optarg;
 		return -1;
+	case 's':
+		options->wayland_socket = optarg;
+		return -1;
+	case 'w':
+		options->has_wayland = true;
+		return -1;
+	case 'y':
+		options->wayland_program = optarg;
+		return -1;
 	default:
 		return cli_bad_option(argv[0], value, argv);
 	}
@@ -74,6 +88,9 @@ static int read_words(struct run_options *options, int argc, char **argv) {
 		{ "help", no_argument, NULL, 'h' },
 		{ "hostmem", required_argument, NULL, 'm' },
 		{ "log", required_argument, NULL, 'l' },
+		{ "wayland", no_argument, NULL, 'w' },
+		{ "wayland-program", required_argument, NULL, 'y' },
+		{ "wayland-socket-path", required_argument, NULL, 's' },
 		{ 0 },
 	};
 	opterr = 0;
@@ -126,6 +143,23 @@ static void machine_stop(struct machine *machine) {
 	run_device_stop(&machine->device);
 }
 
+/* Behind the proxy, if that is wanted. Returns its exit status, or a negative errno. */
+static int run_under(struct machine *machine, struct run_options *options, const struct run_places *places,
+	struct neep_error *error) {
+	char **words = NULL;
+	if (options->has_wayland) {
+		words = run_wayland_words(options, places);
+		if (words == NULL) {
+			return neep_error_set(error, ENOMEM, "cannot run %s", options->program[0]);
+		}
+		options->program = words;
+	}
+	int result =
+		run_program(machine->loop, options, places, neep_virtgpu_node_name(machine->node), error);
+	free(words);
+	return result;
+}
+
 int cli_run(int argc, char **argv) {
 	struct run_options options = { .has_guest_driver = true, .log_level = NEEP_LOG_WARN };
 	int code = read_words(&options, argc, argv);
@@ -141,8 +175,7 @@ int cli_run(int argc, char **argv) {
 		result = machine_start(&machine, &options, &places, &error);
 	}
 	if (result == 0) {
-		result = run_program(
-			machine.loop, &options, &places, neep_virtgpu_node_name(machine.node), &error);
+		result = run_under(&machine, &options, &places, &error);
 	}
 	machine_stop(&machine);
 	return result < 0 ? cli_fail(argv[0], "%s", error.text) : result;

@@ -4,8 +4,10 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 #include "util/error.h"
 #include "util/log.h"
@@ -16,7 +18,10 @@ struct run_options {
 	const char *capset_names; // NULL: what the driver needs
 	const char *hostmem;      // NULL: as large as can be
 	const char *control;      // NULL: no control socket
-	const char *device_program; // NULL: the one of this installation
+	const char *device_program;  // NULL: the one of this installation
+	bool has_wayland;            // the program's windows are on this machine's compositor
+	const char *wayland_socket;  // NULL: where libwayland would connect
+	const char *wayland_program; // NULL: the proxy of this installation
 	enum neep_log_level log_level;
 	char **program; // ends with NULL
 };
@@ -28,10 +33,32 @@ struct run_places {
 	char preload[PATH_MAX];
 	char tree[PATH_MAX];
 	char icd[PATH_MAX]; // of the gfxstream driver; empty: the program's environment is left as it is
+	char proxy[PATH_MAX];
+	char compositor[sizeof(((struct sockaddr_un *)NULL)->sun_path)]; // its socket; empty: none is wanted
 };
 
 /* Returns 0, or a negative errno with one line that says what is missing and what brings it. */
 int run_find_places(const struct run_options *options, struct run_places *places, struct neep_error *error);
+
+/* ---- run_vulkan.c: drivers ---- */
+
+/* Finds the guest driver; run_find_vulkan() also looks that there is something to render on. As run_find_places(). */
+int run_find_guest_driver(struct run_places *places, struct neep_error *error);
+int run_find_vulkan(struct run_places *places, struct neep_error *error);
+
+/* For the device process: takes the guest driver out of the environment where that names nothing else. It is nothing to
+ * render on. */
+void run_vulkan_hide_guest_driver(void);
+
+/* ---- run_wayland.c: the compositor, and the way to it ---- */
+
+/* As run_find_places(). */
+int run_find_compositor(
+	const struct run_options *options, struct run_places *places, struct neep_error *error);
+
+/* The proxy and the program behind it, in place of the program. The words are borrowed, the array is the caller's; NULL for
+ * want of memory. */
+char **run_wayland_words(const struct run_options *options, const struct run_places *places);
 
 /* ---- run_device.c: the device process ---- */
 

@@ -22,11 +22,12 @@
 
 #define STOP_NS (2 * NEEP_NS_PER_S)
 
-#define WORDS_MAX 20
+#define WORDS_MAX 24
 
 struct words {
 	const char *argv[WORDS_MAX];
 	size_t count;
+	char capset_names[256];
 };
 
 static void add(struct words *words, const char *option, const char *value) {
@@ -49,19 +50,31 @@ static const char *default_hostmem(void) {
 	return "256M";
 }
 
-static void fill_words(
-	struct words *words, const struct run_options *options, const char *device, const char *fd_text) {
-	words->argv[words->count++] = device;
+/* What was asked for, or else what the driver needs; and what Wayland needs. A word may come twice. */
+static void name_capsets(struct words *words, const struct run_options *options) {
+	const char *names = options->capset_names;
+	if (names == NULL) {
+		names = options->has_guest_driver ? "gfxstream-vulkan" : "";
+	}
+	snprintf(words->capset_names, sizeof(words->capset_names), "%s%s%s", names,
+		options->has_wayland && names[0] != '\0' ? ":" : "",
+		options->has_wayland ? "cross-domain" : "");
+}
+
+static void fill_words(struct words *words, const struct run_options *options,
+	const struct run_places *places, const char *fd_text) {
+	words->argv[words->count++] = places->device;
 	add(words, "--fd", fd_text);
 	add(words, "--display", "none");
 	add(words, "--log-level", neep_log_level_name(options->log_level));
 	add(words, "--hostmem", options->hostmem != NULL ? options->hostmem : default_hostmem());
 	/* This side knows no limit of regions as QEMU does: a program may map thousands of allocations. */
 	add(words, "--max-maps", "16384");
-	if (options->capset_names != NULL) {
-		add(words, "--capset-names", options->capset_names);
-	} else if (options->has_guest_driver) {
-		add(words, "--capset-names", "gfxstream-vulkan");
+	if (words->capset_names[0] != '\0') {
+		add(words, "--capset-names", words->capset_names);
+	}
+	if (places->compositor[0] != '\0') {
+		add(words, "--wayland-socket-path", places->compositor);
 	}
 	if (options->control != NULL) {
 		add(words, "--control", options->control);
@@ -95,6 +108,7 @@ static void keep_shaders(void) {
 _Noreturn static void become(const struct words *words, int fd, pid_t parent) {
 	setpgid(0, 0);
 	keep_shaders();
+	run_vulkan_hide_guest_driver();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	dup2(null, STDIN_FILENO);
@@ -116,7 +130,8 @@ int run_device_start(struct run_device *device, const struct run_options *option
 	char fd_text[16];
 	struct words words = { .count = 0 };
 	snprintf(fd_text, sizeof(fd_text), "%d", pair[1]);
-	fill_words(&words, options, places->device, fd_text);
+	name_capsets(&words, options);
+	fill_words(&words, options, places, fd_text);
 	pid_t parent = getpid();
 	device->pid = fork();
 	if (device->pid == 0) {

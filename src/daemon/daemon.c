@@ -11,6 +11,7 @@
 #include <linux/virtio_ring.h>
 #include <rutabaga_gfx/neep_rutabaga.h>
 
+#include "daemon/channels.h"
 #include "daemon/control.h"
 #include "daemon/listener.h"
 #include "daemon/window.h"
@@ -242,11 +243,11 @@ static void write_features(const struct neep_options *options, char *features, s
 static int create_rutabaga(struct neep_daemon *daemon, const struct neep_component_impl *const *extra,
 	size_t extra_count, struct neep_error *error) {
 	const struct neep_options *options = daemon->options;
-	struct rutabaga_channel wayland = {
-		.channel_name = options->wayland_socket_path,
-		.channel_type = RUTABAGA_CHANNEL_TYPE_WAYLAND,
-	};
-	struct rutabaga_channels channels = { .channels = &wayland, .num_channels = 1 };
+	struct neep_daemon_channels channels;
+	int result = neep_daemon_channels_init(&channels, options, error);
+	if (result < 0) {
+		return result;
+	}
 	char features[PATH_MAX + 128];
 	write_features(options, features, sizeof(features));
 	struct rutabaga_builder builder = {
@@ -256,9 +257,9 @@ static int create_rutabaga(struct neep_daemon *daemon, const struct neep_compone
 		.renderer_features = features,
 		.fence_cb = fence_done,
 		.debug_cb = debug_message,
-		.channels = options->wayland_socket_path != NULL ? &channels : NULL,
+		.channels = &channels.base,
 	};
-	int result = neep_core_init(&builder, extra, extra_count, &daemon->rutabaga);
+	result = neep_core_init(&builder, extra, extra_count, &daemon->rutabaga);
 	if (result < 0) {
 		return neep_error_set(error, -result, "cannot start rutabaga");
 	}

@@ -22,8 +22,11 @@ struct parse {
 	bool has_hostmem;
 };
 
-/* The window where Vulkan memory is mapped, unless --hostmem says otherwise. Address space, not memory. */
-#define VULKAN_HOSTMEM (UINT64_C(4) << 30)
+/* The window where memory of Vulkan and buffers of windows are mapped, unless --hostmem says otherwise. Address space, not
+ * memory. */
+#define DEFAULT_HOSTMEM (UINT64_C(4) << 30)
+#define NEEDS_HOSTMEM \
+	((UINT64_C(1) << RUTABAGA_CAPSET_GFXSTREAM_VULKAN) | (UINT64_C(1) << RUTABAGA_CAPSET_CROSS_DOMAIN))
 
 struct option_spec {
 	const char *name;
@@ -203,11 +206,17 @@ static const struct option_spec specs[] = {
 	{ "yres", "PIXELS", "preferred height, 32 to 8192 (default 800)", set_u32, OPTION(device.yres), 32,
 		8192 },
 	{ "capset-names", "A:B", "capability sets to offer (default none: 2D)", add_capsets, 0, 0, 0 },
-	{ "wayland-socket-path", "PATH", "the compositor that cross-domain connects to", set_path,
-		OPTION(wayland_socket_path), 0, 0 },
+	{ "wayland-socket-path", "PATH",
+		"the compositor that cross-domain connects to (default: by WAYLAND_DISPLAY and "
+		"XDG_RUNTIME_DIR)",
+		set_path, OPTION(wayland_socket_path), 0, 0 },
+	{ "x11-socket-path", "PATH", "the X server that cross-domain connects to (default none)", set_path,
+		OPTION(x11_socket_path), 0, 0 },
+	{ "pipewire-socket-path", "PATH", "the PipeWire that cross-domain connects to (default none)",
+		set_path, OPTION(pipewire_socket_path), 0, 0 },
 	{ "hostmem", "SIZE",
-		"size of the host-visible window, a power of two (default 4G with gfxstream-vulkan, else 0: "
-		"none)",
+		"size of the host-visible window, a power of two (default 4G with gfxstream-vulkan or "
+		"cross-domain, else 0: none)",
 		set_hostmem, 0, UINT64_C(1) << 20, UINT64_C(1) << 40 },
 	{ "renderer", "PATH", "the program neep-renderer (default: where it was installed)", set_renderer, 0,
 		0, 0 },
@@ -311,8 +320,8 @@ static int check_together(struct parse *parse) {
 			"--display: \"%s\" shows pixels, which --wsi headless forbids; give one of the two",
 			parse->display);
 	}
-	if (!parse->has_hostmem && (options->capset_mask >> RUTABAGA_CAPSET_GFXSTREAM_VULKAN & 1) != 0) {
-		options->device.hostmem = VULKAN_HOSTMEM;
+	if (!parse->has_hostmem && (options->capset_mask & NEEDS_HOSTMEM) != 0) {
+		options->device.hostmem = DEFAULT_HOSTMEM;
 	}
 	options->display = parse->is_wsi_headless ? "none" : parse->display != NULL ? parse->display : "qemu";
 	return 0;

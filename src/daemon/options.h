@@ -20,16 +20,18 @@ enum neep_options_action {
 /* Strings are borrowed from argv. */
 struct neep_options {
 	enum neep_options_action action;
-	const char *socket_path;         // NULL: fd
-	int fd;                          // an inherited, connected socket; -1: socket_path
-	bool keeps_listening;            // serves one front-end after another
-	const char *display;             // a name of neep_sink_create()
-	const char *control_path;        // NULL: no control socket
-	uint64_t capset_mask;            // of rutabaga_builder
-	const char *wayland_socket_path; // NULL: none
-	const char *renderer_path;       // NULL: searched for
-	uint64_t renderer_memory;        // bytes that a renderer may have; 0: its own default
-	uint32_t renderer_cpu;           // seconds of cpu time that a renderer may use; 0: no limit
+	const char *socket_path;          // NULL: fd
+	int fd;                           // an inherited, connected socket; -1: socket_path
+	bool keeps_listening;             // serves one front-end after another
+	const char *display;              // a name of neep_sink_create()
+	const char *control_path;         // NULL: no control socket
+	uint64_t capset_mask;             // of rutabaga_builder
+	const char *wayland_socket_path;  // NULL: as the environment says; as the next ones for cross-domain
+	const char *x11_socket_path;      // NULL: none
+	const char *pipewire_socket_path; // NULL: none
+	const char *renderer_path;        // NULL: searched for
+	uint64_t renderer_memory;         // bytes that a renderer may have; 0: its own default
+	uint32_t renderer_cpu;            // seconds of cpu time that a renderer may use; 0: no limit
 	struct neep_device_options device;
 	bool has_mem_slots;
 	bool has_sandbox;

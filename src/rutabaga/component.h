@@ -192,5 +192,6 @@ int neep_core_init(const struct rutabaga_builder *builder, const struct neep_com
 /* The built-in components, each defined by its own room; the core needs them by name and nothing else of them. */
 extern const struct neep_component_impl neep_twod_impl;
 extern const struct neep_component_impl neep_gfxstream_impl;
+extern const struct neep_component_impl neep_cross_domain_impl;
 
 #endif

@@ -15,6 +15,7 @@
 static const struct neep_component_impl *const builtin[] = {
 	&neep_twod_impl,
 	&neep_gfxstream_impl,
+	&neep_cross_domain_impl,
 };
 
 static const struct neep_rutabaga_limits default_limits = {

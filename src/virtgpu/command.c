@@ -8,6 +8,7 @@ int neep_node_result(struct neep_virtgpu_node *node, int response) {
 	if (response < 0) {
 		if (response == -EPIPE && !node->is_dead) {
 			node->is_dead = true;
+			neep_task_queue(node->loop, &node->end);
 			neep_log(TOPIC, NEEP_LOG_ERROR, "the device is gone");
 		}
 		return response == -ENOMEM ? -ENOMEM : -ENODEV;

@@ -12,6 +12,7 @@ struct submit {
 	const uint32_t *handles;    // may be unaligned: read through handle_at()
 	const uint8_t *in_syncobjs; // as syncobj_stride says: read through syncobj_at()
 	const uint8_t *out_syncobjs;
+	struct neep_node_event *event; // that the program reads when it is done; NULL: none
 };
 
 static struct neep_drm_exec_syncobj syncobj_at(
@@ -83,10 +84,16 @@ static int read_submit(struct neep_node_call *call, struct submit *submit) {
 	return check_submit(call, submit);
 }
 
+static bool wants_event(const struct neep_node_file *file, const struct neep_drm_execbuffer *exec) {
+	return (exec->flags & NEEP_DRM_EXEC_RING_IDX) != 0 &&
+	       (file->context.polled_rings >> exec->ring_idx & 1) != 0;
+}
+
 /* A fence costs an answer of the device: only where somebody can wait for it. */
-static bool needs_fence(const struct neep_drm_execbuffer *exec) {
+static bool needs_fence(const struct submit *submit) {
+	const struct neep_drm_execbuffer *exec = &submit->exec;
 	return (exec->flags & NEEP_DRM_EXEC_FENCE_FD_OUT) != 0 || exec->num_bo_handles > 0 ||
-	       exec->num_out_syncobjs > 0;
+	       exec->num_out_syncobjs > 0 || submit->event != NULL;
 }
 
 static int send_submit(
@@ -100,7 +107,7 @@ static int send_submit(
 		cmd.hdr.flags = VIRTIO_GPU_FLAG_INFO_RING_IDX;
 		cmd.hdr.ring_idx = (uint8_t)exec->ring_idx;
 	}
-	if (needs_fence(exec)) {
+	if (needs_fence(submit)) {
 		struct neep_node_command command = { &cmd.hdr, sizeof(cmd), submit->commands, exec->size };
 		return neep_node_send_fenced(call->node, &command, fence);
 	}
@@ -126,10 +133,16 @@ static int use_fence(
 }
 
 int neep_node_execbuffer(struct neep_node_call *call) {
-	struct submit submit;
+	struct submit submit = { .event = NULL };
 	int result = read_submit(call, &submit);
 	if (result < 0) {
 		return result;
+	}
+	if (wants_event(call->file, &submit.exec)) {
+		submit.event = neep_node_event_reserve(call->file);
+		if (submit.event == NULL) {
+			return -ENOMEM;
+		}
 	}
 	/* The library has waited for these. */
 	for (uint32_t i = 0; i < submit.exec.num_in_syncobjs; i++) {
@@ -138,6 +151,7 @@ int neep_node_execbuffer(struct neep_node_call *call) {
 	}
 	struct neep_node_fence *fence = NULL;
 	result = send_submit(call, &submit, &fence);
+	neep_node_event_submit(submit.event, fence);
 	if (result == 0 && fence != NULL) {
 		result = use_fence(call, &submit, fence);
 	}

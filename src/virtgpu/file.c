@@ -43,6 +43,7 @@ int neep_node_file_open(struct neep_virtgpu_node *node) {
 		free(file);
 		return result;
 	}
+	neep_node_file_events_init(file);
 	neep_list_append(&node->files, &file->link);
 	neep_idmap_insert(&node->files_by_id, id, &file->by_id);
 	node->counts.files++;
@@ -74,6 +75,7 @@ void neep_node_file_destroy(struct neep_node_file *file) {
 	}
 	free(file->handles);
 	neep_node_syncobjs_finish(file);
+	neep_node_file_events_finish(file);
 	destroy_context(file);
 	neep_source_remove(&file->source);
 	neep_close_fd(&file->token);
@@ -168,5 +170,6 @@ int neep_node_context_init(struct neep_node_call *call) {
 	char text[NEEP_DRM_DEBUG_NAME_SIZE] = { 0 };
 	memcpy(text, name, sizeof(text) - 1);
 	file->context.num_rings = (uint32_t)words.value[NEEP_DRM_CONTEXT_NUM_RINGS];
+	file->context.polled_rings = words.value[NEEP_DRM_CONTEXT_POLL_RINGS_MASK];
 	return create_context(file, (uint32_t)words.value[NEEP_DRM_CONTEXT_CAPSET_ID], text);
 }

@@ -257,6 +257,15 @@ static int listen_at_name(struct neep_virtgpu_node *node) {
 	return neep_source_add(node->loop, &node->listener_source, EPOLLIN);
 }
 
+static void close_door(struct neep_virtgpu_node *node) {
+	neep_timer_cancel(&node->listener_timer);
+	neep_source_remove(&node->listener_source);
+	neep_close_fd(&node->listener);
+	neep_list_for_each_safe (connection, &node->connections, struct connection, link) {
+		connection_destroy(connection);
+	}
+}
+
 /* ---- the device ---- */
 
 static void sweep_run(struct neep_task *task) {
@@ -273,6 +282,13 @@ static void driver_ready(struct neep_source *source, uint32_t events) {
 		neep_node_result(node, result);
 		neep_source_remove(&node->driver_source);
 	}
+}
+
+/* Programs that wait for something that is no answer of ours learn it from their connections and files. */
+static void end_run(struct neep_task *task) {
+	struct neep_virtgpu_node *node = neep_container_of(task, struct neep_virtgpu_node, end);
+	close_door(node);
+	neep_node_events_end(node);
 }
 
 static int watch_driver(struct neep_virtgpu_node *node) {
@@ -309,7 +325,10 @@ static int init(struct neep_virtgpu_node *node, struct neep_error *error) {
 		neep_idmap_init(&node->fences) < 0 || neep_idmap_init(&node->syncobjs) < 0) {
 		return neep_error_set(error, ENOMEM, "render node");
 	}
-	result = neep_node_prime_init(node);
+	result = neep_node_events_init(node);
+	if (result == 0) {
+		result = neep_node_prime_init(node);
+	}
 	if (result == 0) {
 		result = listen_at_name(node);
 	}
@@ -332,6 +351,7 @@ struct neep_virtgpu_node *neep_virtgpu_node_create(
 	node->info_fd = -1;
 	node->inotify_fd = -1;
 	node->sweep.run = sweep_run;
+	node->end.run = end_run;
 	node->listener_timer.fire = listener_pause_over;
 	neep_list_init(&node->connections);
 	neep_list_init(&node->files);
@@ -348,12 +368,7 @@ void neep_virtgpu_node_destroy(struct neep_virtgpu_node *node) {
 	if (node == NULL) {
 		return;
 	}
-	neep_timer_cancel(&node->listener_timer);
-	neep_source_remove(&node->listener_source);
-	neep_close_fd(&node->listener);
-	neep_list_for_each_safe (connection, &node->connections, struct connection, link) {
-		connection_destroy(connection);
-	}
+	close_door(node);
 	neep_list_for_each_safe (file, &node->files, struct neep_node_file, link) {
 		neep_node_file_destroy(file);
 	}
@@ -361,6 +376,7 @@ void neep_virtgpu_node_destroy(struct neep_virtgpu_node *node) {
 	neep_node_drop_jobs(node);
 	neep_source_remove(&node->driver_source);
 	neep_task_cancel(&node->sweep);
+	neep_task_cancel(&node->end);
 	neep_close_fd(&node->info_fd);
 	neep_idmap_finish(&node->files_by_id);
 	neep_idmap_finish(&node->bos);

@@ -15,6 +15,7 @@
 #define TOPIC "virtgpu"
 
 struct neep_node_bo;
+struct neep_node_event;
 struct neep_node_export;
 struct neep_node_fence;
 struct neep_node_file;
@@ -24,7 +25,8 @@ struct neep_virtgpu_node {
 	struct neep_loop *loop;
 	struct neep_driver *driver;
 	char name[NEEP_VIRTGPU_NAME_LEN + 1];
-	bool is_dead; // the device is gone
+	bool is_dead;         // the device is gone
+	struct neep_task end; // what programs see of that
 
 	int listener;
 	struct neep_source listener_source;
@@ -49,6 +51,8 @@ struct neep_virtgpu_node {
 	struct neep_list submitted; // neep_node_job.link, in order
 	uint64_t next_fence_id;
 	size_t fence_count;
+	size_t event_cost; // bytes of memory that an unread event holds
+	size_t event_max;  // of a file, unread or to come
 
 	int inotify_fd;
 	struct neep_source inotify_source;
@@ -169,6 +173,7 @@ struct neep_node_fence *neep_node_fence_of_token(struct neep_virtgpu_node *node,
 struct neep_node_context {
 	uint32_t ctx_id; // 0: not created
 	uint32_t num_rings;
+	uint64_t polled_rings; // a mask: fences of these are told by events
 };
 
 struct neep_node_file {
@@ -183,6 +188,8 @@ struct neep_node_file {
 	uint32_t first_free;               // no slot below it is free
 	struct neep_idmap syncobjs;        // neep_node_syncobj_handle.by_number
 	uint32_t next_syncobj;
+	struct neep_list events; // neep_node_event.link: that wait for their fence
+	size_t event_count;      // of them
 };
 
 /* A new file; its token for the program, or a negative errno. */
@@ -193,6 +200,23 @@ struct neep_node_file *neep_node_file_find(struct neep_virtgpu_node *node, uint6
 /* Makes sure that the file has a context, as every 3D ioctl does. Returns 0 or a negative errno. */
 int neep_node_file_need_context(struct neep_node_file *file, const struct neep_virtgpu_debug_name *name);
 int neep_node_context_init(struct neep_node_call *call);
+
+/* ---- events, event.c ---- */
+
+/* Learns what events cost. Returns 0 or a negative errno. */
+int neep_node_events_init(struct neep_virtgpu_node *node);
+
+/* The device is gone: every render fd is at its end. */
+void neep_node_events_end(struct neep_virtgpu_node *node);
+
+void neep_node_file_events_init(struct neep_node_file *file);
+void neep_node_file_events_finish(struct neep_node_file *file);
+
+/* Room for one more event of the file; NULL when there is none. Whoever reserves submits. */
+struct neep_node_event *neep_node_event_reserve(struct neep_node_file *file);
+
+/* Sends the event when the fence signals; gives its room back where there is no fence. No event is fine. */
+void neep_node_event_submit(struct neep_node_event *event, struct neep_node_fence *fence);
 
 /* ---- buffers, bo.c ---- */
 

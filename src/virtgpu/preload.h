@@ -51,6 +51,10 @@ const struct neep_virtgpu_info *neep_preload_info(void);
 /* A new file of the node, or a negative errno. */
 int neep_preload_open_node(bool cloexec);
 
+/* Whether the node is known to have ended, and with it the device; a look finds it out, and changes errno. */
+bool neep_preload_node_is_gone(void);
+void neep_preload_look_for_node(void);
+
 /* ---- preload_fence.c ---- */
 
 /* Waits for a fence token up to `timeout_ns` (negative: for ever). Returns what its signal says, or -ETIME. A fence whose

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -243,27 +244,80 @@ static int exchange_locked(struct connection *connection, struct neep_preload_ex
 	return result < 0 ? result : exchange->answer.result;
 }
 
+/* With all signals blocked: a handler that comes here too must not find its own thread holding the lock. Returns whether it
+ * is held. */
+static bool lock(struct connection *connection, sigset_t *signals, int (*take)(pthread_mutex_t *)) {
+	sigset_t all;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, signals);
+	bool is_held = take(&connection->lock) == 0;
+	if (!is_held) {
+		pthread_sigmask(SIG_SETMASK, signals, NULL);
+	}
+	return is_held;
+}
+
+static void unlock(struct connection *connection, const sigset_t *signals) {
+	pthread_mutex_unlock(&connection->lock);
+	pthread_sigmask(SIG_SETMASK, signals, NULL);
+}
+
 int neep_preload_exchange(struct neep_preload_exchange *exchange) {
 	struct connection *connection = connection_get();
 	exchange->fd = -1;
 	if (connection == NULL || !neep_preload_is_active()) {
 		return -ENODEV;
 	}
-	/* A handler that comes here too must not find its own thread holding the lock. */
-	sigset_t all, old;
-	sigfillset(&all);
+	sigset_t signals;
 	int saved = errno;
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_mutex_lock(&connection->lock);
+	lock(connection, &signals, pthread_mutex_lock);
 	int result = exchange_locked(connection, exchange);
-	pthread_mutex_unlock(&connection->lock);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	unlock(connection, &signals);
 	errno = saved;
 	if (result < 0 && exchange->fd >= 0) {
 		close(exchange->fd);
 		exchange->fd = -1;
 	}
 	return result;
+}
+
+/* ---- the end of the node ---- */
+
+static atomic_bool is_gone;
+
+bool neep_preload_node_is_gone(void) {
+	return atomic_load_explicit(&is_gone, memory_order_relaxed);
+}
+
+static bool has_hung_up(int fd) {
+	struct pollfd poller = { .fd = fd };
+	struct timespec now = { 0 };
+	return syscall(SYS_ppoll, &poller, 1, &now, NULL, 0) == 1 && (poller.revents & POLLHUP) != 0;
+}
+
+/* Lock held. A connection may end alone; a node that has ended takes no other one. */
+static bool has_ended(struct connection *connection) {
+	int fd = connection_fd(connection);
+	if (fd >= 0 && has_hung_up(fd)) {
+		fd = connect_to_node();
+		if (fd >= 0) {
+			close(fd);
+		}
+	}
+	return fd == -ECONNREFUSED;
+}
+
+void neep_preload_look_for_node(void) {
+	struct connection *connection = connection_get();
+	sigset_t signals;
+	/* Who holds the lock will look too. */
+	if (connection == NULL || !lock(connection, &signals, pthread_mutex_trylock)) {
+		return;
+	}
+	if (has_ended(connection)) {
+		atomic_store_explicit(&is_gone, true, memory_order_relaxed);
+	}
+	unlock(connection, &signals);
 }
 
 int neep_preload_open_node(bool cloexec) {

@@ -7,8 +7,12 @@
  *
  * No bell is missed: a thread first says that it will sleep and returns, so that the driver's loop looks once more, and
  * sleeps at its next call only if the bell has not rung since. A sleep has an end all the same, since what wakes
- * the thread may have died. The words are looked at through a mapping of our own, which stays when the driver unmaps
- * its ring: one page a thread. */
+ * the thread may have died. The ring is looked at through a mapping of our own, which stays when the driver unmaps
+ * its own.
+ *
+ * When the device process dies, the device sees to the rings no more, and its renderers are gone too. A thread that has
+ * slept in vain for a while asks whether the node is still there, which ends with its device, and answers itself from then
+ * on as the device does for a renderer that died: that the Vulkan device is lost. */
 #include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -32,15 +36,20 @@
 /* Calls that lie further apart belong to two waits. */
 #define SAME_WAIT_NS (20 * NEEP_NS_PER_US)
 #define SLEEP_MAX_NS (10 * NEEP_NS_PER_MS)
+/* Sleeps in vain between two looks for the node. */
+#define SLEEPS_PER_LOOK 10
 
-#define RING_LEN  (NEEP_ASG_BUFFER_OFFSET + NEEP_ASG_BUFFER_SIZE)
-#define PAGE_SIZE 4096
+/* VK_ERROR_DEVICE_LOST */
+#define DEVICE_LOST (-4)
+
+#define RING_LEN (NEEP_ASG_BUFFER_OFFSET + NEEP_ASG_BUFFER_SIZE)
 
 struct wait {
-	uint8_t *page; // of the ring; NULL: this thread has none
+	uint8_t *ring; // NULL: this thread has none
 	bool expects_ring;
 	bool is_armed; // has said that it sleeps
 	uint32_t bell; // as it was then
+	uint32_t sleeps_in_vain;
 	int64_t started_at;
 	int64_t called_at;
 };
@@ -49,7 +58,7 @@ struct wait {
 static _Thread_local struct wait this_wait __attribute__((tls_model("initial-exec")));
 
 static _Atomic uint32_t *word_at(const struct wait *wait, uint32_t offset) {
-	return (_Atomic uint32_t *)(void *)(wait->page + (offset - NEEP_ASG_BELL_PAGE));
+	return (_Atomic uint32_t *)(void *)(wait->ring + offset);
 }
 
 void neep_preload_ring_submitted(const void *commands, uint32_t len) {
@@ -64,15 +73,15 @@ void neep_preload_ring_mapped(int fd, uint64_t offset, size_t len) {
 		return;
 	}
 	wait->expects_ring = false;
-	void *page = (void *)syscall(SYS_mmap, NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		offset + NEEP_ASG_BELL_PAGE); // NOLINT
-	if (page == MAP_FAILED) {
+	void *ring = (void *)syscall(
+		SYS_mmap, NULL, RING_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset); // NOLINT
+	if (ring == MAP_FAILED) {
 		return;
 	}
-	if (wait->page != NULL) {
-		munmap(wait->page, PAGE_SIZE);
+	if (wait->ring != NULL) {
+		munmap(wait->ring, RING_LEN);
 	}
-	*wait = (struct wait){ .page = page };
+	*wait = (struct wait){ .ring = ring };
 }
 
 static void arm(struct wait *wait) {
@@ -83,11 +92,21 @@ static void arm(struct wait *wait) {
 
 static void sleep_until_bell(struct wait *wait) {
 	struct timespec limit = { .tv_nsec = SLEEP_MAX_NS };
-	syscall(SYS_futex, word_at(wait, NEEP_ASG_BELL), FUTEX_WAIT, wait->bell, &limit, NULL, 0);
+	long result =
+		syscall(SYS_futex, word_at(wait, NEEP_ASG_BELL), FUTEX_WAIT, wait->bell, &limit, NULL, 0);
 	wait->is_armed = false;
+	wait->sleeps_in_vain = result < 0 && errno == ETIMEDOUT ? wait->sleeps_in_vain + 1 : 0;
+	if (wait->sleeps_in_vain == SLEEPS_PER_LOOK) {
+		wait->sleeps_in_vain = 0;
+		neep_preload_look_for_node();
+	}
 }
 
 static void pause_wait(struct wait *wait) {
+	if (neep_preload_node_is_gone()) {
+		neep_asg_fail_mapped(wait->ring, DEVICE_LOST);
+		return;
+	}
 	int64_t now = neep_clock_ns();
 	if (now - wait->called_at > SAME_WAIT_NS && !wait->is_armed) {
 		wait->started_at = now;
@@ -105,7 +124,7 @@ static void pause_wait(struct wait *wait) {
 
 PRELOAD_EXPORT int sched_yield(void) {
 	struct wait *wait = &this_wait;
-	if (wait->page == NULL) {
+	if (wait->ring == NULL) {
 		return (int)syscall(SYS_sched_yield);
 	}
 	int saved = errno;

@@ -1,10 +1,14 @@
 /* What the preload library and the node say to each other.
  *
  * A program's process has one connection, a SEQPACKET socket to the abstract name in NEEP_VIRTGPU_SOCKET: one message
- * per ioctl, one answer. A render fd, a fence fd and a syncobj fd are sockets too, but only tokens: nobody sends through
- * them (a fence says one message when it signals, then ends). Their far end is bound to the name of the node, a letter
- * for the kind and an id: getpeername() tells whoever holds a token, however it came to him, what it is. That is why the
- * library keeps no table, and why dup, fork, exec and the passing of fds need no care.
+ * per ioctl, one answer. A render fd, a fence fd and a syncobj fd are sockets too, but only tokens: no program sends
+ * through them. Their far end is bound to the name of the node, a letter for the kind and an id: getpeername() tells
+ * whoever holds a token, however it came to him, what it is. That is why the library keeps no table, and why dup, fork,
+ * exec and the passing of fds need no care.
+ *
+ * What the node sends: a fence says one message when it signals, then ends. A render fd has a message for each event, so
+ * that poll() and read() on it are the kernel's own, with these differences to a kernel: one read() brings one event, and
+ * an end of file (and POLLRDHUP) says that the node or its device is gone.
  *
  * A call is struct neep_virtgpu_call, then the ioctl's struct, then the arrays that the struct points to, in the order
  * of the struct. fds ride along. A call too large for a message has all that in a memfd, which is its last fd. */
@@ -37,6 +41,10 @@ enum neep_virtgpu_token_kind {
 #define NEEP_VIRTGPU_NAME_PREFIX "neep-virtgpu-"
 #define NEEP_VIRTGPU_NAME_LEN    (sizeof(NEEP_VIRTGPU_NAME_PREFIX) - 1 + 16)
 #define NEEP_VIRTGPU_TOKEN_LEN   (NEEP_VIRTGPU_NAME_LEN + 1 + 16)
+
+/* A file has no more events than this, those that nobody has read and those to come: the 4096 bytes of Linux. A submit
+ * that would need another one is -ENOMEM. */
+#define NEEP_VIRTGPU_EVENTS_MAX 512
 
 /* ---- calls ---- */
 

@@ -99,15 +99,15 @@ static struct neep_node_fence *signalled_fence(struct neep_virtgpu_node *node) {
 	return fence;
 }
 
-/* What has signalled needs no fence any more, only its number; the last one stays for a wait that names no point. */
+/* Of the points that have signalled the last one stays: it answers waits for itself and for all before it. */
 static void compress(struct neep_node_syncobj *syncobj) {
 	neep_list_for_each_safe (point, &syncobj->points, struct syncobj_point, link) {
 		if (!point->fence->is_signalled) {
 			return;
 		}
 		syncobj->done_point = point->point;
-		if (point->link.next != &syncobj->points) {
-			drop_point(point);
+		if (point->link.prev != &syncobj->points) {
+			drop_point(neep_container_of(point->link.prev, struct syncobj_point, link));
 		}
 	}
 }

@@ -39,6 +39,18 @@ int node_open_context(void) {
 	return fd;
 }
 
+int node_open_polled(uint64_t rings) {
+	struct neep_drm_context_set_param params[] = {
+		{ NEEP_DRM_CONTEXT_CAPSET_ID, NEEP_FAKE_CAPSET },
+		{ NEEP_DRM_CONTEXT_NUM_RINGS, 8 },
+		{ NEEP_DRM_CONTEXT_POLL_RINGS_MASK, rings },
+	};
+	struct neep_drm_context_init init = { .num_params = 3, .ctx_set_params = (uintptr_t)params };
+	int fd = node_open();
+	assert_int_equal(NODE_IOCTL(fd, CONTEXT_INIT, &init), 0);
+	return fd;
+}
+
 int node_blob_create_from(int fd, const struct neep_fake_stream *stream, uint64_t blob_id, uint32_t flags,
 	struct node_blob *blob) {
 	struct neep_drm_create_blob create = {

@@ -21,6 +21,8 @@ int node_open(void);
 
 /* Opens it and gives it a context of the fake with 8 rings. */
 int node_open_context(void);
+/* The same; fences of the rings in the mask are told by events. */
+int node_open_polled(uint64_t rings);
 int node_context_init(int fd, uint64_t capset_id, uint64_t rings);
 
 struct node_blob {

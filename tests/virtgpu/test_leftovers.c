@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "asg/layout.h"
+#include "daemon/process.h"
 #include "driver/driver.h"
 #include "support/fd_check.h"
 #include "util/clock.h"
@@ -23,6 +26,7 @@
 
 #define KILLS       200
 #define PROGRAMS    3
+#define HELD_RING   3
 #define PATIENCE_NS (10 * NEEP_NS_PER_S)
 
 /* ---- a program that does everything, for ever ---- */
@@ -38,11 +42,11 @@ static void exchange(int fd, int socket) {
 }
 
 static void hold_fences(int fd, uint32_t handle) {
-	NODE_RUN(fd, NEEP_FAKE_OP_HOLD, NEEP_FAKE_THIS_CTX, 3, 1);
+	NODE_RUN(fd, NEEP_FAKE_OP_HOLD, NEEP_FAKE_THIS_CTX, HELD_RING, 1);
 	struct node_submit submit = {
 		.handles = &handle,
-		.handle_count = 1,
-		.ring = 3,
+		.handle_count = handle != 0 ? 1 : 0,
+		.ring = HELD_RING,
 		.wants_fence = true,
 		.fence_in = -1,
 	};
@@ -56,7 +60,7 @@ _Noreturn static void work_for_ever(void) {
 	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
 	for (;;) {
 		struct node_blob blob = { .handle = 0 };
-		int fd = node_open_context();
+		int fd = node_open_polled(1 << HELD_RING);
 		int other = node_open_context();
 		node_blob_create(fd, 4 * NODE_PAGE, 3, &blob);
 		void *memory = node_map(fd, blob.handle, NODE_PAGE);
@@ -73,13 +77,72 @@ _Noreturn static void work_for_ever(void) {
 	}
 }
 
-static pid_t start_program(const struct machine *machine) {
+/* Waits for an event that the device owes it. */
+_Noreturn static void read_at_the_end(void) {
+	int fd = node_open_polled(1 << HELD_RING);
+	char event[8];
+	hold_fences(fd, 0);
+	_exit(read(fd, event, sizeof(event)) == 0 ? 0 : 1);
+}
+
+#define RING_LEN (NEEP_ASG_BUFFER_OFFSET + NEEP_ASG_BUFFER_SIZE)
+
+/* Maps a ring as Mesa's gfxstream driver does: the submit says what the blob is. */
+static uint8_t *map_ring(int fd) {
+	static const uint32_t words[] = { 0x1001, 0 };
+	struct neep_drm_execbuffer exec = {
+		.flags = NEEP_DRM_EXEC_RING_IDX,
+		.command = (uintptr_t)words,
+		.size = sizeof(words),
+	};
+	struct node_blob blob = { .handle = 0 };
+	if (node_blob_create(fd, RING_LEN, 0, &blob) < 0 || NODE_IOCTL(fd, EXECBUFFER, &exec) < 0) {
+		return NULL;
+	}
+	return node_map(fd, blob.handle, RING_LEN);
+}
+
+/* Waits for a reply as that driver does. Nobody ever sends one. */
+static bool hears_that_the_device_is_lost(int fd) {
+	uint8_t *ring = map_ring(fd);
+	if (ring == NULL) {
+		return false;
+	}
+	volatile uint32_t *replies = (uint32_t *)(void *)(ring + NEEP_ASG_FROM_HOST_LARGE);
+	close(open("waits", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	while (replies[NEEP_ASG_WRITE_POS / 4] == replies[NEEP_ASG_READ_POS / 4]) {
+		sched_yield();
+	}
+	const int32_t *answer = (const int32_t *)(void *)(ring + NEEP_ASG_BUFFER_OFFSET);
+	return answer[0] == -4 && answer[1000] == -4 &&
+	       *(uint32_t *)(void *)(ring + NEEP_ASG_HOST_STATE) == NEEP_ASG_EXIT;
+}
+
+_Noreturn static void wait_at_a_ring(void) {
+	_exit(hears_that_the_device_is_lost(node_open_context()) ? 0 : 1);
+}
+
+/* Goes on where no signal of its family reaches it. */
+_Noreturn static void leave_a_child(void) {
+	if (fork() == 0) {
+		setsid();
+		if (hears_that_the_device_is_lost(node_open_context())) {
+			close(open("lost", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+		}
+		_exit(0);
+	}
+	for (;;) {
+		pause();
+	}
+}
+
+static pid_t start_program(const struct machine *machine, const char *what) {
 	pid_t pid = fork();
 	if (pid == 0) {
 		setenv("LD_PRELOAD", getenv("NEEP_TEST_PRELOAD"), 1);
 		setenv(NEEP_VIRTGPU_ENV_SOCKET, neep_virtgpu_node_name(machine->node), 1);
 		setenv(NEEP_VIRTGPU_ENV_TREE, getenv("NEEP_TEST_TREE"), 1);
-		execl("/proc/self/exe", "work", (char *)NULL);
+		execl("/proc/self/exe", what, (char *)NULL);
 		_exit(127);
 	}
 	return pid;
@@ -98,7 +161,7 @@ static void killed_programs_leave_nothing(void **state) {
 			kill(*program, SIGKILL);
 			waitpid(*program, NULL, 0);
 		}
-		*program = i < KILLS ? start_program(machine) : 0;
+		*program = i < KILLS ? start_program(machine, "work") : 0;
 		machine_run_for(machine, rand() % 12 * NEEP_NS_PER_MS);
 	}
 	assert_true(contexts > KILLS / 2);
@@ -108,31 +171,124 @@ static void killed_programs_leave_nothing(void **state) {
 	assert_false(neep_driver_is_dead(machine->driver));
 }
 
-static void death_of_the_device_ends_calls(void **state) {
-	struct machine *machine = *state;
-	pid_t program = start_program(machine);
-	machine_run_for(machine, 50 * NEEP_NS_PER_MS);
-	kill(machine->device, SIGKILL);
-	machine_run_for(machine, 20 * NEEP_NS_PER_MS);
-	/* It finds no device, fails a claim of its own and ends. */
+static int await_program(struct machine *machine, pid_t program) {
 	int status = 0;
 	int64_t end = neep_clock_ns() + PATIENCE_NS;
 	while (waitpid(program, &status, WNOHANG) == 0) {
 		assert_true(neep_clock_ns() < end);
 		assert_int_equal(neep_loop_step(machine->loop, 10), 0);
 	}
-	assert_true(status != 0);
+	return status;
+}
+
+static void death_of_the_device_ends_calls(void **state) {
+	struct machine *machine = *state;
+	pid_t program = start_program(machine, "work");
+	machine_run_for(machine, 50 * NEEP_NS_PER_MS);
+	kill(machine->device, SIGKILL);
+	machine_run_for(machine, 20 * NEEP_NS_PER_MS);
+	/* It finds no device, fails a claim of its own and ends. */
+	assert_true(await_program(machine, program) != 0);
 	assert_true(neep_driver_is_dead(machine->driver));
 }
 
+/* A program that waits for an event. */
+static pid_t start_reader(struct machine *machine) {
+	pid_t program = start_program(machine, "read");
+	while (neep_virtgpu_node_counts(machine->node).fences == 0) {
+		assert_int_equal(neep_loop_step(machine->loop, 10), 0);
+	}
+	return program;
+}
+
+static void death_of_the_device_ends_events(void **state) {
+	struct machine *machine = *state;
+	pid_t program = start_reader(machine);
+	kill(machine->device, SIGKILL);
+	assert_int_equal(await_program(machine, program), 0);
+}
+
+static void death_of_the_node_ends_events(void **state) {
+	struct machine *machine = *state;
+	pid_t program = start_reader(machine);
+	neep_virtgpu_node_destroy(machine->node);
+	machine->node = NULL;
+	assert_int_equal(await_program(machine, program), 0);
+}
+
+static pid_t start_waiter(struct machine *machine) {
+	pid_t program = start_program(machine, "ring");
+	while (!file_exists("waits")) {
+		assert_int_equal(neep_loop_step(machine->loop, 10), 0);
+	}
+	machine_run_for(machine, 200 * NEEP_NS_PER_MS);
+	assert_int_equal(waitpid(program, NULL, WNOHANG), 0);
+	return program;
+}
+
+static void death_of_the_device_is_told_at_rings(void **state) {
+	struct machine *machine = *state;
+	pid_t program = start_waiter(machine);
+	kill(machine->device, SIGKILL);
+	assert_int_equal(await_program(machine, program), 0);
+}
+
+static void death_of_the_node_is_told_at_rings(void **state) {
+	struct machine *machine = *state;
+	pid_t program = start_waiter(machine);
+	neep_virtgpu_node_destroy(machine->node);
+	machine->node = NULL;
+	assert_int_equal(await_program(machine, program), 0);
+}
+
+static void killed_neep_lets_nobody_wait(void **state) {
+	(void)state;
+	char self[256] = "", words[1024];
+	assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	snprintf(words, sizeof(words), "run --driver none --device-program %s -- %s leave",
+		getenv("NEEP_TEST_DEVICE"), self);
+	pid_t neep = process_start(cli_program(), words);
+	file_await("waits");
+	kill(neep, SIGKILL);
+	assert_int_equal(process_wait(neep), -1);
+	file_await("lost");
+}
+
+static int setup_folder(void **state) {
+	(void)state;
+	folder_enter();
+	return 0;
+}
+
+static int teardown_folder(void **state) {
+	(void)state;
+	folder_leave();
+	return 0;
+}
+
 int main(int argc, char **argv) {
-	(void)argc;
+	if (argc == 2 && strcmp(argv[1], "leave") == 0) {
+		leave_a_child();
+	}
+	if (strcmp(argv[0], "ring") == 0) {
+		wait_at_a_ring();
+	}
 	if (strcmp(argv[0], "work") == 0) {
 		work_for_ever();
+	}
+	if (strcmp(argv[0], "read") == 0) {
+		read_at_the_end();
 	}
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(killed_programs_leave_nothing, machine_start, machine_stop),
 		cmocka_unit_test_setup_teardown(death_of_the_device_ends_calls, machine_start, machine_bury),
+		cmocka_unit_test_setup_teardown(death_of_the_device_ends_events, machine_start, machine_bury),
+		cmocka_unit_test_setup_teardown(death_of_the_node_ends_events, machine_start, machine_stop),
+		cmocka_unit_test_setup_teardown(
+			death_of_the_device_is_told_at_rings, machine_start, machine_bury),
+		cmocka_unit_test_setup_teardown(
+			death_of_the_node_is_told_at_rings, machine_start, machine_stop),
+		cmocka_unit_test_setup_teardown(killed_neep_lets_nobody_wait, setup_folder, teardown_folder),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

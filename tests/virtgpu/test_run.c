@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +39,11 @@ static void write_file(const char *path, const char *text) {
 	fclose(file);
 }
 
+static void write_program(const char *path, const char *text) {
+	write_file(path, text);
+	assert_int_equal(chmod(path, 0700), 0);
+}
+
 /* A script of the shell, run by it. */
 static void run_script(const char *script, struct process_result *result) {
 	write_file("script", script);
@@ -50,6 +58,8 @@ static const struct mistake {
 	{ "run --driver none", "neep run: name the program to run" },
 	{ "run --driver nvidia -- true", "neep run: --driver: \"nvidia\" is not one of gfxstream, none" },
 	{ "run --log loud -- true", "neep run: --log: \"loud\" is not one of error, warn, info, debug" },
+	{ "run --wayland-socket-path", "neep run: --wayland-socket-path needs a value" },
+	{ "run --wayland --driver none", "neep run: name the program to run" },
 	{ "run --hostmem", "neep run: --hostmem needs a value" },
 	{ "run --fast -- true", "neep run: --fast is not an option here; neep run --help lists them" },
 };
@@ -165,6 +175,51 @@ static void remove_guest_driver(void) {
 	rmdir("vulkan");
 }
 
+static void missing_host_driver_is_told_with_its_package(void **state) {
+	(void)state;
+	static struct process_result result;
+	char folder[128];
+	make_guest_driver();
+	assert_non_null(getcwd(folder, sizeof(folder)));
+	hide_drivers(folder);
+	process_run(cli_program(), "run -- true", &result);
+	assert_int_equal(result.code, 1);
+	assert_string_equal(result.err,
+		"neep run: there is no Vulkan driver on this machine for the device to render on; Debian's "
+		"mesa-vulkan-drivers brings those of most GPUs, and one that needs none\n");
+	setenv("VK_ICD_FILENAMES", "/old.json:/older.json", 1);
+	process_run(cli_program(), "run -- true", &result);
+	assert_int_equal(result.code, 1);
+	assert_string_equal(result.err, "neep run: VK_ICD_FILENAMES names no Vulkan driver that can be read "
+					"(/old.json:/older.json), and "
+					"the device renders on it\n");
+	remove_guest_driver();
+}
+
+/* The environment names drivers as the Vulkan loader knows it; files or folders. */
+static void host_driver_may_be_named(void **state) {
+	(void)state;
+	static const char *const variables[][2] = {
+		{ "VK_DRIVER_FILES", "/missing.json:host.json" },
+		{ "VK_ICD_FILENAMES", "host.json" },
+		{ "VK_ADD_DRIVER_FILES", "." },
+	};
+	static struct process_result result;
+	char folder[128];
+	make_guest_driver();
+	write_file("host.json", "{}");
+	assert_non_null(getcwd(folder, sizeof(folder)));
+	hide_drivers(folder);
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(variables); i++) {
+		setenv(variables[i][0], variables[i][1], 1);
+		process_run(cli_program(), "run -- true", &result);
+		unsetenv(variables[i][0]);
+		assert_string_equal(result.err, "");
+		assert_int_equal(result.code, 0);
+	}
+	remove_guest_driver();
+}
+
 static void program_gets_the_guest_driver(void **state) {
 	(void)state;
 	static struct process_result result;
@@ -173,7 +228,8 @@ static void program_gets_the_guest_driver(void **state) {
 	assert_non_null(getcwd(folder, sizeof(folder)));
 	hide_drivers(folder);
 	/* This is what the device renders on. */
-	setenv("VK_DRIVER_FILES", "/host.json", 1);
+	write_file("host.json", "{}");
+	setenv("VK_DRIVER_FILES", "host.json", 1);
 	process_run(cli_program(), "run -- printenv VK_DRIVER_FILES VK_ICD_FILENAMES", &result);
 	remove_guest_driver();
 	snprintf(expected, sizeof(expected), "%s/vulkan/icd.d/gfxstream_vk_icd.json\n", folder);
@@ -186,10 +242,158 @@ static void program_gets_the_guest_driver(void **state) {
 static void guest_driver_of_the_user_is_kept(void **state) {
 	(void)state;
 	static struct process_result result;
+	char folder[128];
+	assert_non_null(getcwd(folder, sizeof(folder)));
 	hide_drivers("/nonexistent");
+	write_program("device", "#!/bin/sh\nprintenv VK_DRIVER_FILES >words\nexec $NEEP_DAEMON \"$@\"\n");
+	write_file("host.json", "{}");
+	setenv("VK_ADD_DRIVER_FILES", folder, 1);
 	setenv("VK_DRIVER_FILES", "/mine/gfxstream.json", 1);
-	process_run(cli_program(), "run -- printenv VK_DRIVER_FILES", &result);
+	process_run(cli_program(), "run --device-program ./device -- printenv VK_DRIVER_FILES", &result);
+	unsetenv("VK_ADD_DRIVER_FILES");
 	assert_string_equal(result.out, "/mine/gfxstream.json\n");
+	/* The device does not render on it. */
+	struct stat st;
+	assert_int_equal(stat("words", &st), 0);
+	assert_int_equal(st.st_size, 0);
+}
+
+/* ---- the compositor ---- */
+
+/* A device that tells its words and is the usual one then; and a proxy that tells what it is to start. */
+static void make_wayland_parts(void) {
+	char device[PATH_MAX];
+	snprintf(device, sizeof(device),
+		"#!/bin/sh\necho \"$*\" >words\nexec %s --fd $2 --display none --log-level error\n",
+		daemon_program());
+	write_program("device", device);
+	write_program("proxy", "#!/bin/sh\necho \"$*\" $WAYLAND_SOCKET\nexit 5\n");
+	unsetenv("WAYLAND_DISPLAY");
+	unsetenv("XDG_RUNTIME_DIR");
+}
+
+static void assert_device_has(const char *expected) {
+	char words[512] = "";
+	FILE *file = fopen("words", "re");
+	assert_non_null(file);
+	assert_non_null(fgets(words, sizeof(words), file));
+	fclose(file);
+	if (strstr(words, expected) == NULL) {
+		fail_msg("\"%s\" is not in \"%s\"", expected, words);
+	}
+	unlink("words");
+}
+
+static int make_socket(const char *path, bool is_listening) {
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(is_listening ? listen(fd, 8) : 0, 0);
+	return fd;
+}
+
+static const char wayland_words[] =
+	"run --driver none --device-program ./device --wayland --wayland-program ./proxy -- true -x";
+
+static void refuse_wayland(const char *line) {
+	static struct process_result result;
+	process_run(cli_program(), wayland_words, &result);
+	assert_string_equal(result.err, line);
+	assert_int_equal(result.code, 1);
+	assert_false(file_exists("words"));
+}
+
+static void missing_compositor_is_told_before_anything_starts(void **state) {
+	(void)state;
+	char folder[64], line[256];
+	make_wayland_parts();
+	refuse_wayland(
+		"neep run: no Wayland compositor is known here: XDG_RUNTIME_DIR is not set; start one, or "
+		"name its socket with --wayland-socket-path\n");
+	setenv("WAYLAND_DISPLAY", "/nonexistent/wayland-3", 1);
+	refuse_wayland(
+		"neep run: no Wayland compositor at /nonexistent/wayland-3: No such file or directory; "
+		"start one, or name its socket with --wayland-socket-path\n");
+	unsetenv("WAYLAND_DISPLAY");
+	/* Left over from one that died. */
+	int fd = make_socket("wayland-0", false);
+	setenv("XDG_RUNTIME_DIR", getcwd(folder, sizeof(folder)), 1);
+	snprintf(line, sizeof(line),
+		"neep run: no Wayland compositor at %s/wayland-0: Connection refused; start one, or name its "
+		"socket with --wayland-socket-path\n",
+		folder);
+	refuse_wayland(line);
+	close(fd);
+}
+
+static void program_runs_behind_the_proxy(void **state) {
+	(void)state;
+	static struct process_result result;
+	char folder[64], expected[128];
+	make_wayland_parts();
+	setenv("XDG_RUNTIME_DIR", getcwd(folder, sizeof(folder)), 1);
+	setenv("WAYLAND_DISPLAY", "wayland-5", 1);
+	int fd = make_socket("wayland-5", true);
+	process_run(cli_program(), wayland_words, &result);
+	assert_string_equal(result.err, "");
+	assert_string_equal(result.out, "-- true -x\n");
+	assert_int_equal(result.code, 5);
+	snprintf(expected, sizeof(expected),
+		"--capset-names cross-domain --wayland-socket-path %s/wayland-5\n", folder);
+	assert_device_has(expected);
+	close(fd);
+}
+
+static void compositor_may_be_named(void **state) {
+	(void)state;
+	static struct process_result result;
+	char folder[64], expected[128];
+	make_wayland_parts();
+	int fd = make_socket("here", true);
+	process_run(cli_program(),
+		"run --driver none --device-program ./device --wayland-program ./proxy --wayland "
+		"--capset-names drm --wayland-socket-path here -- true",
+		&result);
+	assert_int_equal(result.code, 5);
+	snprintf(expected, sizeof(expected),
+		"--capset-names drm:cross-domain --wayland-socket-path %s/here\n",
+		getcwd(folder, sizeof(folder)));
+	assert_device_has(expected);
+	/* For somebody's own proxy. */
+	process_run(cli_program(),
+		"run --driver none --device-program ./device --wayland-socket-path here -- sh -c true",
+		&result);
+	assert_int_equal(result.code, 0);
+	assert_device_has(strstr(expected, "--wayland"));
+	close(fd);
+}
+
+static void connection_of_the_environment_is_not_handed_on(void **state) {
+	(void)state;
+	static struct process_result result;
+	make_wayland_parts();
+	write_program(
+		"proxy", "#!/bin/sh\necho \"<$WAYLAND_SOCKET>\"; test -e /proc/self/fd/9 && echo open\n");
+	int fd = make_socket("wayland-0", true);
+	int handed = dup2(fd, 9);
+	setenv("XDG_RUNTIME_DIR", getcwd((char[64]){ 0 }, 64), 1);
+	setenv("WAYLAND_SOCKET", "9", 1);
+	process_run(cli_program(), wayland_words, &result);
+	unsetenv("WAYLAND_SOCKET");
+	assert_string_equal(result.out, "<>\n");
+	close(handed);
+	close(fd);
+}
+
+static void missing_proxy_is_told(void **state) {
+	(void)state;
+	static struct process_result result;
+	make_wayland_parts();
+	unlink("proxy");
+	process_run(cli_program(), wayland_words, &result);
+	assert_string_equal(result.err, "neep run: --wayland-program: ./proxy: No such file or directory\n");
+	assert_int_equal(result.code, 1);
 }
 
 static void device_can_be_asked_from_inside(void **state) {
@@ -328,8 +532,15 @@ int main(void) {
 		case_in_folder(process_state_is_as_it_was),
 		case_in_folder(preloads_of_the_user_are_kept),
 		case_in_folder(missing_guest_driver_is_told_with_its_package),
+		case_in_folder(missing_host_driver_is_told_with_its_package),
+		case_in_folder(host_driver_may_be_named),
 		case_in_folder(program_gets_the_guest_driver),
 		case_in_folder(guest_driver_of_the_user_is_kept),
+		case_in_folder(missing_compositor_is_told_before_anything_starts),
+		case_in_folder(program_runs_behind_the_proxy),
+		case_in_folder(compositor_may_be_named),
+		case_in_folder(connection_of_the_environment_is_not_handed_on),
+		case_in_folder(missing_proxy_is_told),
 		case_in_folder(device_can_be_asked_from_inside),
 		case_in_folder(signals_go_on_to_the_program),
 		case_in_folder(stop_stops_both_and_continue_wakes_them),

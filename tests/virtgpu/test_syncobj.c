@@ -209,6 +209,8 @@ static void timeline_has_points(void **state) {
 	complete(fd, 1);
 	assert_int_equal(wait_point(fd, handle, 7, 0, 5000), 0);
 	assert_int_equal(query(fd, handle, 0), 8);
+	/* Also once it is known to be over, while the next one is not. */
+	assert_int_equal(wait_point(fd, handle, 7, 0, 0), 0);
 	/* A later point that is signalled covers what comes before it. */
 	assert_int_equal(signal_point(fd, handle, 12), 0);
 	assert_int_equal(wait_point(fd, handle, 12, 0, 20), -ETIME);

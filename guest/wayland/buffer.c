@@ -1,0 +1,231 @@
+#include "wayland/buffer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "util/checked.h"
+#include "wayland/mirror.h"
+#include "wayland/shm.h"
+#include "wayland/wayland-protocol.h"
+
+enum {
+	POOL_CREATE_BUFFER = 0,
+	BUFFER_DESTROY = 0,
+};
+
+struct neep_wl_buffer *neep_wl_buffer_from_object(const struct neep_wl_object *object) {
+	return object != NULL && object->handlers == &neep_wl_buffer_handlers ? object->data : NULL;
+}
+
+struct neep_wl_buffer *neep_wl_buffer_ref(struct neep_wl_buffer *buffer) {
+	if (buffer != NULL) {
+		buffer->refs++;
+	}
+	return buffer;
+}
+
+void neep_wl_buffer_unref(struct neep_wl_buffer *buffer) {
+	if (buffer == NULL || --buffer->refs > 0) {
+		return;
+	}
+	neep_wl_mirror_destroy(buffer->mirror);
+	neep_wl_pool_unref(buffer->pool);
+	free(buffer);
+}
+
+/* ---- creating ---- */
+
+/* Reads the arguments: id, offset, width, height, stride, format. */
+static struct neep_wl_image read_image(const struct neep_wl_message *message) {
+	return (struct neep_wl_image){
+		.width = (int32_t)message->args[2].value,
+		.height = (int32_t)message->args[3].value,
+		.stride = (int32_t)message->args[4].value,
+		.format = message->args[5].value,
+	};
+}
+
+/* As libwayland's compositors check it, and that rows do not overlap. */
+static int check_image(
+	struct neep_wl_call *call, const struct neep_wl_pool *pool, struct neep_wl_buffer *buffer) {
+	const struct neep_wl_image *image = &buffer->image;
+	if (!neep_wl_format_is_known(image->format)) {
+		return neep_wl_client_fail(call->client, call->object, WL_SHM_ERROR_INVALID_FORMAT,
+			"invalid format 0x%x", image->format);
+	}
+	int32_t offset = (int32_t)call->message.args[1].value;
+	if (offset < 0 || !neep_wl_layout_init(&buffer->layout, image) ||
+		!neep_range_within((uint64_t)offset, buffer->layout.size, pool->mapping.size)) {
+		return neep_wl_client_fail(call->client, call->object, WL_SHM_ERROR_INVALID_STRIDE,
+			"invalid offset, width, height or stride (%d, %dx%d, %d)", offset, image->width,
+			image->height, image->stride);
+	}
+	buffer->offset = (size_t)offset;
+	return 0;
+}
+
+int neep_wl_buffer_create(struct neep_wl_call *call, struct neep_wl_pool *pool) {
+	struct neep_wl_buffer made = { .refs = 1, .image = read_image(&call->message) };
+	int result = check_image(call, pool, &made);
+	if (result < 0) {
+		return result;
+	}
+	made.object = neep_wl_call_new_object(call, 0, &wl_buffer_interface, false);
+	if (made.object == NULL) {
+		return -EPROTO;
+	}
+	struct neep_wl_buffer *buffer = malloc(sizeof(*buffer));
+	if (buffer == NULL) {
+		return -ENOMEM;
+	}
+	made.pool = neep_wl_pool_ref(pool);
+	*buffer = made;
+	buffer->object->data = buffer;
+	return NEEP_WL_DONE;
+}
+
+/* ---- the mirror ---- */
+
+static int no_memory(struct neep_wl_client *client) {
+	return neep_wl_client_fail(
+		client, NULL, WL_DISPLAY_ERROR_NO_MEMORY, "no memory at the host for a buffer");
+}
+
+/* The compositor gets its wl_buffer of the mirror. */
+static int send_create_buffer(struct neep_wl_client *client, const struct neep_wl_buffer *buffer) {
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, buffer->mirror->pool_host_id, POOL_CREATE_BUFFER);
+	neep_wl_writer_word(&writer, buffer->object->host_id);
+	neep_wl_writer_word(&writer, 0);
+	neep_wl_writer_word(&writer, (uint32_t)buffer->image.width);
+	neep_wl_writer_word(&writer, (uint32_t)buffer->image.height);
+	neep_wl_writer_word(&writer, (uint32_t)buffer->image.stride);
+	neep_wl_writer_word(&writer, buffer->image.format);
+	return neep_wl_send_request(client, &writer, NULL, 0);
+}
+
+int neep_wl_buffer_prepare(struct neep_wl_client *client, struct neep_wl_buffer *buffer) {
+	buffer->is_busy = true;
+	if (buffer->mirror != NULL) {
+		return 0;
+	}
+	buffer->mirror =
+		neep_wl_mirrors_take(&client->shm->mirrors, client->shm->global, buffer->layout.size);
+	if (buffer->mirror == NULL || neep_wl_object_give_host(client, buffer->object) < 0) {
+		return no_memory(client);
+	}
+	return send_create_buffer(client, buffer);
+}
+
+/* ---- copying ---- */
+
+static bool copy_rows(
+	struct neep_wl_client *client, struct neep_wl_buffer *buffer, struct neep_wl_rows *rows) {
+	rows->to = buffer->mirror->memory->data + rows->from;
+	rows->from += buffer->offset;
+	client->shm->copied_bytes += rows->row_size * rows->count;
+	return neep_wl_mapping_read(&buffer->pool->mapping, rows);
+}
+
+static bool copy_rect(
+	struct neep_wl_client *client, struct neep_wl_buffer *buffer, const struct neep_wl_rect *rect) {
+	size_t stride = (size_t)buffer->image.stride;
+	bool is_whole_width = rect->x1 == 0 && rect->x2 == buffer->image.width;
+	struct neep_wl_rows rows = {
+		.from = (size_t)rect->y1 * stride + (size_t)rect->x1 * buffer->layout.pixel_size,
+		.stride = stride,
+		.row_size =
+			is_whole_width ? stride : (size_t)(rect->x2 - rect->x1) * buffer->layout.pixel_size,
+		.count = (size_t)(rect->y2 - rect->y1),
+	};
+	return copy_rows(client, buffer, &rows);
+}
+
+static bool copy_whole(struct neep_wl_client *client, struct neep_wl_buffer *buffer) {
+	size_t size = buffer->layout.size;
+	return copy_rows(
+		client, buffer, &(struct neep_wl_rows){ .stride = size, .row_size = size, .count = 1 });
+}
+
+static bool copy_rects(
+	struct neep_wl_client *client, struct neep_wl_buffer *buffer, const struct neep_wl_damage *damage) {
+	struct neep_wl_damage clipped = *damage;
+	neep_wl_damage_clip(&clipped, buffer->image.width, buffer->image.height);
+	bool is_good = true;
+	for (uint32_t i = 0; i < clipped.count && is_good; i++) {
+		is_good = copy_rect(client, buffer, &clipped.rects[i]);
+	}
+	return is_good;
+}
+
+int neep_wl_buffer_copy(
+	struct neep_wl_client *client, struct neep_wl_buffer *buffer, const struct neep_wl_damage *damage) {
+	if (neep_wl_damage_is_empty(damage)) {
+		return 0;
+	}
+	bool is_good = buffer->layout.is_indivisible ? copy_whole(client, buffer)
+						     : copy_rects(client, buffer, damage);
+	if (!is_good) {
+		return neep_wl_client_fail(
+			client, buffer->object, WL_SHM_ERROR_INVALID_FD, "error accessing SHM buffer");
+	}
+	return 0;
+}
+
+/* ---- wl_buffer ---- */
+
+/* The compositor has released the mirror, or never seen it: the next buffer may have it. */
+static int put_mirror(struct neep_wl_client *client, struct neep_wl_buffer *buffer) {
+	struct neep_wl_mirror *mirror = buffer->mirror;
+	buffer->mirror = NULL;
+	return buffer->is_busy ? neep_wl_mirrors_give_up(&client->shm->mirrors, mirror)
+			       : neep_wl_mirrors_put(&client->shm->mirrors, mirror);
+}
+
+static int on_destroy(struct neep_wl_call *call) {
+	struct neep_wl_buffer *buffer = neep_wl_buffer_from_object(call->object);
+	if (buffer == NULL) {
+		return NEEP_WL_FORWARD;
+	}
+	buffer->object = NULL;
+	if (buffer->mirror == NULL) {
+		neep_wl_object_delete_local(call->client, call->object);
+		return NEEP_WL_DONE;
+	}
+	int result = neep_wl_forward(call, NULL, 0);
+	return result < 0 ? result : put_mirror(call->client, buffer);
+}
+
+static int on_release(struct neep_wl_call *call) {
+	struct neep_wl_buffer *buffer = neep_wl_buffer_from_object(call->object);
+	if (buffer != NULL) {
+		buffer->is_busy = false;
+	}
+	return NEEP_WL_FORWARD;
+}
+
+static void on_gone(struct neep_wl_client *client, struct neep_wl_object *object) {
+	(void)client;
+	struct neep_wl_buffer *buffer = object->data;
+	if (buffer != NULL) {
+		buffer->object = NULL;
+		neep_wl_buffer_unref(buffer);
+	}
+}
+
+static neep_wl_handler *const requests[] = {
+	[BUFFER_DESTROY] = on_destroy,
+};
+
+static neep_wl_handler *const events[] = {
+	[WL_BUFFER_RELEASE] = on_release,
+};
+
+const struct neep_wl_handlers neep_wl_buffer_handlers = {
+	.interface = &wl_buffer_interface,
+	.requests = requests,
+	.request_count = NEEP_ARRAY_LEN(requests),
+	.events = events,
+	.event_count = NEEP_ARRAY_LEN(events),
+	.gone = on_gone,
+};

@@ -1,0 +1,150 @@
+#include "wayland/mirror.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "wayland/client.h"
+#include "wayland/wayland-protocol.h"
+
+enum {
+	SHM_CREATE_POOL = 0,
+	POOL_DESTROY = 1,
+};
+
+#define PAGE_SIZE ((size_t)4096)
+
+/* The next of the sizes that mirrors have: with eight in each power of two, at most an eighth is not used. */
+static size_t round_up(size_t size) {
+	size_t step = PAGE_SIZE;
+	while (step * 16 < size) {
+		step *= 2;
+	}
+	size_t rounded = (size + step - 1) / step * step;
+	// A pool's size is an int.
+	return rounded > INT32_MAX ? (size + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE : rounded;
+}
+
+void neep_wl_mirror_destroy(struct neep_wl_mirror *mirror) {
+	if (mirror != NULL) {
+		neep_wl_memory_unref(mirror->memory);
+		free(mirror);
+	}
+}
+
+static void unlink_spare(struct neep_wl_mirrors *mirrors, struct neep_wl_mirror *mirror) {
+	neep_list_remove(&mirror->link);
+	mirrors->spare_count--;
+	mirrors->spare_bytes -= mirror->memory->size;
+}
+
+static int drop_oldest(struct neep_wl_mirrors *mirrors) {
+	struct neep_wl_mirror *oldest = neep_container_of(mirrors->spare.prev, struct neep_wl_mirror, link);
+	unlink_spare(mirrors, oldest);
+	return neep_wl_mirrors_give_up(mirrors, oldest);
+}
+
+static void on_expiry(struct neep_timer *timer) {
+	struct neep_wl_mirrors *mirrors = neep_container_of(timer, struct neep_wl_mirrors, expiry);
+	while (mirrors->spare_count > 0) {
+		drop_oldest(mirrors);
+	}
+}
+
+void neep_wl_mirrors_init(struct neep_wl_mirrors *mirrors, struct neep_wl_client *client) {
+	*mirrors = (struct neep_wl_mirrors){ .client = client, .expiry.fire = on_expiry };
+	neep_list_init(&mirrors->spare);
+}
+
+void neep_wl_mirrors_finish(struct neep_wl_mirrors *mirrors) {
+	neep_timer_cancel(&mirrors->expiry);
+	neep_list_for_each_safe (mirror, &mirrors->spare, struct neep_wl_mirror, link) {
+		unlink_spare(mirrors, mirror);
+		neep_wl_mirror_destroy(mirror);
+	}
+}
+
+/* The smallest that is large enough and not a waste. */
+static struct neep_wl_mirror *find_spare(struct neep_wl_mirrors *mirrors, size_t size) {
+	struct neep_wl_mirror *best = NULL;
+	neep_list_for_each (mirror, &mirrors->spare, struct neep_wl_mirror, link) {
+		size_t has = mirror->memory->size;
+		if (has >= size && has / 2 <= size && (best == NULL || has < best->memory->size)) {
+			best = mirror;
+		}
+	}
+	return best;
+}
+
+/* The compositor gets its pool of the mirror's memory. */
+static int create_pool(
+	struct neep_wl_client *client, struct neep_wl_mirror *mirror, const struct neep_wl_object *shm) {
+	struct neep_wl_object *pool =
+		neep_wl_object_create(client, &(struct neep_wl_object_params){
+						      .interface = &wl_shm_pool_interface,
+						      .version = shm->version,
+						      .has_host = true,
+					      });
+	if (pool == NULL) {
+		return -ENOMEM;
+	}
+	mirror->pool_host_id = pool->host_id;
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, shm->host_id, SHM_CREATE_POOL);
+	neep_wl_writer_word(&writer, pool->host_id);
+	neep_wl_writer_word(&writer, (uint32_t)mirror->memory->size);
+	struct neep_wl_attachment attachment = { .owned_fd = -1, .memory = mirror->memory };
+	return neep_wl_send_request(client, &writer, &attachment, 1);
+}
+
+static struct neep_wl_mirror *create_mirror(
+	struct neep_wl_client *client, const struct neep_wl_object *shm, size_t size) {
+	struct neep_wl_mirror *mirror = calloc(1, sizeof(*mirror));
+	if (mirror == NULL) {
+		return NULL;
+	}
+	neep_list_init(&mirror->link);
+	mirror->memory = neep_wl_host_allocate(client->host, round_up(size));
+	if (mirror->memory == NULL || create_pool(client, mirror, shm) < 0) {
+		neep_wl_mirror_destroy(mirror);
+		return NULL;
+	}
+	return mirror;
+}
+
+struct neep_wl_mirror *neep_wl_mirrors_take(
+	struct neep_wl_mirrors *mirrors, const struct neep_wl_object *shm, size_t size) {
+	struct neep_wl_mirror *spare = find_spare(mirrors, size);
+	if (spare == NULL) {
+		return create_mirror(mirrors->client, shm, size);
+	}
+	unlink_spare(mirrors, spare);
+	return spare;
+}
+
+int neep_wl_mirrors_put(struct neep_wl_mirrors *mirrors, struct neep_wl_mirror *mirror) {
+	neep_list_insert(&mirrors->spare, &mirror->link);
+	mirrors->spare_count++;
+	mirrors->spare_bytes += mirror->memory->size;
+	neep_timer_arm(mirrors->client->loop, &mirrors->expiry, NEEP_WL_SPARE_NS);
+	int result = 0;
+	while (result == 0 && (mirrors->spare_count > NEEP_WL_SPARE_MAX ||
+				      mirrors->spare_bytes > NEEP_WL_SPARE_BYTES_MAX)) {
+		result = drop_oldest(mirrors);
+	}
+	return result;
+}
+
+int neep_wl_mirrors_give_up(struct neep_wl_mirrors *mirrors, struct neep_wl_mirror *mirror) {
+	struct neep_wl_client *client = mirrors->client;
+	struct neep_wl_object *pool = neep_wl_objects_by_host(&client->objects, mirror->pool_host_id);
+	int result = 0;
+	if (pool != NULL) {
+		// It stays until the compositor's delete_id.
+		pool->is_dead = true;
+		struct neep_wl_writer writer;
+		neep_wl_writer_begin(&writer, pool->host_id, POOL_DESTROY);
+		result = neep_wl_send_request(client, &writer, NULL, 0);
+	}
+	neep_wl_mirror_destroy(mirror);
+	return result;
+}

@@ -1,0 +1,218 @@
+#include "wayland/shm.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/log.h"
+#include "wayland/buffer.h"
+#include "wayland/format.h"
+#include "wayland/wayland-protocol.h"
+
+#define TOPIC "wayland"
+
+enum {
+	SHM_CREATE_POOL = 0,
+	SHM_RELEASE = 1, // from version 2 on
+	POOL_CREATE_BUFFER = 0,
+	POOL_DESTROY = 1,
+	POOL_RESIZE = 2,
+};
+
+#define DISPLAY_ID 1
+
+struct neep_wl_shm *neep_wl_shm_get(struct neep_wl_client *client) {
+	if (client->shm == NULL) {
+		client->shm = calloc(1, sizeof(*client->shm));
+		if (client->shm != NULL) {
+			neep_wl_mirrors_init(&client->shm->mirrors, client);
+		}
+	}
+	return client->shm;
+}
+
+void neep_wl_shm_destroy(struct neep_wl_shm *shm) {
+	if (shm == NULL) {
+		return;
+	}
+	neep_log(TOPIC, NEEP_LOG_DEBUG, "%s: %" PRIu64 " bytes of buffers copied", shm->mirrors.client->name,
+		shm->copied_bytes);
+	neep_wl_mirrors_finish(&shm->mirrors);
+	free(shm);
+}
+
+/* ---- pools ---- */
+
+struct neep_wl_pool *neep_wl_pool_ref(struct neep_wl_pool *pool) {
+	pool->refs++;
+	return pool;
+}
+
+void neep_wl_pool_unref(struct neep_wl_pool *pool) {
+	if (--pool->refs == 0) {
+		pool->shm->pool_count--;
+		neep_wl_mapping_finish(&pool->mapping);
+		free(pool);
+	}
+}
+
+static struct neep_wl_pool *create_pool(struct neep_wl_shm *shm) {
+	struct neep_wl_pool *pool = calloc(1, sizeof(*pool));
+	if (pool != NULL) {
+		*pool = (struct neep_wl_pool){ .refs = 1, .shm = shm };
+		shm->pool_count++;
+	}
+	return pool;
+}
+
+/* Maps the fd of wl_shm.create_pool. Whether the file is as large as the pool shows when it is read, as it does for a
+ * compositor: the client may still make it larger. */
+static int map_pool(struct neep_wl_call *call, struct neep_wl_pool *pool) {
+	int fd = call->message.fds[call->message.args[1].value];
+	int result = neep_wl_mapping_init(&pool->mapping, fd, call->message.args[2].value);
+	if (result < 0) {
+		return neep_wl_client_fail(call->client, call->object, WL_SHM_ERROR_INVALID_FD,
+			"failed mmap fd %d: %s", fd, strerror(-result));
+	}
+	return 0;
+}
+
+static int no_memory(struct neep_wl_client *client) {
+	return neep_wl_client_fail(client, NULL, WL_DISPLAY_ERROR_NO_MEMORY, "too many pools");
+}
+
+/* A pool that only the proxy knows. */
+static int keep_pool(struct neep_wl_call *call, struct neep_wl_shm *shm) {
+	struct neep_wl_pool *pool = shm->pool_count < NEEP_WL_POOLS_MAX ? create_pool(shm) : NULL;
+	if (pool == NULL) {
+		return no_memory(call->client);
+	}
+	int result = map_pool(call, pool);
+	struct neep_wl_object *object =
+		result == 0 ? neep_wl_call_new_object(call, 0, &wl_shm_pool_interface, false) : NULL;
+	if (object == NULL) {
+		neep_wl_pool_unref(pool);
+		return -EPROTO;
+	}
+	object->data = pool;
+	return NEEP_WL_DONE;
+}
+
+/* id, fd, size */
+static int on_create_pool(struct neep_wl_call *call) {
+	int32_t size = (int32_t)call->message.args[2].value;
+	if (size <= 0) {
+		return neep_wl_client_fail(
+			call->client, call->object, WL_SHM_ERROR_INVALID_STRIDE, "invalid size (%d)", size);
+	}
+	if (neep_wl_host_can_pass(call->client->host, call->message.fds[call->message.args[1].value])) {
+		return NEEP_WL_FORWARD;
+	}
+	struct neep_wl_shm *shm = neep_wl_shm_get(call->client);
+	if (shm == NULL) {
+		return no_memory(call->client);
+	}
+	if (shm->global == NULL) {
+		shm->global = call->object;
+	}
+	return keep_pool(call, shm);
+}
+
+/* offset, width, height, stride, format */
+static int on_create_buffer(struct neep_wl_call *call) {
+	struct neep_wl_pool *pool = call->object->data;
+	return pool == NULL ? NEEP_WL_FORWARD : neep_wl_buffer_create(call, pool);
+}
+
+static int on_pool_destroy(struct neep_wl_call *call) {
+	if (call->object->data == NULL) {
+		return NEEP_WL_FORWARD;
+	}
+	neep_wl_object_delete_local(call->client, call->object);
+	return NEEP_WL_DONE;
+}
+
+static int on_resize(struct neep_wl_call *call) {
+	struct neep_wl_pool *pool = call->object->data;
+	if (pool == NULL) {
+		return NEEP_WL_FORWARD;
+	}
+	int32_t size = (int32_t)call->message.args[0].value;
+	if (size <= 0 || (size_t)size < pool->mapping.size) {
+		return neep_wl_client_fail(
+			call->client, call->object, WL_SHM_ERROR_INVALID_FD, "shrinking pool invalid");
+	}
+	if (neep_wl_mapping_grow(&pool->mapping, (size_t)size) < 0) {
+		return neep_wl_client_fail(
+			call->client, call->object, WL_SHM_ERROR_INVALID_FD, "failed mremap");
+	}
+	return NEEP_WL_DONE;
+}
+
+static void on_pool_gone(struct neep_wl_client *client, struct neep_wl_object *object) {
+	(void)client;
+	if (object->data != NULL) {
+		neep_wl_pool_unref(object->data);
+	}
+}
+
+/* ---- wl_shm ---- */
+
+/* Of formats that cannot be copied the client does not hear. */
+static int on_format(struct neep_wl_call *call) {
+	return neep_wl_format_is_known(call->message.args[0].value) ? NEEP_WL_FORWARD : NEEP_WL_DONE;
+}
+
+/* The client is done with the object that the proxy's own pools are made with: it stays at the compositor, as the proxy's. */
+static int on_release(struct neep_wl_call *call) {
+	struct neep_wl_client *client = call->client;
+	struct neep_wl_object *object = call->object;
+	if (client->shm == NULL || client->shm->global != object) {
+		return NEEP_WL_FORWARD;
+	}
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, DISPLAY_ID, WL_DISPLAY_DELETE_ID);
+	neep_wl_writer_word(&writer, object->client_id);
+	neep_idmap_remove(&client->objects.by_client, &object->client_link);
+	object->client_id = 0;
+	int result = neep_wl_send_event(client, &writer, NULL, 0);
+	return result < 0 ? result : NEEP_WL_DONE;
+}
+
+static void on_shm_gone(struct neep_wl_client *client, struct neep_wl_object *object) {
+	if (client->shm != NULL && client->shm->global == object) {
+		client->shm->global = NULL;
+	}
+}
+
+static neep_wl_handler *const shm_requests[] = {
+	[SHM_CREATE_POOL] = on_create_pool,
+	[SHM_RELEASE] = on_release,
+};
+
+static neep_wl_handler *const shm_events[] = {
+	[WL_SHM_FORMAT] = on_format,
+};
+
+const struct neep_wl_handlers neep_wl_shm_handlers = {
+	.interface = &wl_shm_interface,
+	.requests = shm_requests,
+	.request_count = NEEP_ARRAY_LEN(shm_requests),
+	.events = shm_events,
+	.event_count = NEEP_ARRAY_LEN(shm_events),
+	.gone = on_shm_gone,
+};
+
+static neep_wl_handler *const pool_requests[] = {
+	[POOL_CREATE_BUFFER] = on_create_buffer,
+	[POOL_DESTROY] = on_pool_destroy,
+	[POOL_RESIZE] = on_resize,
+};
+
+const struct neep_wl_handlers neep_wl_shm_pool_handlers = {
+	.interface = &wl_shm_pool_interface,
+	.requests = pool_requests,
+	.request_count = NEEP_ARRAY_LEN(pool_requests),
+	.gone = on_pool_gone,
+};

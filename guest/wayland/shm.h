@@ -1,0 +1,39 @@
+/* wl_shm and its pools.
+ *
+ * A pool whose fd the compositor can be given as it is (neep_wl_host_can_pass()) is passed on, and so is all that
+ * happens to it. Of other pools the compositor never hears: the proxy maps them, and copies what is committed (buffer.h). */
+#ifndef NEEP_WAYLAND_SHM_H
+#define NEEP_WAYLAND_SHM_H
+
+#include "wayland/client.h"
+#include "wayland/mapping.h"
+#include "wayland/mirror.h"
+
+/* Mappings of one client: a process has 65,530, for all clients. */
+#define NEEP_WL_POOLS_MAX 4096
+
+/* A client's pool that is not passed on. Counted: by its object and by its buffers. */
+struct neep_wl_pool {
+	uint32_t refs;
+	struct neep_wl_shm *shm;
+	struct neep_wl_mapping mapping;
+};
+struct neep_wl_pool *neep_wl_pool_ref(struct neep_wl_pool *pool);
+void neep_wl_pool_unref(struct neep_wl_pool *pool);
+
+/* What all pools of a client share. */
+struct neep_wl_shm {
+	struct neep_wl_object *global; // the wl_shm that the proxy's own pools are made with
+	struct neep_wl_mirrors mirrors;
+	size_t pool_count;
+	uint64_t surface_count; // so far
+	uint64_t copied_bytes;  // so far, for the log and for tests
+};
+
+/* The client's, made when it is not there yet; NULL: no memory. */
+struct neep_wl_shm *neep_wl_shm_get(struct neep_wl_client *client);
+
+/* At the end of the client, after its objects have gone. NULL is fine. */
+void neep_wl_shm_destroy(struct neep_wl_shm *shm);
+
+#endif

@@ -1,0 +1,130 @@
+/* SEND: bytes for the host, with fds that the guest names by ids. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "cross_domain/cross_domain_internal.h"
+
+/* A SEND under way. Its read pipes become items when it went out: then the guest and the host count them alike. */
+struct transfer {
+	struct neep_xd_context *context;
+	uint32_t ids[NEEP_XD_IDS_MAX];
+	uint32_t types[NEEP_XD_IDS_MAX];
+	uint32_t count;
+	struct neep_fds fds;
+	struct neep_xd_pipe *pipes[NEEP_XD_IDS_MAX];
+	uint32_t pipe_count;
+};
+
+/* The memory of a resource. Not of one that is guest memory: there is no fd to it alone. */
+static int add_blob(struct transfer *transfer, uint32_t resource_id) {
+	const struct neep_resource *resource = neep_xd_attached(transfer->context, resource_id);
+	if (resource == NULL || resource->blob_fd < 0) {
+		return -EINVAL;
+	}
+	int fd = neep_fd_dup(resource->blob_fd);
+	if (fd < 0) {
+		return fd;
+	}
+	transfer->fds.fd[transfer->fds.count++] = fd;
+	return 0;
+}
+
+/* Only our end does not block: the other belongs to a program that may not expect it. */
+static int add_read_pipe(struct transfer *transfer, uint32_t id) {
+	struct neep_xd_context *context = transfer->context;
+	int ends[2];
+	if (transfer->pipe_count >= UINT32_MAX - context->last_read_id ||
+		id != context->last_read_id + 1 + transfer->pipe_count) {
+		return -EINVAL;
+	}
+	if (context->held_items + transfer->pipe_count >= NEEP_XD_ITEMS_MAX) {
+		return -ENOMEM;
+	}
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		return -errno;
+	}
+	transfer->fds.fd[transfer->fds.count++] = ends[1];
+	if (neep_fd_set_nonblocking(ends[0]) < 0) {
+		close(ends[0]);
+		return -EIO;
+	}
+	struct neep_xd_pipe *pipe = neep_xd_pipe_create(context, NEEP_XD_READ_PIPE, ends[0]);
+	if (pipe == NULL) {
+		return -ENOMEM;
+	}
+	transfer->pipes[transfer->pipe_count++] = pipe;
+	return 0;
+}
+
+static int add_ids(struct transfer *transfer) {
+	int rc = 0;
+	for (uint32_t i = 0; i < transfer->count && rc == 0; i++) {
+		switch (transfer->types[i]) {
+		case NEEP_XD_ID_BLOB:
+			rc = add_blob(transfer, transfer->ids[i]);
+			break;
+		case NEEP_XD_ID_READ_PIPE:
+			rc = add_read_pipe(transfer, transfer->ids[i]);
+			break;
+		default:
+			rc = -ENOTSUP;
+		}
+	}
+	return rc;
+}
+
+/* Those pipes that are no items yet. */
+static void undo(struct transfer *transfer) {
+	neep_fds_finish(&transfer->fds);
+	while (transfer->pipe_count > 0) {
+		neep_xd_pipe_destroy(transfer->pipes[--transfer->pipe_count]);
+	}
+}
+
+/* Before they are items: nothing can be read from one while this goes on. */
+static int watch_pipes(struct transfer *transfer) {
+	struct neep_xd_context *context = transfer->context;
+	int rc = 0;
+	for (uint32_t i = 0; i < transfer->pipe_count && rc == 0; i++) {
+		struct neep_xd_pipe *pipe = transfer->pipes[i];
+		rc = neep_xd_context_watch(context, context->last_read_id + 1 + i, pipe->fd);
+		pipe->is_watched = rc == 0;
+	}
+	return rc;
+}
+
+static int run(struct transfer *transfer, const struct neep_xd_bytes *bytes) {
+	int rc = add_ids(transfer);
+	if (rc == 0) {
+		rc = watch_pipes(transfer);
+	}
+	if (rc == 0) {
+		rc = neep_xd_channel_send(transfer->context, bytes);
+	}
+	if (rc < 0) {
+		undo(transfer);
+		return rc;
+	}
+	for (uint32_t i = 0; i < transfer->pipe_count; i++) {
+		(void)neep_xd_item_add(transfer->context, &transfer->pipes[i]->item);
+	}
+	return 0;
+}
+
+int neep_xd_send(struct neep_xd_context *context, struct neep_reader *in) {
+	struct transfer transfer = { .context = context, .count = neep_reader_u32(in) };
+	struct neep_xd_bytes bytes = { .len = neep_reader_u32(in), .fds = &transfer.fds };
+	neep_reader_copy(in, transfer.ids, sizeof(transfer.ids));
+	neep_reader_copy(in, transfer.types, sizeof(transfer.types));
+	(void)neep_reader_take(in, NEEP_XD_TRANSFER_SIZE - NEEP_XD_TRANSFER_SIZES);
+	bytes.data = neep_reader_take(in, bytes.len);
+	if (!neep_reader_ok(in) || transfer.count > NEEP_XD_IDS_MAX) {
+		return -EINVAL;
+	}
+	/* fds travel with a byte, or not at all. */
+	if (transfer.count > 0 && bytes.len == 0) {
+		return -EINVAL;
+	}
+	return context->socket >= 0 ? run(&transfer, &bytes) : -EPIPE;
+}
