@@ -67,6 +67,10 @@ int neep_wl_client_fail(struct neep_wl_client *client, const struct neep_wl_obje
 struct neep_wl_object *neep_wl_call_new_object(
 	struct neep_wl_call *call, size_t arg, const struct wl_interface *interface, bool has_host);
 
+/* The same with a version of its own. Both put the id that the other side will read into the argument: NEEP_WL_FORWARD may follow. */
+struct neep_wl_object *neep_wl_call_new_object_of(
+	struct neep_wl_call *call, size_t arg, const struct neep_wl_object_params *params);
+
 /* The object of an "o" argument in a request, or NULL when it is null or has gone. */
 struct neep_wl_object *neep_wl_call_object(const struct neep_wl_call *call, size_t arg);
 
@@ -92,6 +96,7 @@ void neep_wl_object_delete_local(struct neep_wl_client *client, struct neep_wl_o
 const struct neep_wl_handlers *neep_wl_handlers_find(const struct wl_interface *interface);
 
 extern const struct neep_wl_handlers neep_wl_display_handlers, neep_wl_registry_handlers; // registry.c
+extern const struct neep_wl_handlers neep_wl_toplevel_handlers;                           // toplevel.c
 extern const struct neep_wl_handlers neep_wl_shm_handlers, neep_wl_shm_pool_handlers;     // shm.c
 extern const struct neep_wl_handlers neep_wl_buffer_handlers, neep_wl_surface_handlers; // buffer.c, surface.c
 extern const struct neep_wl_handlers neep_wl_keyboard_handlers;                         // copy.c

@@ -5,11 +5,7 @@
 
 #include "wayland/client.h"
 #include "wayland/wayland-protocol.h"
-
-enum {
-	SHM_CREATE_POOL = 0,
-	POOL_DESTROY = 1,
-};
+#include "wayland/wayland-requests.h"
 
 #define PAGE_SIZE ((size_t)4096)
 
@@ -89,7 +85,7 @@ static int create_pool(
 	}
 	mirror->pool_host_id = pool->host_id;
 	struct neep_wl_writer writer;
-	neep_wl_writer_begin(&writer, shm->host_id, SHM_CREATE_POOL);
+	neep_wl_writer_begin(&writer, shm->host_id, WL_SHM_CREATE_POOL);
 	neep_wl_writer_word(&writer, pool->host_id);
 	neep_wl_writer_word(&writer, (uint32_t)mirror->memory->size);
 	struct neep_wl_attachment attachment = { .owned_fd = -1, .memory = mirror->memory };
@@ -142,7 +138,7 @@ int neep_wl_mirrors_give_up(struct neep_wl_mirrors *mirrors, struct neep_wl_mirr
 		// It stays until the compositor's delete_id.
 		pool->is_dead = true;
 		struct neep_wl_writer writer;
-		neep_wl_writer_begin(&writer, pool->host_id, POOL_DESTROY);
+		neep_wl_writer_begin(&writer, pool->host_id, WL_SHM_POOL_DESTROY);
 		result = neep_wl_send_request(client, &writer, NULL, 0);
 	}
 	neep_wl_mirror_destroy(mirror);

@@ -17,10 +17,17 @@ struct neep_wl_known {
 	bool is_privileged;   // hidden unless allowed by name: layer-shell and the like
 };
 
+/* Names that the log has been told of. */
+struct neep_wl_hidden {
+	char names[64][64];
+	size_t count;
+};
+
 struct neep_wl_policy {
-	const char *allow;        // comma-separated names of privileged interfaces to show; NULL: none
-	const char *deny;         // comma-separated names to hide; NULL: none
-	const char *title_prefix; // put before titles of toplevels; NULL: nothing
+	struct neep_wl_hidden *hidden; // NULL: the log is told nothing
+	const char *allow;             // comma-separated names of privileged interfaces to show; NULL: none
+	const char *deny;              // comma-separated names to hide; NULL: none
+	const char *title_prefix;      // put before titles of toplevels; NULL: nothing
 	const char *app_id_prefix;
 };
 
@@ -28,6 +35,9 @@ struct neep_wl_policy {
  * table's. */
 uint32_t neep_wl_policy_version(const struct neep_wl_policy *policy, const char *interface_name,
 	uint32_t version, const struct wl_interface **interface);
+
+/* Tells the log, once, that a global of this name is hidden. */
+void neep_wl_policy_tell_hidden(const struct neep_wl_policy *policy, const char *interface_name);
 
 /* For --help and the man page: the table, NULL at its end. */
 const struct neep_wl_known *neep_wl_policy_table(size_t *count);

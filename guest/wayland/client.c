@@ -1,0 +1,666 @@
+#include "wayland/client.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "util/fd.h"
+#include "util/log.h"
+#include "wayland/conn.h"
+#include "wayland/policy.h"
+#include "wayland/queue.h"
+#include "wayland/registry.h"
+#include "wayland/shm.h"
+#include "wayland/wayland-protocol.h"
+
+/* Theory of operation
+ *
+ * A turn of the loop reads what the client has sent, handles message after message, and gathers what goes to the compositor;
+ * a task sends it at the end of the turn, so that a burst of requests is one piece on the way. A way that is full says
+ * -EAGAIN: then the client's requests stay with the client until there is room. The other way round the client's socket is
+ * the end that may be full: then the compositor's bytes stay there.
+ *
+ * A client ends in a task of its own, never below a handler. One that leaves with requests still on the way (is_leaving)
+ * ends when they are sent: a native client's last requests reach the compositor, too. */
+
+/* What gathers before it is sent within a turn. */
+#define BATCH_LEN ((size_t)64 << 10)
+/* Several times a batch: what a handler makes of one message fits above it. */
+#define TO_HOST_MAX ((size_t)1 << 20)
+/* A message that has not come whole, and what one piece from the host brings. */
+#define FROM_HOST_MAX ((size_t)1 << 20)
+
+struct relay {
+	struct neep_wl_client client;
+	struct neep_wl_queue to_host;
+	struct neep_wl_queue from_host;
+	struct neep_task flush_task;
+	struct neep_task end_task;
+	struct neep_log_limit log_limit;
+	bool is_stalled; // the host takes nothing now
+	bool is_leaving; // the client has gone, its last requests have not
+	struct neep_wl_client_ended_listener listener;
+};
+
+static struct relay *relay_of(struct neep_wl_client *client) {
+	return neep_container_of(client, struct relay, client);
+}
+
+/* ---- ends ---- */
+
+static void end(struct relay *relay) {
+	relay->client.is_ended = true;
+	neep_wl_conn_set_receiving(relay->client.conn, false);
+	neep_task_queue(relay->client.loop, &relay->end_task);
+}
+
+static void end_run(struct neep_task *task) {
+	struct relay *relay = neep_container_of(task, struct relay, end_task);
+	relay->listener.ended(relay->listener.data, &relay->client);
+}
+
+static void send_error(struct neep_wl_client *client, uint32_t object_id, uint32_t code, const char *text) {
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, NEEP_WL_DISPLAY_ID, WL_DISPLAY_ERROR);
+	neep_wl_writer_word(&writer, object_id);
+	neep_wl_writer_word(&writer, code);
+	neep_wl_writer_string(&writer, text);
+	neep_wl_send_event(client, &writer, NULL, 0);
+}
+
+int neep_wl_client_fail(struct neep_wl_client *client, const struct neep_wl_object *object, uint32_t code,
+	const char *format, ...) {
+	if (client->is_ended) {
+		return -EPROTO;
+	}
+	char text[512];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	bool has_object = object != NULL && object->client_id != 0;
+	send_error(client, has_object ? object->client_id : NEEP_WL_DISPLAY_ID, code, text);
+	neep_log_guest(&relay_of(client)->log_limit, "wayland", "%s: error %u: %s", client->name, code, text);
+	end(relay_of(client));
+	return -EPROTO;
+}
+
+/* What the compositor did wrong, or what this process cannot do. */
+static void give_up(struct relay *relay, const char *why) {
+	neep_wl_client_fail(&relay->client, NULL, WL_DISPLAY_ERROR_IMPLEMENTATION, "%s", why);
+}
+
+/* ---- to the host ---- */
+
+static void release(const struct neep_wl_batch *batch) {
+	for (size_t i = 0; i < batch->count; i++) {
+		neep_wl_memory_unref(batch->attachments[i].memory);
+	}
+}
+
+/* Returns 0 (all sent, or stalled) or a negative errno. */
+static int send_queued(struct relay *relay) {
+	struct neep_wl_batch batch;
+	while (!relay->is_stalled && neep_wl_queue_front(&relay->to_host, &batch)) {
+		int result = neep_wl_host_send(
+			relay->client.host, batch.data, batch.len, batch.attachments, batch.count);
+		if (result == -EAGAIN) {
+			relay->is_stalled = true;
+			neep_wl_conn_set_receiving(relay->client.conn, false);
+			return 0;
+		}
+		neep_wl_queue_pop(&relay->to_host, batch.len, batch.count);
+		release(&batch);
+		if (result < 0) {
+			return result;
+		}
+	}
+	return 0;
+}
+
+static void flush(struct relay *relay) {
+	if (relay->client.is_ended) {
+		return;
+	}
+	int result = send_queued(relay);
+	if (result == -ENOTSUP) {
+		give_up(relay, "a file descriptor of a kind that cannot be sent to the compositor");
+	} else if (result == 0 && relay->is_leaving && !relay->is_stalled) {
+		end(relay);
+	}
+	/* After other errors the host says that it is closed. */
+}
+
+static void flush_run(struct neep_task *task) {
+	flush(neep_container_of(task, struct relay, flush_task));
+}
+
+static int queue_for_host(struct relay *relay, const uint8_t *bytes, size_t len,
+	const struct neep_wl_attachment *attachments, size_t count) {
+	int result = neep_wl_queue_push(&relay->to_host, bytes, len, attachments, count);
+	if (result < 0) {
+		give_up(relay, "too much on the way to the compositor");
+		return result;
+	}
+	neep_task_queue(relay->client.loop, &relay->flush_task);
+	return 0;
+}
+
+int neep_wl_send_request(struct neep_wl_client *client, struct neep_wl_writer *writer,
+	const struct neep_wl_attachment *attachments, size_t count) {
+	int size = neep_wl_writer_end(writer);
+	return queue_for_host(
+		relay_of(client), writer->data, size < 0 ? SIZE_MAX : (size_t)size, attachments, count);
+}
+
+/* ---- to the client ---- */
+
+static int queue_for_client(
+	struct relay *relay, const uint8_t *bytes, size_t len, const int *owned_fds, size_t fd_count) {
+	int result = neep_wl_conn_send(relay->client.conn, bytes, len, owned_fds, fd_count);
+	if (result < 0 && !relay->client.is_ended) {
+		neep_log_guest(
+			&relay->log_limit, "wayland", "%s: does not read its events", relay->client.name);
+		end(relay);
+	}
+	return result;
+}
+
+int neep_wl_send_event(
+	struct neep_wl_client *client, struct neep_wl_writer *writer, const int *owned_fds, size_t fd_count) {
+	int size = neep_wl_writer_end(writer);
+	return queue_for_client(
+		relay_of(client), writer->data, size < 0 ? SIZE_MAX : (size_t)size, owned_fds, fd_count);
+}
+
+void neep_wl_object_delete_local(struct neep_wl_client *client, struct neep_wl_object *object) {
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, NEEP_WL_DISPLAY_ID, WL_DISPLAY_DELETE_ID);
+	neep_wl_writer_word(&writer, object->client_id);
+	neep_wl_send_event(client, &writer, NULL, 0);
+	neep_wl_object_destroy(client, object);
+}
+
+/* ---- a message's ids ---- */
+
+static bool is_event(const struct neep_wl_call *call) {
+	const struct wl_interface *interface = call->object->interface;
+	uint32_t opcode = call->message.opcode;
+	return opcode < (uint32_t)interface->event_count && call->message.type == &interface->events[opcode];
+}
+
+/* Whose mistake it is decides what is told. */
+static int fail_call(const struct neep_wl_call *call, uint32_t code, const char *what, uint32_t id) {
+	const struct neep_wl_object *object = call->object;
+	if (is_event(call)) {
+		return neep_wl_client_fail(call->client, NULL, WL_DISPLAY_ERROR_IMPLEMENTATION,
+			"the compositor sent a bad event: %s %u in %s.%s", what, id, object->interface->name,
+			call->message.type->name);
+	}
+	return neep_wl_client_fail(call->client, NULL, code, "%s %u in %s#%u.%s", what, id,
+		object->interface->name, object->client_id, call->message.type->name);
+}
+
+struct neep_wl_object *neep_wl_call_new_object(
+	struct neep_wl_call *call, size_t arg, const struct wl_interface *interface, bool has_host) {
+	struct neep_wl_object_params params = {
+		.interface = interface,
+		.version = call->object->version,
+		.client_id = call->message.args[arg].value,
+		.has_host = has_host,
+	};
+	return neep_wl_call_new_object_of(call, arg, &params);
+}
+
+struct neep_wl_object *neep_wl_call_new_object_of(
+	struct neep_wl_call *call, size_t arg, const struct neep_wl_object_params *params) {
+	struct neep_wl_objects *objects = &call->client->objects;
+	bool is_servers = is_event(call);
+	struct neep_wl_object *object = NULL;
+	if ((params->client_id >= NEEP_WL_SERVER_IDS) == is_servers) {
+		struct neep_wl_object *old =
+			is_servers ? neep_wl_objects_by_host(objects, params->client_id) : NULL;
+		if (old != NULL && old != call->object) {
+			neep_wl_object_destroy(call->client, old);
+		}
+		object = neep_wl_object_create(call->client, params);
+	}
+	if (object == NULL) {
+		fail_call(call, WL_DISPLAY_ERROR_INVALID_METHOD, "invalid new id", params->client_id);
+		return NULL;
+	}
+	/* The word is what the other side will read: nothing more to translate. */
+	neep_wl_message_set(&call->message, arg, object->host_id);
+	call->message.args[arg].type = 'u';
+	return object;
+}
+
+struct neep_wl_object *neep_wl_call_object(const struct neep_wl_call *call, size_t arg) {
+	struct neep_wl_object *object =
+		neep_wl_objects_by_client(&call->client->objects, call->message.args[arg].value);
+	return object == NULL || object->is_dead ? NULL : object;
+}
+
+static int translate_object(struct neep_wl_call *call, size_t arg) {
+	const struct neep_wl_objects *objects = &call->client->objects;
+	const struct neep_wl_arg *word = &call->message.args[arg];
+	bool to_client = is_event(call);
+	if (word->value == 0) {
+		return 0;
+	}
+	const struct neep_wl_object *object = to_client ? neep_wl_objects_by_host(objects, word->value)
+							: neep_wl_objects_by_client(objects, word->value);
+	uint32_t other_id = object == NULL ? 0 : to_client ? object->client_id : object->host_id;
+	bool is_of_type = object != NULL && (word->interface == NULL || object->interface == word->interface);
+	if (!is_of_type || other_id == 0) {
+		return fail_call(call, WL_DISPLAY_ERROR_INVALID_OBJECT, "invalid object", word->value);
+	}
+	neep_wl_message_set(&call->message, arg, other_id);
+	return 0;
+}
+
+static int translate(struct neep_wl_call *call) {
+	for (size_t i = 0; i < call->message.arg_count; i++) {
+		const struct neep_wl_arg *arg = &call->message.args[i];
+		int result = 0;
+		if (arg->type == 'o') {
+			result = translate_object(call, i);
+		} else if (arg->type == 'n') {
+			/* Only wl_registry.bind leaves the interface open, and has its handler. */
+			bool is_made = arg->interface != NULL &&
+				       neep_wl_call_new_object(call, i, arg->interface, true) != NULL;
+			result = is_made ? 0 : -EPROTO;
+		}
+		if (result < 0) {
+			return result;
+		}
+	}
+	return 0;
+}
+
+static int forward_event(struct neep_wl_call *call) {
+	struct neep_wl_message *message = &call->message;
+	int result = queue_for_client(
+		relay_of(call->client), message->data, message->size, message->fds, message->fd_count);
+	for (size_t i = 0; i < message->fd_count; i++) {
+		message->fds[i] = -1;
+	}
+	return result;
+}
+
+static int forward_request(
+	struct neep_wl_call *call, const struct neep_wl_attachment *attachments, size_t count) {
+	struct neep_wl_message *message = &call->message;
+	struct neep_wl_attachment own[NEEP_WL_ARGS_MAX];
+	if (attachments == NULL) {
+		for (count = 0; count < message->fd_count; count++) {
+			own[count] = (struct neep_wl_attachment){ .owned_fd = neep_steal_fd(
+									  &message->fds[count]) };
+		}
+		attachments = own;
+	}
+	return queue_for_host(relay_of(call->client), message->data, message->size, attachments, count);
+}
+
+int neep_wl_forward(struct neep_wl_call *call, const struct neep_wl_attachment *attachments, size_t count) {
+	bool to_client = is_event(call);
+	uint32_t id = to_client ? call->object->client_id : call->object->host_id;
+	int result = 0;
+	if (id == 0) {
+		/* An event of the proxy's own object is for nobody; a request to a local one is its handler's. */
+		result = to_client ? 1
+				   : fail_call(call, WL_DISPLAY_ERROR_INVALID_OBJECT, "invalid object",
+					     call->object->client_id);
+	}
+	if (result == 0) {
+		result = translate(call);
+	}
+	if (result != 0) {
+		for (size_t i = 0; i < count; i++) {
+			neep_wl_close_fds(&attachments[i].owned_fd, 1);
+		}
+		return result < 0 ? result : 0;
+	}
+	memcpy(call->message.data, &id, sizeof(id));
+	return to_client ? forward_event(call) : forward_request(call, attachments, count);
+}
+
+/* ---- a message ---- */
+
+static neep_wl_handler *handler_of(const struct neep_wl_call *call) {
+	const struct neep_wl_handlers *handlers = call->object->handlers;
+	uint32_t opcode = call->message.opcode;
+	if (handlers == NULL) {
+		return NULL;
+	}
+	if (is_event(call)) {
+		return opcode < handlers->event_count ? handlers->events[opcode] : NULL;
+	}
+	return opcode < handlers->request_count ? handlers->requests[opcode] : NULL;
+}
+
+static void dispatch(struct neep_wl_call *call) {
+	neep_wl_handler *handler = handler_of(call);
+	int result = handler == NULL ? NEEP_WL_FORWARD : handler(call);
+	if (result == NEEP_WL_FORWARD) {
+		result = neep_wl_forward(call, NULL, 0);
+	}
+	if (result < 0 && !call->client->is_ended) {
+		fail_call(call, WL_DISPLAY_ERROR_IMPLEMENTATION, strerror(-result), 0);
+	}
+	neep_wl_close_fds(call->message.fds, call->message.fd_count);
+}
+
+/* In every protocol of the table these are the destructors' names; the scanner's tables do not say. */
+static bool is_destructor(const struct wl_message *type) {
+	return strcmp(type->name, "destroy") == 0 || strcmp(type->name, "release") == 0;
+}
+
+/* Fills in the type and the arguments. Returns 0, or a negative errno after the client was told. */
+static int parse_request(struct neep_wl_call *call, uint8_t *data, uint32_t size, uint32_t opcode) {
+	struct neep_wl_object *object = call->object;
+	const struct wl_interface *interface = object->interface;
+	if (opcode >= (uint32_t)interface->method_count ||
+		neep_wl_message_since(&interface->methods[opcode]) > object->version) {
+		return neep_wl_client_fail(call->client, object, WL_DISPLAY_ERROR_INVALID_METHOD,
+			"invalid method %u of %s#%u, version %u", opcode, interface->name, object->client_id,
+			object->version);
+	}
+	const struct wl_message *type = &interface->methods[opcode];
+	if (neep_wl_message_parse(&call->message, type, data, size) < 0) {
+		return neep_wl_client_fail(call->client, object, WL_DISPLAY_ERROR_INVALID_METHOD,
+			"invalid arguments for %s#%u.%s", interface->name, object->client_id, type->name);
+	}
+	return 0;
+}
+
+static void handle_request(struct relay *relay, uint8_t *data, uint32_t size, size_t fd_count) {
+	uint32_t object_id = 0, opcode = 0;
+	int fds[NEEP_WL_ARGS_MAX];
+	neep_wl_message_size(data, size, &object_id, &opcode);
+	struct neep_wl_call call = {
+		.client = &relay->client,
+		.object = neep_wl_objects_by_client(&relay->client.objects, object_id),
+	};
+	if (call.object == NULL || call.object->is_dead) {
+		neep_wl_client_fail(
+			call.client, NULL, WL_DISPLAY_ERROR_INVALID_OBJECT, "invalid object %u", object_id);
+		return;
+	}
+	if (parse_request(&call, data, size, opcode) < 0) {
+		return;
+	}
+	if (call.message.fd_count > fd_count) {
+		neep_wl_client_fail(call.client, call.object, WL_DISPLAY_ERROR_INVALID_METHOD,
+			"no file descriptor came with %s#%u.%s", call.object->interface->name, object_id,
+			call.message.type->name);
+		return;
+	}
+	neep_wl_conn_consume(call.client->conn, 0, fds, call.message.fd_count);
+	call.message.fds = fds;
+	call.object->is_dead = is_destructor(call.message.type);
+	dispatch(&call);
+}
+
+/* Returns whether a message was there and the next may follow. */
+static bool take_request(struct relay *relay) {
+	size_t len, fd_count;
+	uint32_t object_id, opcode;
+	uint8_t *data = neep_wl_conn_peek(relay->client.conn, &len, &fd_count);
+	int size = neep_wl_message_size(data, len, &object_id, &opcode);
+	if (size < 0) {
+		neep_wl_client_fail(&relay->client, NULL, WL_DISPLAY_ERROR_INVALID_METHOD,
+			"the length of a message is wrong");
+		return false;
+	}
+	if (size == 0 || len < (size_t)size) {
+		return false;
+	}
+	handle_request(relay, data, (uint32_t)size, fd_count);
+	neep_wl_conn_consume(relay->client.conn, (size_t)size, NULL, 0);
+	return !relay->client.is_ended;
+}
+
+static void take_requests(struct relay *relay) {
+	while (!relay->client.is_ended && !relay->is_stalled && take_request(relay)) {
+		if (relay->to_host.len >= BATCH_LEN) {
+			flush(relay);
+		}
+	}
+}
+
+/* ---- what the compositor sends ---- */
+
+static void handle_event(struct relay *relay, uint8_t *data, uint32_t size) {
+	struct neep_wl_call call = { .client = &relay->client };
+	uint32_t object_id = 0, opcode = 0;
+	int fds[NEEP_WL_ARGS_MAX];
+	neep_wl_message_size(data, size, &object_id, &opcode);
+	call.object = neep_wl_objects_by_host(&relay->client.objects, object_id);
+	if (call.object == NULL) {
+		/* Sent before the compositor knew that the object is gone. */
+		return;
+	}
+	const struct wl_interface *interface = call.object->interface;
+	const struct wl_message *type =
+		opcode < (uint32_t)interface->event_count ? &interface->events[opcode] : NULL;
+	if (type == NULL || neep_wl_message_parse(&call.message, type, data, size) < 0 ||
+		call.message.fd_count > relay->from_host.attachment_count) {
+		neep_wl_client_fail(&relay->client, NULL, WL_DISPLAY_ERROR_IMPLEMENTATION,
+			"the compositor sent a bad event: %s, number %u", interface->name, opcode);
+		return;
+	}
+	neep_wl_queue_take_fds(&relay->from_host, fds, call.message.fd_count);
+	call.message.fds = fds;
+	dispatch(&call);
+}
+
+static bool take_event(struct relay *relay) {
+	uint32_t object_id, opcode;
+	size_t len = relay->from_host.len;
+	uint8_t *data = neep_wl_queue_data(&relay->from_host);
+	int size = neep_wl_message_size(data, len, &object_id, &opcode);
+	if (size < 0) {
+		give_up(relay, "the compositor sent a message of a wrong length");
+		return false;
+	}
+	if (size == 0 || len < (size_t)size) {
+		return false;
+	}
+	handle_event(relay, data, (uint32_t)size);
+	neep_wl_queue_pop(&relay->from_host, (size_t)size, 0);
+	return true;
+}
+
+static void host_received(
+	void *data, const uint8_t *bytes, size_t len, const int *owned_fds, size_t fd_count) {
+	struct relay *relay = data;
+	if (relay->client.is_ended || relay->is_leaving) {
+		neep_wl_close_fds(owned_fds, fd_count);
+		return;
+	}
+	if (neep_wl_queue_push_fds(&relay->from_host, bytes, len, owned_fds, fd_count) < 0) {
+		give_up(relay, "the compositor sent too much at once");
+		return;
+	}
+	while (!relay->client.is_ended && take_event(relay)) {
+	}
+	if (neep_wl_conn_is_full(relay->client.conn)) {
+		neep_wl_host_set_receiving(relay->client.host, false);
+	}
+}
+
+static void host_drained(void *data) {
+	struct relay *relay = data;
+	relay->is_stalled = false;
+	flush(relay);
+	if (relay->is_stalled || relay->client.is_ended) {
+		return;
+	}
+	neep_wl_conn_set_receiving(relay->client.conn, true);
+	take_requests(relay);
+}
+
+static void host_closed(void *data, const struct neep_error *error) {
+	struct relay *relay = data;
+	if (relay->client.is_ended) {
+		return;
+	}
+	if (error != NULL && error->code != 0) {
+		give_up(relay, error->text);
+	} else {
+		neep_log("wayland", NEEP_LOG_INFO, "%s: the compositor closed its connection",
+			relay->client.name);
+		end(relay);
+	}
+}
+
+static const struct neep_wl_host_listener host_listener = {
+	.received = host_received,
+	.drained = host_drained,
+	.closed = host_closed,
+};
+
+/* ---- what the client's socket says ---- */
+
+static void conn_readable(void *data) {
+	take_requests(data);
+}
+
+static void conn_drained(void *data) {
+	struct relay *relay = data;
+	if (!relay->client.is_ended) {
+		neep_wl_host_set_receiving(relay->client.host, true);
+	}
+}
+
+static void conn_closed(void *data, int result) {
+	struct relay *relay = data;
+	if (relay->client.is_ended) {
+		return;
+	}
+	if (result < 0) {
+		neep_log_guest(&relay->log_limit, "wayland", "%s: %s", relay->client.name, strerror(-result));
+	}
+	/* Events are for nobody now; a compositor that waits for somebody to read them must not. */
+	relay->is_leaving = true;
+	neep_wl_host_set_receiving(relay->client.host, true);
+	neep_task_queue(relay->client.loop, &relay->flush_task);
+}
+
+static const struct neep_wl_conn_listener conn_listener = {
+	.readable = conn_readable,
+	.drained = conn_drained,
+	.closed = conn_closed,
+};
+
+/* ---- life ---- */
+
+static void read_name(struct neep_wl_client *client, int fd) {
+	struct ucred peer = { .pid = 0 };
+	socklen_t len = sizeof(peer);
+	char path[64], comm[20] = "?";
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)peer.pid);
+	FILE *file = fopen(path, "re");
+	if (file != NULL) {
+		if (fgets(comm, sizeof(comm), file) != NULL) {
+			comm[strcspn(comm, "\n")] = '\0';
+		}
+		fclose(file);
+	}
+	/* Programs choose their names. */
+	for (char *letter = comm; *letter != '\0'; letter++) {
+		*letter = *letter < ' ' || *letter > '~' ? '?' : *letter;
+	}
+	snprintf(client->name, sizeof(client->name), "pid %d (%s)", (int)peer.pid, comm);
+}
+
+static int create_display(struct neep_wl_client *client) {
+	struct neep_wl_object_params params = {
+		.interface = &wl_display_interface,
+		.version = 1,
+		.client_id = NEEP_WL_DISPLAY_ID,
+		.has_host = true,
+	};
+	return neep_wl_object_create(client, &params) == NULL ? -ENOMEM : 0;
+}
+
+/* Returns 0 or a negative errno; what was made is for neep_wl_client_destroy() in every case. */
+static int start(struct relay *relay, int owned_fd, const struct neep_wl_client_params *params,
+	struct neep_error *error) {
+	struct neep_wl_client *client = &relay->client;
+	client->conn = neep_wl_conn_create(params->loop, owned_fd, &conn_listener, relay);
+	if (client->conn == NULL || create_display(client) < 0) {
+		return neep_error_set(error, ENOMEM, "%s", client->name);
+	}
+	client->host = params->make_host(params->make_host_data, &host_listener, relay, error);
+	if (client->host == NULL) {
+		send_error(client, NEEP_WL_DISPLAY_ID, WL_DISPLAY_ERROR_IMPLEMENTATION, error->text);
+		return -EIO;
+	}
+	return 0;
+}
+
+struct neep_wl_client *neep_wl_client_create(
+	int owned_fd, const struct neep_wl_client_params *params, struct neep_error *error) {
+	neep_autoclose int fd = owned_fd;
+	struct relay *relay = calloc(1, sizeof(*relay));
+	if (relay == NULL || neep_wl_objects_init(&relay->client.objects) < 0) {
+		free(relay);
+		neep_error_set(error, ENOMEM, "a client");
+		return NULL;
+	}
+	relay->client.loop = params->loop;
+	relay->client.policy = params->policy;
+	relay->listener = params->ended;
+	relay->to_host.max_len = TO_HOST_MAX;
+	relay->from_host.max_len = FROM_HOST_MAX;
+	relay->flush_task.run = flush_run;
+	relay->end_task.run = end_run;
+	neep_list_init(&relay->client.link);
+	neep_list_init(&relay->client.globals);
+	read_name(&relay->client, fd);
+	if (start(relay, neep_steal_fd(&fd), params, error) < 0) {
+		neep_wl_client_destroy(&relay->client);
+		return NULL;
+	}
+	return &relay->client;
+}
+
+static void destroy_objects(struct neep_wl_client *client) {
+	struct neep_wl_objects *objects = &client->objects;
+	for (struct neep_idmap_link *link = neep_idmap_next(&objects->by_client, NULL), *next; link != NULL;
+		link = next) {
+		next = neep_idmap_next(&objects->by_client, link);
+		neep_wl_object_destroy(client, neep_container_of(link, struct neep_wl_object, client_link));
+	}
+	for (struct neep_idmap_link *link = neep_idmap_next(&objects->by_host, NULL), *next; link != NULL;
+		link = next) {
+		next = neep_idmap_next(&objects->by_host, link);
+		neep_wl_object_destroy(client, neep_container_of(link, struct neep_wl_object, host_link));
+	}
+	neep_wl_objects_finish(objects);
+}
+
+void neep_wl_client_destroy(struct neep_wl_client *client) {
+	if (client == NULL) {
+		return;
+	}
+	struct relay *relay = relay_of(client);
+	client->is_ended = true;
+	neep_list_remove(&client->link);
+	neep_task_cancel(&relay->flush_task);
+	neep_task_cancel(&relay->end_task);
+	destroy_objects(client);
+	neep_wl_shm_destroy(client->shm);
+	neep_wl_globals_finish(client);
+	neep_wl_queue_finish(&relay->to_host);
+	neep_wl_queue_finish(&relay->from_host);
+	neep_wl_conn_destroy(client->conn);
+	neep_wl_host_destroy(client->host);
+	free(relay);
+}

@@ -1,0 +1,125 @@
+#include "wayland/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "util/clock.h"
+#include "util/fd.h"
+#include "util/log.h"
+#include "wayland/client.h"
+#include "wayland/listen.h"
+
+/* When no file can be opened, clients wait in the backlog. */
+#define ACCEPT_RETRY_NS (100 * NEEP_NS_PER_MS)
+
+struct neep_wl_server {
+	struct neep_loop *loop;
+	const struct neep_wl_options *options;
+	struct neep_wl_policy policy;
+	struct neep_wl_hidden hidden;
+	struct neep_wl_listen listen;
+	struct neep_source source;
+	struct neep_timer retry;
+	struct neep_list clients; // neep_wl_client.link
+	struct neep_log_limit log_limit;
+};
+
+static struct neep_wl_host *make_host(void *data, const struct neep_wl_host_listener *listener,
+	void *listener_data, struct neep_error *error) {
+	struct neep_wl_server *server = data;
+	const struct neep_wl_options *options = server->options;
+	if (options->host_socket != NULL) {
+		return neep_wl_host_socket_create(
+			server->loop, options->host_socket, listener, listener_data, error);
+	}
+	neep_error_set(error, ENOSYS, "this build has no virtio-gpu: use --host-socket");
+	return NULL;
+}
+
+static void client_ended(void *data, struct neep_wl_client *client) {
+	(void)data;
+	neep_log("wayland", NEEP_LOG_INFO, "%s: gone", client->name);
+	neep_wl_client_destroy(client);
+}
+
+static void add_client(struct neep_wl_server *server, int owned_fd) {
+	struct neep_error error = { .code = 0 };
+	struct neep_wl_client_params params = {
+		.loop = server->loop,
+		.policy = &server->policy,
+		.make_host = make_host,
+		.make_host_data = server,
+		.ended = { .ended = client_ended, .data = server },
+	};
+	struct neep_wl_client *client = neep_wl_client_create(owned_fd, &params, &error);
+	if (client == NULL) {
+		neep_log_guest(&server->log_limit, "wayland", "a client was turned away: %s", error.text);
+		return;
+	}
+	neep_list_append(&server->clients, &client->link);
+	neep_log("wayland", NEEP_LOG_INFO, "%s: connected", client->name);
+}
+
+static void accept_ready(struct neep_source *source, uint32_t events) {
+	(void)events;
+	struct neep_wl_server *server = neep_container_of(source, struct neep_wl_server, source);
+	int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0) {
+		add_client(server, fd);
+	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		neep_source_remove(source);
+		neep_timer_arm(server->loop, &server->retry, ACCEPT_RETRY_NS);
+	}
+}
+
+static void retry_fire(struct neep_timer *timer) {
+	struct neep_wl_server *server = neep_container_of(timer, struct neep_wl_server, retry);
+	if (neep_source_add(server->loop, &server->source, EPOLLIN) < 0) {
+		neep_timer_arm(server->loop, timer, ACCEPT_RETRY_NS);
+	}
+}
+
+struct neep_wl_server *neep_wl_server_create(
+	struct neep_loop *loop, const struct neep_wl_options *options, struct neep_error *error) {
+	struct neep_wl_server *server = calloc(1, sizeof(*server));
+	if (server == NULL) {
+		neep_error_set(error, ENOMEM, "the server");
+		return NULL;
+	}
+	server->loop = loop;
+	server->options = options;
+	server->policy = options->policy;
+	server->policy.hidden = &server->hidden;
+	server->retry.fire = retry_fire;
+	neep_list_init(&server->clients);
+	if (neep_wl_listen_start(&server->listen, options->socket, error) < 0) {
+		free(server);
+		return NULL;
+	}
+	server->source = (struct neep_source){ .fd = server->listen.fd, .ready = accept_ready };
+	int result = neep_source_add(loop, &server->source, EPOLLIN);
+	if (result < 0) {
+		neep_error_set(error, -result, "the socket %s", server->listen.display);
+		neep_wl_server_destroy(server);
+		return NULL;
+	}
+	return server;
+}
+
+void neep_wl_server_destroy(struct neep_wl_server *server) {
+	if (server == NULL) {
+		return;
+	}
+	neep_list_for_each_safe (client, &server->clients, struct neep_wl_client, link) {
+		neep_wl_client_destroy(client);
+	}
+	neep_timer_cancel(&server->retry);
+	neep_source_remove(&server->source);
+	neep_wl_listen_finish(&server->listen);
+	free(server);
+}
+
+const char *neep_wl_server_display(const struct neep_wl_server *server) {
+	return server->listen.display;
+}
