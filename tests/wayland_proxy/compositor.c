@@ -122,12 +122,12 @@ static void make_things(struct compositor *compositor, const struct neep_wl_mess
 		}
 		struct thing *thing = thing_of(compositor, arg->value);
 		assert_null(thing->interface);
-		thing->interface =
-			arg->interface != NULL ? arg->interface : globals[message->args[0].value];
+		thing->interface = arg->interface != NULL ? arg->interface : globals[message->args[0].value];
 	}
 }
 
-static void make_buffer(struct compositor *compositor, const struct thing *pool, const struct neep_wl_message *message) {
+static void make_buffer(
+	struct compositor *compositor, const struct thing *pool, const struct neep_wl_message *message) {
 	struct thing *buffer = thing_of(compositor, message->args[0].value);
 	buffer->offset = (int32_t)message->args[1].value;
 	buffer->width = (int32_t)message->args[2].value;
@@ -136,7 +136,7 @@ static void make_buffer(struct compositor *compositor, const struct thing *pool,
 	buffer->format = message->args[5].value;
 	if (pool->memory != NULL) {
 		assert_true((size_t)buffer->offset + (size_t)buffer->stride * (size_t)buffer->height <=
-			pool->memory->size);
+			    pool->memory->size);
 		buffer->memory = neep_wl_memory_ref(pool->memory);
 	}
 }
@@ -168,7 +168,7 @@ static size_t obey(struct compositor *compositor, uint32_t id, const struct neep
 	} else if (strcmp(name, "attach") == 0) {
 		thing->pending = message->args[0].value;
 		assert_true(thing->pending == 0 ||
-			compositor->things[thing->pending].interface == &wl_buffer_interface);
+			    compositor->things[thing->pending].interface == &wl_buffer_interface);
 	} else if (strcmp(name, "commit") == 0) {
 		thing->current = thing->pending;
 		thing->commits++;
@@ -228,12 +228,14 @@ static const struct neep_wl_host_impl host_impl = {
 	.can_pass = host_can_pass,
 };
 
-static struct neep_wl_host *make_host(
-	void *data, const struct neep_wl_host_listener *listener, void *listener_data, struct neep_error *error) {
+static struct neep_wl_host *make_host(void *data, const struct neep_wl_host_listener *listener,
+	void *listener_data, struct neep_error *error) {
 	(void)error;
 	struct rig *rig = data;
 	struct compositor *compositor = calloc(1, sizeof(*compositor));
-	compositor->base = (struct neep_wl_host){ .impl = &host_impl, .listener = listener, .listener_data = listener_data };
+	compositor->base = (struct neep_wl_host){
+		.impl = &host_impl, .listener = listener, .listener_data = listener_data
+	};
 	for (size_t i = 0; i < THINGS; i++) {
 		compositor->things[i].pool_fd = -1;
 	}
@@ -254,7 +256,7 @@ static void on_ended(void *data, struct neep_wl_client *client) {
 	neep_wl_client_destroy(client);
 }
 
-static void bind(struct rig *rig, uint32_t name, uint32_t id) {
+static void bind_global(struct rig *rig, uint32_t name, uint32_t id) {
 	struct neep_wl_writer writer;
 	neep_wl_writer_begin(&writer, REGISTRY, 0);
 	neep_wl_writer_word(&writer, name);
@@ -291,9 +293,9 @@ void rig_start(struct rig *rig) {
 	assert_non_null(rig->client);
 	rig_send(rig, DISPLAY, 1, REGISTRY);
 	rig_settle(rig);
-	bind(rig, 0, COMPOSITOR);
-	bind(rig, 1, SHM);
-	bind(rig, 2, VIEWPORTER);
+	bind_global(rig, 0, COMPOSITOR);
+	bind_global(rig, 1, SHM);
+	bind_global(rig, 2, VIEWPORTER);
 	rig_settle(rig);
 	assert_false(rig->has_ended);
 }
@@ -312,7 +314,8 @@ void rig_stop(struct rig *rig) {
 
 static bool take_events(struct rig *rig) {
 	struct neep_fds fds = { 0 };
-	int64_t len = neep_recv(rig->socket, rig->events + rig->event_len, sizeof(rig->events) - rig->event_len, &fds);
+	int64_t len = neep_recv(
+		rig->socket, rig->events + rig->event_len, sizeof(rig->events) - rig->event_len, &fds);
 	for (size_t i = 0; i < fds.count; i++) {
 		assert_true(rig->event_fd_count < NEEP_ARRAY_LEN(rig->event_fds));
 		rig->event_fds[rig->event_fd_count++] = neep_fds_take(&fds, i);
@@ -322,10 +325,10 @@ static bool take_events(struct rig *rig) {
 }
 
 void rig_settle(struct rig *rig) {
-	for (int quiet = 0; quiet < 2; quiet++) {
+	for (int quiet = 0; quiet < 5; quiet++) {
 		assert_int_equal(neep_loop_step(rig->loop, 0), 0);
 		if (take_events(rig)) {
-			quiet = 0;
+			quiet = -1;
 		}
 	}
 }
@@ -337,13 +340,16 @@ void rig_send_fd(struct rig *rig, int fd, uint32_t id, uint32_t opcode, size_t c
 		neep_wl_writer_word(&writer, words[i]);
 	}
 	int size = neep_wl_writer_end(&writer);
-	struct neep_send send = { .buf = writer.data, .len = (size_t)size, .fds = &fd, .fd_count = fd >= 0 ? 1 : 0 };
+	struct neep_send send = {
+		.buf = writer.data, .len = (size_t)size, .fds = &fd, .fd_count = fd >= 0 ? 1 : 0
+	};
 	// A client that was ended no longer has anybody to talk to.
 	int result = neep_send_all(rig->socket, &send);
 	assert_true(result == 0 || rig->has_ended);
 }
 
-void rig_event(struct rig *rig, uint32_t host_id, uint32_t opcode, int owned_fd, size_t count, const uint32_t *words) {
+void rig_event(struct rig *rig, uint32_t host_id, uint32_t opcode, int owned_fd, size_t count,
+	const uint32_t *words) {
 	struct neep_wl_writer writer;
 	neep_wl_writer_begin(&writer, host_id, opcode);
 	for (size_t i = 0; i < count; i++) {
@@ -370,7 +376,8 @@ static const uint32_t *next_event(const struct rig *rig, const uint32_t *last, u
 	bool is_first = last == NULL;
 	uint32_t id, found;
 	int size;
-	while ((size = neep_wl_message_size(rig->events + offset, rig->event_len - offset, &id, &found)) > 0) {
+	while ((size = neep_wl_message_size(rig->events + offset, rig->event_len - offset, &id, &found)) >
+		0) {
 		if (is_first && id == DISPLAY && found == opcode) {
 			return (const uint32_t *)(const void *)(rig->events + offset + NEEP_WL_HEADER_SIZE);
 		}
@@ -433,7 +440,8 @@ void rig_damage(struct rig *rig, uint32_t surface, int32_t x, int32_t y, int32_t
 	rig_send(rig, surface, 2, (uint32_t)x, (uint32_t)y, (uint32_t)width, (uint32_t)height);
 }
 
-void rig_damage_buffer(struct rig *rig, uint32_t surface, int32_t x, int32_t y, int32_t width, int32_t height) {
+void rig_damage_buffer(
+	struct rig *rig, uint32_t surface, int32_t x, int32_t y, int32_t width, int32_t height) {
 	rig_send(rig, surface, 9, (uint32_t)x, (uint32_t)y, (uint32_t)width, (uint32_t)height);
 }
 

@@ -22,10 +22,10 @@ struct thing {
 struct compositor {
 	struct neep_wl_host base;
 	struct thing things[THINGS];
-	uint32_t allocations;     // so far
-	uint32_t pools;           // made so far
-	uint32_t memories;        // that live
-	uint32_t last_surface;    // committed
+	uint32_t allocations;  // so far
+	uint32_t pools;        // made so far
+	uint32_t memories;     // that live
+	uint32_t last_surface; // committed
 	bool passes_fds;
 	bool has_no_memory;
 	uint8_t partial[65536]; // of a request
@@ -72,12 +72,13 @@ void rig_settle(struct rig *rig);
 
 /* Sends a request of words, with an fd (-1: none; borrowed). */
 void rig_send_fd(struct rig *rig, int fd, uint32_t id, uint32_t opcode, size_t count, const uint32_t *words);
-#define rig_send(rig, id, opcode, ...)                                                                     \
+#define rig_send(rig, id, opcode, ...)                                                                    \
 	rig_send_fd(rig, -1, id, opcode, sizeof((uint32_t[]){ 0, ##__VA_ARGS__ }) / sizeof(uint32_t) - 1, \
 		(uint32_t[]){ 0, ##__VA_ARGS__ } + 1)
 
 /* Sends an event of the compositor's, with fds that are consumed. */
-void rig_event(struct rig *rig, uint32_t host_id, uint32_t opcode, int owned_fd, size_t count, const uint32_t *words);
+void rig_event(struct rig *rig, uint32_t host_id, uint32_t opcode, int owned_fd, size_t count,
+	const uint32_t *words);
 
 /* What the compositor knows the client's object by, or 0. */
 uint32_t rig_host_id(const struct rig *rig, uint32_t id);
@@ -101,7 +102,8 @@ struct buffer_params {
 uint32_t rig_create_buffer(struct rig *rig, const struct buffer_params *params);
 uint32_t rig_create_surface(struct rig *rig);
 void rig_attach(struct rig *rig, uint32_t surface, uint32_t buffer);
-void rig_damage_buffer(struct rig *rig, uint32_t surface, int32_t x, int32_t y, int32_t width, int32_t height);
+void rig_damage_buffer(
+	struct rig *rig, uint32_t surface, int32_t x, int32_t y, int32_t width, int32_t height);
 void rig_damage(struct rig *rig, uint32_t surface, int32_t x, int32_t y, int32_t width, int32_t height);
 void rig_commit(struct rig *rig, uint32_t surface);
 void rig_destroy(struct rig *rig, uint32_t id, uint32_t opcode);
