@@ -368,6 +368,22 @@ static void buffer_is_copied_whole_when_it_was_away_for_long(void **state) {
 	stop_window(&window);
 }
 
+static void buffer_is_copied_whole_when_the_surface_was_another_between(void **state) {
+	(void)state;
+	struct window window;
+	start_window(&window, 64, 64, 1);
+	window.buffers[1] = rig_create_buffer(&window.rig,
+		&(struct buffer_params){ .pool = window.pool, .width = 32, .height = 64, .stride = 128 });
+	show(&window, 0);
+	assert_int_equal(show(&window, 1), 32 * 64 * 4);
+	assert_int_equal(show(&window, 0), 64 * 64 * 4);
+	rig_attach(&window.rig, window.surface, 0);
+	rig_commit(&window.rig, window.surface);
+	assert_int_equal(show(&window, 0), 64 * 64 * 4);
+	assert_int_equal(show(&window, 0), 0);
+	stop_window(&window);
+}
+
 static void surface_damage_means_everything_when_a_viewport_stretches_it(void **state) {
 	(void)state;
 	struct window window;
@@ -476,6 +492,7 @@ int main(void) {
 		fd_checked_test(nothing_is_copied_when_only_other_state_is_committed),
 		fd_checked_test(damage_is_copied_when_the_buffer_stays_attached),
 		fd_checked_test(buffer_is_copied_whole_when_it_was_away_for_long),
+		fd_checked_test(buffer_is_copied_whole_when_the_surface_was_another_between),
 		fd_checked_test(surface_damage_means_everything_when_a_viewport_stretches_it),
 		fd_checked_test(damage_is_cut_when_it_is_larger_than_the_buffer),
 		fd_checked_test(scale_that_is_wrong_is_left_to_the_compositor),
