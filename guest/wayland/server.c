@@ -33,8 +33,7 @@ static struct neep_wl_host *make_host(void *data, const struct neep_wl_host_list
 		return neep_wl_host_socket_create(
 			server->loop, options->host_socket, listener, listener_data, error);
 	}
-	neep_error_set(error, ENOSYS, "this build has no virtio-gpu: use --host-socket");
-	return NULL;
+	return neep_wl_host_virtgpu_create(server->loop, options->device, listener, listener_data, error);
 }
 
 static void client_ended(void *data, struct neep_wl_client *client) {

@@ -42,6 +42,9 @@ enum neep_drm_nr {
 
 #define NEEP_DRM_IOWR(nr, type) _IOWR('d', (nr), type)
 
+/* What a render fd has to read: {type, length}, nothing behind. */
+#define NEEP_DRM_EVENT_FENCE_SIGNALED UINT32_C(0x90000000)
+
 struct neep_drm_map {
 	uint64_t offset; // out, for mmap()
 	uint32_t handle;

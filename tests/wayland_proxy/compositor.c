@@ -31,11 +31,14 @@ static void memory_destroy(struct neep_wl_memory *memory) {
 
 static const struct neep_wl_memory_impl memory_impl = { .destroy = memory_destroy };
 
+#define SIZE_CLASS ((size_t)16384)
+
 static struct neep_wl_memory *host_allocate(struct neep_wl_host *host, size_t size) {
 	struct compositor *compositor = compositor_from_base(host);
 	if (compositor->has_no_memory) {
 		return NULL;
 	}
+	size = (size / SIZE_CLASS + 1) * SIZE_CLASS;
 	struct test_memory *memory = calloc(1, sizeof(*memory));
 	memory->base = (struct neep_wl_memory){ &memory_impl, calloc(1, size), size, 1 };
 	memory->compositor = compositor;
