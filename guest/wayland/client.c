@@ -365,13 +365,13 @@ static int parse_request(struct neep_wl_call *call, uint8_t *data, uint32_t size
 	const struct wl_interface *interface = object->interface;
 	if (opcode >= (uint32_t)interface->method_count ||
 		neep_wl_message_since(&interface->methods[opcode]) > object->version) {
-		return neep_wl_client_fail(call->client, object, WL_DISPLAY_ERROR_INVALID_METHOD,
+		return neep_wl_client_fail(call->client, NULL, WL_DISPLAY_ERROR_INVALID_METHOD,
 			"invalid method %u of %s#%u, version %u", opcode, interface->name, object->client_id,
 			object->version);
 	}
 	const struct wl_message *type = &interface->methods[opcode];
 	if (neep_wl_message_parse(&call->message, type, data, size) < 0) {
-		return neep_wl_client_fail(call->client, object, WL_DISPLAY_ERROR_INVALID_METHOD,
+		return neep_wl_client_fail(call->client, NULL, WL_DISPLAY_ERROR_INVALID_METHOD,
 			"invalid arguments for %s#%u.%s", interface->name, object->client_id, type->name);
 	}
 	return 0;
@@ -394,7 +394,7 @@ static void handle_request(struct relay *relay, uint8_t *data, uint32_t size, si
 		return;
 	}
 	if (call.message.fd_count > fd_count) {
-		neep_wl_client_fail(call.client, call.object, WL_DISPLAY_ERROR_INVALID_METHOD,
+		neep_wl_client_fail(call.client, NULL, WL_DISPLAY_ERROR_INVALID_METHOD,
 			"no file descriptor came with %s#%u.%s", call.object->interface->name, object_id,
 			call.message.type->name);
 		return;

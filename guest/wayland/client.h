@@ -59,7 +59,7 @@ void neep_wl_client_destroy(struct neep_wl_client *client);
 
 /* ---- for handlers ---- */
 
-/* Sends wl_display.error of `object` (NULL: of the display) to the client and ends it. Returns -EPROTO, for handlers to return. */
+/* Sends wl_display.error of `object` (NULL: of the display, whose errors the codes are then) to the client and ends it. Returns -EPROTO, for handlers to return. */
 int neep_wl_client_fail(struct neep_wl_client *client, const struct neep_wl_object *object, uint32_t code,
 	const char *format, ...) NEEP_PRINTF(4, 5);
 

@@ -106,11 +106,11 @@ static int registry_bind(struct neep_wl_call *call) {
 	uint32_t version = message->args[2].value;
 	const struct neep_wl_global *global = find_global(call->client, name);
 	if (global == NULL || strcmp(global->interface->name, interface_name) != 0) {
-		return neep_wl_client_fail(call->client, call->object, WL_DISPLAY_ERROR_INVALID_OBJECT,
+		return neep_wl_client_fail(call->client, NULL, WL_DISPLAY_ERROR_INVALID_OBJECT,
 			"there is no global %u of this interface", name);
 	}
 	if (version == 0 || version > global->version) {
-		return neep_wl_client_fail(call->client, call->object, WL_DISPLAY_ERROR_INVALID_OBJECT,
+		return neep_wl_client_fail(call->client, NULL, WL_DISPLAY_ERROR_INVALID_OBJECT,
 			"invalid version for global %s (%u): have %u, wanted %u", global->interface->name,
 			name, global->version, version);
 	}
