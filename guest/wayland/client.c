@@ -13,6 +13,7 @@
 #include "wayland/policy.h"
 #include "wayland/queue.h"
 #include "wayland/registry.h"
+#include "wayland/shm.h"
 #include "wayland/wayland-protocol.h"
 
 /* Theory of operation
@@ -655,6 +656,7 @@ void neep_wl_client_destroy(struct neep_wl_client *client) {
 	neep_task_cancel(&relay->flush_task);
 	neep_task_cancel(&relay->end_task);
 	destroy_objects(client);
+	neep_wl_shm_destroy(client->shm);
 	neep_wl_globals_finish(client);
 	neep_wl_queue_finish(&relay->to_host);
 	neep_wl_queue_finish(&relay->from_host);
