@@ -7,11 +7,7 @@
 #include "wayland/mirror.h"
 #include "wayland/shm.h"
 #include "wayland/wayland-protocol.h"
-
-enum {
-	POOL_CREATE_BUFFER = 0,
-	BUFFER_DESTROY = 0,
-};
+#include "wayland/wayland-requests.h"
 
 struct neep_wl_buffer *neep_wl_buffer_from_object(const struct neep_wl_object *object) {
 	return object != NULL && object->handlers == &neep_wl_buffer_handlers ? object->data : NULL;
@@ -94,7 +90,7 @@ static int no_memory(struct neep_wl_client *client) {
 /* The compositor gets its wl_buffer of the mirror. */
 static int send_create_buffer(struct neep_wl_client *client, const struct neep_wl_buffer *buffer) {
 	struct neep_wl_writer writer;
-	neep_wl_writer_begin(&writer, buffer->mirror->pool_host_id, POOL_CREATE_BUFFER);
+	neep_wl_writer_begin(&writer, buffer->mirror->pool_host_id, WL_SHM_POOL_CREATE_BUFFER);
 	neep_wl_writer_word(&writer, buffer->object->host_id);
 	neep_wl_writer_word(&writer, 0);
 	neep_wl_writer_word(&writer, (uint32_t)buffer->image.width);
@@ -214,7 +210,7 @@ static void on_gone(struct neep_wl_client *client, struct neep_wl_object *object
 }
 
 static neep_wl_handler *const requests[] = {
-	[BUFFER_DESTROY] = on_destroy,
+	[WL_BUFFER_DESTROY] = on_destroy,
 };
 
 static neep_wl_handler *const events[] = {

@@ -13,6 +13,7 @@
 #include "wayland/policy.h"
 #include "wayland/queue.h"
 #include "wayland/registry.h"
+#include "wayland/shm.h"
 #include "wayland/wayland-protocol.h"
 
 /* Theory of operation
@@ -237,10 +238,14 @@ struct neep_wl_object *neep_wl_call_new_object_of(
 	return object;
 }
 
+static bool is_of_type(const struct neep_wl_object *object, const struct neep_wl_arg *arg) {
+	return object != NULL && (arg->interface == NULL || object->interface == arg->interface);
+}
+
 struct neep_wl_object *neep_wl_call_object(const struct neep_wl_call *call, size_t arg) {
-	struct neep_wl_object *object =
-		neep_wl_objects_by_client(&call->client->objects, call->message.args[arg].value);
-	return object == NULL || object->is_dead ? NULL : object;
+	const struct neep_wl_arg *word = &call->message.args[arg];
+	struct neep_wl_object *object = neep_wl_objects_by_client(&call->client->objects, word->value);
+	return is_of_type(object, word) && !object->is_dead ? object : NULL;
 }
 
 static int translate_object(struct neep_wl_call *call, size_t arg) {
@@ -253,8 +258,7 @@ static int translate_object(struct neep_wl_call *call, size_t arg) {
 	const struct neep_wl_object *object = to_client ? neep_wl_objects_by_host(objects, word->value)
 							: neep_wl_objects_by_client(objects, word->value);
 	uint32_t other_id = object == NULL ? 0 : to_client ? object->client_id : object->host_id;
-	bool is_of_type = object != NULL && (word->interface == NULL || object->interface == word->interface);
-	if (!is_of_type || other_id == 0) {
+	if (!is_of_type(object, word) || other_id == 0) {
 		return fail_call(call, WL_DISPLAY_ERROR_INVALID_OBJECT, "invalid object", word->value);
 	}
 	neep_wl_message_set(&call->message, arg, other_id);
@@ -364,13 +368,13 @@ static int parse_request(struct neep_wl_call *call, uint8_t *data, uint32_t size
 	const struct wl_interface *interface = object->interface;
 	if (opcode >= (uint32_t)interface->method_count ||
 		neep_wl_message_since(&interface->methods[opcode]) > object->version) {
-		return neep_wl_client_fail(call->client, object, WL_DISPLAY_ERROR_INVALID_METHOD,
+		return neep_wl_client_fail(call->client, NULL, WL_DISPLAY_ERROR_INVALID_METHOD,
 			"invalid method %u of %s#%u, version %u", opcode, interface->name, object->client_id,
 			object->version);
 	}
 	const struct wl_message *type = &interface->methods[opcode];
 	if (neep_wl_message_parse(&call->message, type, data, size) < 0) {
-		return neep_wl_client_fail(call->client, object, WL_DISPLAY_ERROR_INVALID_METHOD,
+		return neep_wl_client_fail(call->client, NULL, WL_DISPLAY_ERROR_INVALID_METHOD,
 			"invalid arguments for %s#%u.%s", interface->name, object->client_id, type->name);
 	}
 	return 0;
@@ -393,7 +397,7 @@ static void handle_request(struct relay *relay, uint8_t *data, uint32_t size, si
 		return;
 	}
 	if (call.message.fd_count > fd_count) {
-		neep_wl_client_fail(call.client, call.object, WL_DISPLAY_ERROR_INVALID_METHOD,
+		neep_wl_client_fail(call.client, NULL, WL_DISPLAY_ERROR_INVALID_METHOD,
 			"no file descriptor came with %s#%u.%s", call.object->interface->name, object_id,
 			call.message.type->name);
 		return;
@@ -655,6 +659,7 @@ void neep_wl_client_destroy(struct neep_wl_client *client) {
 	neep_task_cancel(&relay->flush_task);
 	neep_task_cancel(&relay->end_task);
 	destroy_objects(client);
+	neep_wl_shm_destroy(client->shm);
 	neep_wl_globals_finish(client);
 	neep_wl_queue_finish(&relay->to_host);
 	neep_wl_queue_finish(&relay->from_host);

@@ -59,7 +59,7 @@ void neep_wl_client_destroy(struct neep_wl_client *client);
 
 /* ---- for handlers ---- */
 
-/* Sends wl_display.error of `object` (NULL: of the display) to the client and ends it. Returns -EPROTO, for handlers to return. */
+/* Sends wl_display.error of `object` (NULL: of the display, whose errors the codes are then) to the client and ends it. Returns -EPROTO, for handlers to return. */
 int neep_wl_client_fail(struct neep_wl_client *client, const struct neep_wl_object *object, uint32_t code,
 	const char *format, ...) NEEP_PRINTF(4, 5);
 
@@ -71,7 +71,8 @@ struct neep_wl_object *neep_wl_call_new_object(
 struct neep_wl_object *neep_wl_call_new_object_of(
 	struct neep_wl_call *call, size_t arg, const struct neep_wl_object_params *params);
 
-/* The object of an "o" argument in a request, or NULL when it is null or has gone. */
+/* The object of an "o" argument in a request, or NULL when it is null, has gone, or is of another interface than the protocol
+ * says: forwarding the message ends the client then. */
 struct neep_wl_object *neep_wl_call_object(const struct neep_wl_call *call, size_t arg);
 
 /* Sends a request of the proxy's own, or a rewritten one. `attachments` as in neep_wl_host_send(). Returns 0 or a negative

@@ -131,8 +131,8 @@ static int64_t receive_some(struct neep_wl_conn *conn) {
 
 static void receive(struct neep_wl_conn *conn) {
 	int64_t got = 1;
-	size_t total = 0;
-	while (got > 0 && total < TURN_BYTES && conn->in.attachment_count < TURN_FDS) {
+	size_t total = 0, fds_before = conn->in.attachment_count;
+	while (got > 0 && total < TURN_BYTES && conn->in.attachment_count - fds_before < TURN_FDS) {
 		got = receive_some(conn);
 		total += got > 0 ? (size_t)got : 0;
 	}

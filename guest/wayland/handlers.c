@@ -5,6 +5,13 @@
 static const struct neep_wl_handlers *const all[] = {
 	&neep_wl_display_handlers,
 	&neep_wl_registry_handlers,
+	&neep_wl_shm_handlers,
+	&neep_wl_shm_pool_handlers,
+	&neep_wl_buffer_handlers,
+	&neep_wl_surface_handlers,
+	&neep_wl_viewporter_handlers,
+	&neep_wl_keyboard_handlers,
+	&neep_wl_dmabuf_feedback_handlers,
 	&neep_wl_toplevel_handlers,
 };
 

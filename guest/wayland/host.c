@@ -14,7 +14,7 @@ struct neep_wl_memory *neep_wl_host_allocate(struct neep_wl_host *host, size_t s
 }
 
 bool neep_wl_host_can_pass(struct neep_wl_host *host, int fd) {
-	return host->impl->can_pass(host, fd);
+	return !host->copies_all && host->impl->can_pass(host, fd);
 }
 
 void neep_wl_host_destroy(struct neep_wl_host *host) {

@@ -64,8 +64,10 @@ struct neep_wl_host {
 	const struct neep_wl_host_impl *impl;
 	const struct neep_wl_host_listener *listener;
 	void *listener_data;
-	uint64_t render_device; // dev_t of the DRM node that clients' buffers come from; 0: the compositor's own
-	bool takes_dmabufs;     // whether dma-bufs may be sent
+	uint64_t
+		render_device; // dev_t of the DRM node that clients' buffers come from; 0: the compositor's own
+	bool takes_dmabufs;    // whether clients can have dma-bufs that may be sent
+	bool copies_all;       // nothing can be passed: for tests
 };
 
 /* All the same for every host. */

@@ -240,7 +240,12 @@ struct neep_wl_host *neep_wl_host_socket_create(struct neep_loop *loop, const ch
 		return NULL;
 	}
 	*host = (struct socket_host){
-		.base = { .impl = &socket_impl, .listener = listener, .listener_data = listener_data },
+		.base = {
+			.impl = &socket_impl,
+			.listener = listener,
+			.listener_data = listener_data,
+			.takes_dmabufs = true,
+		},
 		.loop = loop,
 		.fd = fd,
 		.source = { .fd = fd, .ready = ready },

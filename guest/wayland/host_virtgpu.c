@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/fd.h"
@@ -319,6 +320,12 @@ static int set_up(struct host *host) {
 	return result < 0 ? result : start(host);
 }
 
+/* The dev_t of a node; 0: none. */
+static uint64_t device_of(int fd) {
+	struct stat stat;
+	return fstat(fd, &stat) == 0 && S_ISCHR(stat.st_mode) ? stat.st_rdev : 0;
+}
+
 struct neep_wl_host *neep_wl_host_virtgpu_create(struct neep_loop *loop, const char *path,
 	const struct neep_wl_host_listener *listener, void *listener_data, struct neep_error *error) {
 	struct neep_wl_virtgpu *gpu = neep_wl_virtgpu_open(path, error);
@@ -331,7 +338,13 @@ struct neep_wl_host *neep_wl_host_virtgpu_create(struct neep_loop *loop, const c
 		return NULL;
 	}
 	*host = (struct host){
-		.base = { &impl, listener, listener_data },
+		.base = {
+			.impl = &impl,
+			.listener = listener,
+			.listener_data = listener_data,
+			.render_device = device_of(gpu->fd),
+			.takes_dmabufs = gpu->has_drivers,
+		},
 		.loop = loop,
 		.gpu = gpu,
 		.source = { .fd = gpu->fd, .ready = source_ready },

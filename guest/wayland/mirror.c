@@ -5,24 +5,7 @@
 
 #include "wayland/client.h"
 #include "wayland/wayland-protocol.h"
-
-enum {
-	SHM_CREATE_POOL = 0,
-	POOL_DESTROY = 1,
-};
-
-#define PAGE_SIZE ((size_t)4096)
-
-/* The next of the sizes that mirrors have: with eight in each power of two, at most an eighth is not used. */
-static size_t round_up(size_t size) {
-	size_t step = PAGE_SIZE;
-	while (step * 16 < size) {
-		step *= 2;
-	}
-	size_t rounded = (size + step - 1) / step * step;
-	// A pool's size is an int.
-	return rounded > INT32_MAX ? (size + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE : rounded;
-}
+#include "wayland/wayland-requests.h"
 
 void neep_wl_mirror_destroy(struct neep_wl_mirror *mirror) {
 	if (mirror != NULL) {
@@ -75,6 +58,11 @@ static struct neep_wl_mirror *find_spare(struct neep_wl_mirrors *mirrors, size_t
 	return best;
 }
 
+/* A pool's size is an int, and hosts round up. */
+static uint32_t pool_size(const struct neep_wl_memory *memory) {
+	return memory->size > INT32_MAX ? INT32_MAX : (uint32_t)memory->size;
+}
+
 /* The compositor gets its pool of the mirror's memory. */
 static int create_pool(
 	struct neep_wl_client *client, struct neep_wl_mirror *mirror, const struct neep_wl_object *shm) {
@@ -89,9 +77,9 @@ static int create_pool(
 	}
 	mirror->pool_host_id = pool->host_id;
 	struct neep_wl_writer writer;
-	neep_wl_writer_begin(&writer, shm->host_id, SHM_CREATE_POOL);
+	neep_wl_writer_begin(&writer, shm->host_id, WL_SHM_CREATE_POOL);
 	neep_wl_writer_word(&writer, pool->host_id);
-	neep_wl_writer_word(&writer, (uint32_t)mirror->memory->size);
+	neep_wl_writer_word(&writer, pool_size(mirror->memory));
 	struct neep_wl_attachment attachment = { .owned_fd = -1, .memory = mirror->memory };
 	return neep_wl_send_request(client, &writer, &attachment, 1);
 }
@@ -103,7 +91,7 @@ static struct neep_wl_mirror *create_mirror(
 		return NULL;
 	}
 	neep_list_init(&mirror->link);
-	mirror->memory = neep_wl_host_allocate(client->host, round_up(size));
+	mirror->memory = neep_wl_host_allocate(client->host, size);
 	if (mirror->memory == NULL || create_pool(client, mirror, shm) < 0) {
 		neep_wl_mirror_destroy(mirror);
 		return NULL;
@@ -142,7 +130,7 @@ int neep_wl_mirrors_give_up(struct neep_wl_mirrors *mirrors, struct neep_wl_mirr
 		// It stays until the compositor's delete_id.
 		pool->is_dead = true;
 		struct neep_wl_writer writer;
-		neep_wl_writer_begin(&writer, pool->host_id, POOL_DESTROY);
+		neep_wl_writer_begin(&writer, pool->host_id, WL_SHM_POOL_DESTROY);
 		result = neep_wl_send_request(client, &writer, NULL, 0);
 	}
 	neep_wl_mirror_destroy(mirror);

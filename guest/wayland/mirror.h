@@ -4,8 +4,8 @@
  * belongs to one buffer at a time, not to a pool of the client's: programs make pools for many buffers, most of which they never
  * attach, and resize them. A buffer gets its mirror when it is attached first. When the buffer goes and the compositor
  * has released it, the mirror is spare, and the next buffer that fits takes it: the compositor keeps its mapping, and a window
- * that is being resized costs neither memory nor round trips. Sizes are rounded up to an eighth of a power of two for
- * this. A buffer that goes while the compositor still has it gives its mirror up instead: the compositor's own mapping
+ * that is being resized costs neither memory nor round trips; hosts round sizes up to a few classes, which is as good for them
+ * as it is here. A buffer that goes while the compositor still has it gives its mirror up instead: the compositor's own mapping
  * keeps the content on the screen, and nobody writes to it any more.
  *
  * Spare mirrors are few, and go when they have not been wanted for a while. */

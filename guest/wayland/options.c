@@ -21,6 +21,7 @@ static const char help[] =
 	"  --title-prefix TEXT     put before the titles of windows\n"
 	"  --app-id-prefix TEXT    put before the application ids of windows\n"
 	"  --x11                   serve X11 programs too, by xwayland-satellite\n"
+	"  --copy-buffers          copy clients' buffers even where they could be passed on: for tests\n"
 	"  --log LEVEL             what is told on stderr: error, warn (default), info or debug\n"
 	"  --help, --version\n"
 	"The exit status is that of PROGRAM; 128 and the number of the signal that ended it; 126 or\n"
@@ -52,6 +53,9 @@ static int set_option(struct neep_wl_options *options, int value, char **argv) {
 	switch (value) {
 	case 'a':
 		options->policy.allow = optarg;
+		return -1;
+	case 'c':
+		options->copies_all = true;
 		return -1;
 	case 'd':
 		options->policy.deny = optarg;
@@ -106,6 +110,7 @@ int neep_wl_options_parse(struct neep_wl_options *options, int argc, char **argv
 	static const struct option known[] = {
 		{ "allow", required_argument, NULL, 'a' },
 		{ "app-id-prefix", required_argument, NULL, 'i' },
+		{ "copy-buffers", no_argument, NULL, 'c' },
 		{ "deny", required_argument, NULL, 'd' },
 		{ "device", required_argument, NULL, 'g' },
 		{ "help", no_argument, NULL, 'h' },

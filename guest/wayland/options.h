@@ -11,6 +11,7 @@ struct neep_wl_options {
 	const char *socket;      // name or path; NULL: the first free name
 	const char *host_socket; // NULL: the virtio-gpu
 	const char *device;      // render node; NULL: the first that will do
+	bool copies_all;         // no buffer is passed on, even where it could be
 	bool has_x11;
 	struct neep_wl_policy policy;
 	enum neep_log_level log_level;

@@ -6,6 +6,7 @@
 
 #include "util/log.h"
 #include "util/macros.h"
+#include "wayland/linux-dmabuf-protocol.h"
 #include "wayland/policy.h"
 #include "wayland/wayland-protocol.h"
 #include "wayland/wayland-requests.h"
@@ -65,6 +66,11 @@ static struct neep_wl_global *new_global(struct neep_wl_client *client, uint32_t
 
 /* ---- wl_registry ---- */
 
+/* Nobody here could make buffers for it; programs that find it look for a driver before they do without. */
+static bool is_of_no_use(const struct neep_wl_client *client, const struct wl_interface *interface) {
+	return interface == &zwp_linux_dmabuf_v1_interface && !client->host->takes_dmabufs;
+}
+
 static int registry_global(struct neep_wl_call *call) {
 	struct neep_wl_message *message = &call->message;
 	const char *interface_name = neep_wl_message_string(message, 1);
@@ -74,6 +80,9 @@ static int registry_global(struct neep_wl_call *call) {
 		call->client->policy, interface_name, message->args[2].value, &interface);
 	if (version == 0) {
 		neep_wl_policy_tell_hidden(call->client->policy, interface_name);
+		return NEEP_WL_DONE;
+	}
+	if (is_of_no_use(call->client, interface)) {
 		return NEEP_WL_DONE;
 	}
 	struct neep_wl_global *global = find_global(call->client, name);
@@ -106,11 +115,11 @@ static int registry_bind(struct neep_wl_call *call) {
 	uint32_t version = message->args[2].value;
 	const struct neep_wl_global *global = find_global(call->client, name);
 	if (global == NULL || strcmp(global->interface->name, interface_name) != 0) {
-		return neep_wl_client_fail(call->client, call->object, WL_DISPLAY_ERROR_INVALID_OBJECT,
+		return neep_wl_client_fail(call->client, NULL, WL_DISPLAY_ERROR_INVALID_OBJECT,
 			"there is no global %u of this interface", name);
 	}
 	if (version == 0 || version > global->version) {
-		return neep_wl_client_fail(call->client, call->object, WL_DISPLAY_ERROR_INVALID_OBJECT,
+		return neep_wl_client_fail(call->client, NULL, WL_DISPLAY_ERROR_INVALID_OBJECT,
 			"invalid version for global %s (%u): have %u, wanted %u", global->interface->name,
 			name, global->version, version);
 	}

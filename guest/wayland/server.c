@@ -29,11 +29,15 @@ static struct neep_wl_host *make_host(void *data, const struct neep_wl_host_list
 	void *listener_data, struct neep_error *error) {
 	struct neep_wl_server *server = data;
 	const struct neep_wl_options *options = server->options;
-	if (options->host_socket != NULL) {
-		return neep_wl_host_socket_create(
-			server->loop, options->host_socket, listener, listener_data, error);
+	struct neep_wl_host *host = options->host_socket != NULL
+					    ? neep_wl_host_socket_create(server->loop, options->host_socket,
+						      listener, listener_data, error)
+					    : neep_wl_host_virtgpu_create(server->loop, options->device,
+						      listener, listener_data, error);
+	if (host != NULL) {
+		host->copies_all = options->copies_all;
 	}
-	return neep_wl_host_virtgpu_create(server->loop, options->device, listener, listener_data, error);
+	return host;
 }
 
 static void client_ended(void *data, struct neep_wl_client *client) {

@@ -8,19 +8,14 @@
 #include "util/log.h"
 #include "wayland/buffer.h"
 #include "wayland/format.h"
+#include "wayland/registry.h"
 #include "wayland/wayland-protocol.h"
+#include "wayland/wayland-requests.h"
 
 #define TOPIC "wayland"
 
-enum {
-	SHM_CREATE_POOL = 0,
-	SHM_RELEASE = 1, // from version 2 on
-	POOL_CREATE_BUFFER = 0,
-	POOL_DESTROY = 1,
-	POOL_RESIZE = 2,
-};
-
-#define DISPLAY_ID 1
+/* From version 2 on: younger than some tables. */
+#define SHM_RELEASE 1
 
 struct neep_wl_shm *neep_wl_shm_get(struct neep_wl_client *client) {
 	if (client->shm == NULL) {
@@ -172,7 +167,7 @@ static int on_release(struct neep_wl_call *call) {
 		return NEEP_WL_FORWARD;
 	}
 	struct neep_wl_writer writer;
-	neep_wl_writer_begin(&writer, DISPLAY_ID, WL_DISPLAY_DELETE_ID);
+	neep_wl_writer_begin(&writer, NEEP_WL_DISPLAY_ID, WL_DISPLAY_DELETE_ID);
 	neep_wl_writer_word(&writer, object->client_id);
 	neep_idmap_remove(&client->objects.by_client, &object->client_link);
 	object->client_id = 0;
@@ -187,7 +182,7 @@ static void on_shm_gone(struct neep_wl_client *client, struct neep_wl_object *ob
 }
 
 static neep_wl_handler *const shm_requests[] = {
-	[SHM_CREATE_POOL] = on_create_pool,
+	[WL_SHM_CREATE_POOL] = on_create_pool,
 	[SHM_RELEASE] = on_release,
 };
 
@@ -205,9 +200,9 @@ const struct neep_wl_handlers neep_wl_shm_handlers = {
 };
 
 static neep_wl_handler *const pool_requests[] = {
-	[POOL_CREATE_BUFFER] = on_create_buffer,
-	[POOL_DESTROY] = on_pool_destroy,
-	[POOL_RESIZE] = on_resize,
+	[WL_SHM_POOL_CREATE_BUFFER] = on_create_buffer,
+	[WL_SHM_POOL_DESTROY] = on_pool_destroy,
+	[WL_SHM_POOL_RESIZE] = on_resize,
 };
 
 const struct neep_wl_handlers neep_wl_shm_pool_handlers = {

@@ -5,17 +5,9 @@
 
 #include "wayland/shm.h"
 #include "wayland/viewporter-protocol.h"
+#include "wayland/viewporter-requests.h"
 #include "wayland/wayland-protocol.h"
-
-enum {
-	SURFACE_ATTACH = 1,
-	SURFACE_DAMAGE = 2,
-	SURFACE_COMMIT = 6,
-	SURFACE_SET_BUFFER_TRANSFORM = 7,
-	SURFACE_SET_BUFFER_SCALE = 8,
-	SURFACE_DAMAGE_BUFFER = 9,
-	VIEWPORTER_GET_VIEWPORT = 1,
-};
+#include "wayland/wayland-requests.h"
 
 /* The surface's struct, made by the first request that needs it. NULL: no memory. */
 static struct neep_wl_surface *get_surface(struct neep_wl_client *client, struct neep_wl_object *object) {
@@ -209,12 +201,12 @@ static void on_gone(struct neep_wl_client *client, struct neep_wl_object *object
 }
 
 static neep_wl_handler *const surface_requests[] = {
-	[SURFACE_ATTACH] = on_attach,
-	[SURFACE_DAMAGE] = on_damage,
-	[SURFACE_COMMIT] = on_commit,
-	[SURFACE_SET_BUFFER_TRANSFORM] = on_set_buffer_transform,
-	[SURFACE_SET_BUFFER_SCALE] = on_set_buffer_scale,
-	[SURFACE_DAMAGE_BUFFER] = on_damage_buffer,
+	[WL_SURFACE_ATTACH] = on_attach,
+	[WL_SURFACE_DAMAGE] = on_damage,
+	[WL_SURFACE_COMMIT] = on_commit,
+	[WL_SURFACE_SET_BUFFER_TRANSFORM] = on_set_buffer_transform,
+	[WL_SURFACE_SET_BUFFER_SCALE] = on_set_buffer_scale,
+	[WL_SURFACE_DAMAGE_BUFFER] = on_damage_buffer,
 };
 
 const struct neep_wl_handlers neep_wl_surface_handlers = {
@@ -237,7 +229,7 @@ static int on_get_viewport(struct neep_wl_call *call) {
 }
 
 static neep_wl_handler *const viewporter_requests[] = {
-	[VIEWPORTER_GET_VIEWPORT] = on_get_viewport,
+	[WP_VIEWPORTER_GET_VIEWPORT] = on_get_viewport,
 };
 
 const struct neep_wl_handlers neep_wl_viewporter_handlers = {

@@ -9,6 +9,7 @@
 #ifndef NEEP_WAYLAND_VIRTGPU_H
 #define NEEP_WAYLAND_VIRTGPU_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@ enum neep_wl_ring {
 struct neep_wl_virtgpu {
 	int fd;
 	size_t page_size;
+	bool has_drivers; // it offers capsets beside cross-domain: programs may have buffers of theirs
 	uint32_t refs;
 	uint32_t *holds; // by handle
 	uint32_t handles_max;

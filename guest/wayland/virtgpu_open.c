@@ -16,6 +16,8 @@
 #define NODE_FIRST 128
 #define NODE_END   192
 
+#define CROSS_DOMAIN (UINT32_C(1) << NEEP_WL_CAPSET_ID)
+
 static uint32_t param(int fd, enum neep_drm_param number) {
 	uint32_t value = 0;
 	struct neep_drm_getparam getparam = { .param = number, .value = (uintptr_t)&value };
@@ -39,7 +41,7 @@ static const struct {
 	{ NEEP_DRM_PARAM_CONTEXT_INIT, UINT32_MAX,
 		"has no context types (VIRTIO_GPU_F_CONTEXT_INIT): it takes Linux 5.16 in the guest and a "
 		"newer VMM" },
-	{ NEEP_DRM_PARAM_SUPPORTED_CAPSET_IDS, UINT32_C(1) << NEEP_WL_CAPSET_ID,
+	{ NEEP_DRM_PARAM_SUPPORTED_CAPSET_IDS, CROSS_DOMAIN,
 		"does not offer cross-domain (capset 5): start its device with it, in neep's device "
 		"--capset-names cross-domain" },
 	{ NEEP_DRM_PARAM_HOST_VISIBLE, UINT32_MAX,
@@ -148,5 +150,6 @@ struct neep_wl_virtgpu *neep_wl_virtgpu_open(const char *path, struct neep_error
 		.page_size = (size_t)sysconf(_SC_PAGESIZE),
 		.refs = 1,
 	};
+	gpu->has_drivers = (param(gpu->fd, NEEP_DRM_PARAM_SUPPORTED_CAPSET_IDS) & ~CROSS_DOMAIN) != 0;
 	return gpu;
 }

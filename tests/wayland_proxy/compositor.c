@@ -1,0 +1,457 @@
+#include "wayland_proxy/compositor.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "support/cmocka.h"
+#include "util/fd.h"
+#include "wayland/viewporter-protocol.h"
+#include "wayland/wayland-protocol.h"
+
+/* ---- the host ---- */
+
+static struct compositor *compositor_from_base(struct neep_wl_host *host) {
+	return neep_container_of(host, struct compositor, base);
+}
+
+struct test_memory {
+	struct neep_wl_memory base;
+	struct compositor *compositor;
+};
+
+static void memory_destroy(struct neep_wl_memory *memory) {
+	struct test_memory *mine = neep_container_of(memory, struct test_memory, base);
+	mine->compositor->memories--;
+	free(memory->data);
+	free(mine);
+}
+
+static const struct neep_wl_memory_impl memory_impl = { .destroy = memory_destroy };
+
+#define SIZE_CLASS ((size_t)16384)
+
+static struct neep_wl_memory *host_allocate(struct neep_wl_host *host, size_t size) {
+	struct compositor *compositor = compositor_from_base(host);
+	if (compositor->has_no_memory) {
+		return NULL;
+	}
+	size = (size / SIZE_CLASS + 1) * SIZE_CLASS;
+	struct test_memory *memory = calloc(1, sizeof(*memory));
+	memory->base = (struct neep_wl_memory){ &memory_impl, calloc(1, size), size, 1 };
+	memory->compositor = compositor;
+	compositor->allocations++;
+	compositor->memories++;
+	return &memory->base;
+}
+
+static bool host_can_pass(struct neep_wl_host *host, int fd) {
+	(void)fd;
+	return compositor_from_base(host)->passes_fds;
+}
+
+static void host_set_receiving(struct neep_wl_host *host, bool is_receiving) {
+	(void)host;
+	(void)is_receiving;
+}
+
+/* ---- what the proxy says ---- */
+
+static struct thing *thing_of(struct compositor *compositor, uint32_t id) {
+	assert_true(id > 0 && id < THINGS);
+	return &compositor->things[id];
+}
+
+static void drop_thing(struct compositor *compositor, uint32_t id) {
+	struct thing *thing = thing_of(compositor, id);
+	neep_wl_memory_unref(thing->memory);
+	if (thing->pool_fd >= 0) {
+		close(thing->pool_fd);
+	}
+	*thing = (struct thing){ .pool_fd = -1 };
+}
+
+static void run_task(struct neep_task *task) {
+	struct compositor *compositor = neep_container_of(task, struct compositor, task);
+	size_t len = compositor->event_len, fd_count = compositor->event_fd_count;
+	compositor->event_len = compositor->event_fd_count = 0;
+	compositor->base.listener->received(
+		compositor->base.listener_data, compositor->events, len, compositor->event_fds, fd_count);
+}
+
+static void send_event(struct compositor *compositor, struct neep_wl_writer *writer, int owned_fd) {
+	int size = neep_wl_writer_end(writer);
+	assert_true(size > 0 && compositor->event_len + (size_t)size <= sizeof(compositor->events));
+	memcpy(compositor->events + compositor->event_len, writer->data, (size_t)size);
+	compositor->event_len += (size_t)size;
+	if (owned_fd >= 0) {
+		assert_true(compositor->event_fd_count < NEEP_ARRAY_LEN(compositor->event_fds));
+		compositor->event_fds[compositor->event_fd_count++] = owned_fd;
+	}
+	neep_task_queue(compositor->loop, &compositor->task);
+}
+
+static void send_delete_id(struct compositor *compositor, uint32_t id) {
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, 1, WL_DISPLAY_DELETE_ID);
+	neep_wl_writer_word(&writer, id);
+	send_event(compositor, &writer, -1);
+}
+
+static const struct wl_interface *const globals[] = {
+	&wl_compositor_interface,
+	&wl_shm_interface,
+	&wp_viewporter_interface,
+};
+
+static void send_globals(struct compositor *compositor, uint32_t registry) {
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(globals); i++) {
+		struct neep_wl_writer writer;
+		neep_wl_writer_begin(&writer, registry, WL_REGISTRY_GLOBAL);
+		neep_wl_writer_word(&writer, (uint32_t)i);
+		neep_wl_writer_string(&writer, globals[i]->name);
+		neep_wl_writer_word(&writer, (uint32_t)globals[i]->version);
+		send_event(compositor, &writer, -1);
+	}
+}
+
+static void make_things(struct compositor *compositor, const struct neep_wl_message *message) {
+	for (size_t i = 0; i < message->arg_count; i++) {
+		const struct neep_wl_arg *arg = &message->args[i];
+		if (arg->type != 'n') {
+			continue;
+		}
+		struct thing *thing = thing_of(compositor, arg->value);
+		assert_null(thing->interface);
+		thing->interface = arg->interface != NULL ? arg->interface : globals[message->args[0].value];
+	}
+}
+
+static void make_buffer(
+	struct compositor *compositor, const struct thing *pool, const struct neep_wl_message *message) {
+	struct thing *buffer = thing_of(compositor, message->args[0].value);
+	buffer->offset = (int32_t)message->args[1].value;
+	buffer->width = (int32_t)message->args[2].value;
+	buffer->height = (int32_t)message->args[3].value;
+	buffer->stride = (int32_t)message->args[4].value;
+	buffer->format = message->args[5].value;
+	if (pool->memory != NULL) {
+		assert_true((size_t)buffer->offset + (size_t)buffer->stride * (size_t)buffer->height <=
+			    pool->memory->size);
+		buffer->memory = neep_wl_memory_ref(pool->memory);
+	}
+}
+
+static void make_pool(struct compositor *compositor, const struct neep_wl_message *message,
+	const struct neep_wl_attachment *attachment) {
+	struct thing *pool = thing_of(compositor, message->args[0].value);
+	compositor->pools++;
+	if (attachment->memory != NULL) {
+		assert_true(message->args[2].value <= attachment->memory->size);
+		pool->memory = neep_wl_memory_ref(attachment->memory);
+	} else {
+		pool->pool_fd = attachment->owned_fd;
+	}
+}
+
+/* Handles a request. Returns how many attachments it took. */
+static size_t obey(struct compositor *compositor, uint32_t id, const struct neep_wl_message *message,
+	const struct neep_wl_attachment *attachments) {
+	struct thing *thing = thing_of(compositor, id);
+	const char *name = message->type->name;
+	make_things(compositor, message);
+	if (strcmp(name, "get_registry") == 0) {
+		send_globals(compositor, message->args[0].value);
+	} else if (strcmp(name, "create_pool") == 0) {
+		make_pool(compositor, message, attachments);
+	} else if (strcmp(name, "create_buffer") == 0) {
+		make_buffer(compositor, thing, message);
+	} else if (strcmp(name, "attach") == 0) {
+		thing->pending = message->args[0].value;
+		assert_true(thing->pending == 0 ||
+			    compositor->things[thing->pending].interface == &wl_buffer_interface);
+	} else if (strcmp(name, "commit") == 0) {
+		thing->current = thing->pending;
+		thing->commits++;
+		compositor->last_surface = id;
+	} else if (strcmp(name, "destroy") == 0) {
+		drop_thing(compositor, id);
+		send_delete_id(compositor, id);
+	}
+	return message->fd_count;
+}
+
+static int host_send(struct neep_wl_host *host, const uint8_t *bytes, size_t len,
+	const struct neep_wl_attachment *attachments, size_t count) {
+	struct compositor *compositor = compositor_from_base(host);
+	assert_true(compositor->partial_len + len <= sizeof(compositor->partial));
+	memcpy(compositor->partial + compositor->partial_len, bytes, len);
+	compositor->partial_len += len;
+	uint8_t *at = compositor->partial;
+	uint32_t id, opcode;
+	size_t taken = 0;
+	int size;
+	while ((size = neep_wl_message_size(at, compositor->partial_len, &id, &opcode)) > 0 &&
+		(size_t)size <= compositor->partial_len) {
+		const struct wl_interface *interface = thing_of(compositor, id)->interface;
+		struct neep_wl_message message;
+		assert_non_null(interface);
+		assert_true(opcode < (uint32_t)interface->method_count);
+		assert_int_equal(
+			neep_wl_message_parse(&message, &interface->methods[opcode], at, (uint32_t)size), 0);
+		assert_true(taken + message.fd_count <= count);
+		taken += obey(compositor, id, &message, attachments + taken);
+		at += size;
+		compositor->partial_len -= (size_t)size;
+	}
+	assert_int_equal(taken, count);
+	memmove(compositor->partial, at, compositor->partial_len);
+	return 0;
+}
+
+static void host_destroy(struct neep_wl_host *host) {
+	struct compositor *compositor = compositor_from_base(host);
+	for (uint32_t id = 1; id < THINGS; id++) {
+		drop_thing(compositor, id);
+	}
+	neep_task_cancel(&compositor->task);
+	// Nothing of the proxy's may be left.
+	assert_int_equal(compositor->memories, 0);
+	free(compositor);
+}
+
+static const struct neep_wl_host_impl host_impl = {
+	.name = "test",
+	.destroy = host_destroy,
+	.send = host_send,
+	.set_receiving = host_set_receiving,
+	.allocate = host_allocate,
+	.can_pass = host_can_pass,
+};
+
+static struct neep_wl_host *make_host(void *data, const struct neep_wl_host_listener *listener,
+	void *listener_data, struct neep_error *error) {
+	(void)error;
+	struct rig *rig = data;
+	struct compositor *compositor = calloc(1, sizeof(*compositor));
+	compositor->base = (struct neep_wl_host){
+		.impl = &host_impl, .listener = listener, .listener_data = listener_data
+	};
+	for (size_t i = 0; i < THINGS; i++) {
+		compositor->things[i].pool_fd = -1;
+	}
+	compositor->things[1].interface = &wl_display_interface;
+	compositor->loop = rig->loop;
+	compositor->task.run = run_task;
+	rig->compositor = compositor;
+	return &compositor->base;
+}
+
+/* ---- the rig ---- */
+
+static void on_ended(void *data, struct neep_wl_client *client) {
+	struct rig *rig = data;
+	rig->has_ended = true;
+	rig->client = NULL;
+	rig->compositor = NULL;
+	neep_wl_client_destroy(client);
+}
+
+static void bind_global(struct rig *rig, uint32_t name, uint32_t id) {
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, REGISTRY, 0);
+	neep_wl_writer_word(&writer, name);
+	neep_wl_writer_string(&writer, globals[name]->name);
+	neep_wl_writer_word(&writer, 1);
+	neep_wl_writer_word(&writer, id);
+	int size = neep_wl_writer_end(&writer);
+	// wl_compositor in the version of wl_surface.damage_buffer.
+	if (globals[name] == &wl_compositor_interface) {
+		uint32_t version = 4;
+		memcpy(writer.data + size - 8, &version, sizeof(version));
+	}
+	assert_int_equal(write(rig->socket, writer.data, (size_t)size), size);
+}
+
+void rig_start(struct rig *rig) {
+	memset(rig, 0, sizeof(*rig));
+	rig->loop = neep_loop_create();
+	assert_non_null(rig->loop);
+	int fds[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	rig->socket = fds[0];
+	rig->next_id = FIRST_FREE;
+	struct neep_error error = { 0 };
+	rig->client = neep_wl_client_create(fds[1],
+		&(struct neep_wl_client_params){
+			.loop = rig->loop,
+			.policy = &rig->policy,
+			.make_host = make_host,
+			.make_host_data = rig,
+			.ended = { on_ended, rig },
+		},
+		&error);
+	assert_non_null(rig->client);
+	rig_send(rig, DISPLAY, 1, REGISTRY);
+	rig_settle(rig);
+	bind_global(rig, 0, COMPOSITOR);
+	bind_global(rig, 1, SHM);
+	bind_global(rig, 2, VIEWPORTER);
+	rig_settle(rig);
+	assert_false(rig->has_ended);
+}
+
+void rig_stop(struct rig *rig) {
+	close(rig->socket);
+	for (int i = 0; i < 100 && !rig->has_ended; i++) {
+		assert_int_equal(neep_loop_step(rig->loop, 10), 0);
+	}
+	assert_true(rig->has_ended);
+	neep_loop_destroy(rig->loop);
+	for (size_t i = 0; i < rig->event_fd_count; i++) {
+		close(rig->event_fds[i]);
+	}
+}
+
+static bool take_events(struct rig *rig) {
+	struct neep_fds fds = { 0 };
+	int64_t len = neep_recv(
+		rig->socket, rig->events + rig->event_len, sizeof(rig->events) - rig->event_len, &fds);
+	for (size_t i = 0; i < fds.count; i++) {
+		assert_true(rig->event_fd_count < NEEP_ARRAY_LEN(rig->event_fds));
+		rig->event_fds[rig->event_fd_count++] = neep_fds_take(&fds, i);
+	}
+	rig->event_len += len > 0 ? (size_t)len : 0;
+	return len > 0;
+}
+
+void rig_settle(struct rig *rig) {
+	for (int quiet = 0; quiet < 5; quiet++) {
+		assert_int_equal(neep_loop_step(rig->loop, 0), 0);
+		if (take_events(rig)) {
+			quiet = -1;
+		}
+	}
+}
+
+void rig_send_fd(struct rig *rig, int fd, uint32_t id, uint32_t opcode, size_t count, const uint32_t *words) {
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, id, opcode);
+	for (size_t i = 0; i < count; i++) {
+		neep_wl_writer_word(&writer, words[i]);
+	}
+	int size = neep_wl_writer_end(&writer);
+	struct neep_send send = {
+		.buf = writer.data, .len = (size_t)size, .fds = &fd, .fd_count = fd >= 0 ? 1 : 0
+	};
+	// A client that was ended no longer has anybody to talk to.
+	int result = neep_send_all(rig->socket, &send);
+	assert_true(result == 0 || rig->has_ended);
+}
+
+void rig_event(struct rig *rig, uint32_t host_id, uint32_t opcode, int owned_fd, size_t count,
+	const uint32_t *words) {
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, host_id, opcode);
+	for (size_t i = 0; i < count; i++) {
+		neep_wl_writer_word(&writer, words[i]);
+	}
+	send_event(rig->compositor, &writer, owned_fd);
+	rig_settle(rig);
+}
+
+uint32_t rig_host_id(const struct rig *rig, uint32_t id) {
+	const struct neep_wl_object *object = neep_wl_objects_by_client(&rig->client->objects, id);
+	return object != NULL ? object->host_id : 0;
+}
+
+struct thing *rig_thing(const struct rig *rig, uint32_t id) {
+	uint32_t host_id = rig_host_id(rig, id);
+	return host_id != 0 ? &rig->compositor->things[host_id] : NULL;
+}
+
+/* The words of the events of wl_display with this opcode, one after the other; NULL: no more. */
+static const uint32_t *next_event(const struct rig *rig, const uint32_t *last, uint32_t opcode) {
+	const uint8_t *at = last != NULL ? (const uint8_t *)last - NEEP_WL_HEADER_SIZE : NULL;
+	size_t offset = at != NULL ? (size_t)(at - rig->events) : 0;
+	bool is_first = last == NULL;
+	uint32_t id, found;
+	int size;
+	while ((size = neep_wl_message_size(rig->events + offset, rig->event_len - offset, &id, &found)) >
+		0) {
+		if (is_first && id == DISPLAY && found == opcode) {
+			return (const uint32_t *)(const void *)(rig->events + offset + NEEP_WL_HEADER_SIZE);
+		}
+		is_first = true;
+		offset += (size_t)size;
+	}
+	return NULL;
+}
+
+int rig_error(const struct rig *rig, uint32_t *id) {
+	const uint32_t *words = next_event(rig, NULL, WL_DISPLAY_ERROR);
+	if (words == NULL) {
+		return -1;
+	}
+	*id = words[0];
+	return (int)words[1];
+}
+
+uint32_t rig_deleted(const struct rig *rig, uint32_t id) {
+	uint32_t count = 0;
+	for (const uint32_t *words = next_event(rig, NULL, WL_DISPLAY_DELETE_ID); words != NULL;
+		words = next_event(rig, words, WL_DISPLAY_DELETE_ID)) {
+		count += words[0] == id;
+	}
+	return count;
+}
+
+void rig_release(struct rig *rig, uint32_t host_id) {
+	if (rig->compositor->things[host_id].interface == &wl_buffer_interface) {
+		rig_event(rig, host_id, WL_BUFFER_RELEASE, -1, 0, NULL);
+	}
+}
+
+/* ---- requests ---- */
+
+uint32_t rig_create_pool(struct rig *rig, int fd, int32_t size) {
+	uint32_t id = rig->next_id++;
+	rig_send_fd(rig, fd, SHM, 0, 2, (uint32_t[]){ id, (uint32_t)size });
+	return id;
+}
+
+uint32_t rig_create_buffer(struct rig *rig, const struct buffer_params *params) {
+	uint32_t id = rig->next_id++;
+	rig_send(rig, params->pool, 0, id, (uint32_t)params->offset, (uint32_t)params->width,
+		(uint32_t)params->height, (uint32_t)params->stride, params->format);
+	return id;
+}
+
+uint32_t rig_create_surface(struct rig *rig) {
+	uint32_t id = rig->next_id++;
+	rig_send(rig, COMPOSITOR, 0, id);
+	return id;
+}
+
+void rig_attach(struct rig *rig, uint32_t surface, uint32_t buffer) {
+	rig_send(rig, surface, 1, buffer, 0, 0);
+}
+
+void rig_damage(struct rig *rig, uint32_t surface, int32_t x, int32_t y, int32_t width, int32_t height) {
+	rig_send(rig, surface, 2, (uint32_t)x, (uint32_t)y, (uint32_t)width, (uint32_t)height);
+}
+
+void rig_damage_buffer(
+	struct rig *rig, uint32_t surface, int32_t x, int32_t y, int32_t width, int32_t height) {
+	rig_send(rig, surface, 9, (uint32_t)x, (uint32_t)y, (uint32_t)width, (uint32_t)height);
+}
+
+void rig_commit(struct rig *rig, uint32_t surface) {
+	rig_send(rig, surface, 6);
+}
+
+void rig_destroy(struct rig *rig, uint32_t id, uint32_t opcode) {
+	rig_send(rig, id, opcode);
+}

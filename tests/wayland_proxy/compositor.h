@@ -1,0 +1,111 @@
+/* A compositor that keeps what clients of wl_shm tell it, behind the host of a proxy's client, and a client that speaks
+ * the wire format by hand. All in one thread. */
+#ifndef NEEP_TESTS_WAYLAND_PROXY_COMPOSITOR_H
+#define NEEP_TESTS_WAYLAND_PROXY_COMPOSITOR_H
+
+#include "wayland/client.h"
+#include "wayland/policy.h"
+
+/* Objects at the compositor, by its ids. */
+struct thing {
+	const struct wl_interface *interface; // NULL: none
+	struct neep_wl_memory *memory;        // of a pool, or of a buffer's pool; counted
+	int pool_fd;                          // of a pool that was passed on
+	int32_t offset, width, height, stride;
+	uint32_t format;
+	uint32_t pending, current; // of a surface: buffers
+	uint32_t commits;
+};
+
+#define THINGS 4096
+
+struct compositor {
+	struct neep_wl_host base;
+	struct thing things[THINGS];
+	uint32_t allocations;  // so far
+	uint32_t pools;        // made so far
+	uint32_t memories;     // that live
+	uint32_t last_surface; // committed
+	bool passes_fds;
+	bool has_no_memory;
+	uint8_t partial[65536]; // of a request
+	size_t partial_len;
+	struct neep_loop *loop;
+	struct neep_task task; // sends events
+	uint8_t events[65536];
+	size_t event_len;
+	int event_fds[4];
+	size_t event_fd_count;
+};
+
+struct rig {
+	struct neep_loop *loop;
+	struct neep_wl_policy policy;
+	struct neep_wl_client *client;
+	struct compositor *compositor;
+	int socket; // the client's end
+	bool has_ended;
+	uint32_t next_id;
+	// What the proxy sent the client.
+	uint8_t events[1 << 16];
+	size_t event_len;
+	int event_fds[16];
+	size_t event_fd_count;
+};
+
+/* Ids of the client's in every rig. */
+enum {
+	DISPLAY = 1,
+	REGISTRY,
+	COMPOSITOR,
+	SHM,
+	VIEWPORTER,
+	FIRST_FREE,
+};
+
+void rig_start(struct rig *rig);
+/* Ends the client if it is still there. */
+void rig_stop(struct rig *rig);
+
+/* Turns the loop until nothing happens, and takes in what the client is sent. */
+void rig_settle(struct rig *rig);
+
+/* Sends a request of words, with an fd (-1: none; borrowed). */
+void rig_send_fd(struct rig *rig, int fd, uint32_t id, uint32_t opcode, size_t count, const uint32_t *words);
+#define rig_send(rig, id, opcode, ...)                                                                    \
+	rig_send_fd(rig, -1, id, opcode, sizeof((uint32_t[]){ 0, ##__VA_ARGS__ }) / sizeof(uint32_t) - 1, \
+		(uint32_t[]){ 0, ##__VA_ARGS__ } + 1)
+
+/* Sends an event of the compositor's, with fds that are consumed. */
+void rig_event(struct rig *rig, uint32_t host_id, uint32_t opcode, int owned_fd, size_t count,
+	const uint32_t *words);
+
+/* What the compositor knows the client's object by, or 0. */
+uint32_t rig_host_id(const struct rig *rig, uint32_t id);
+struct thing *rig_thing(const struct rig *rig, uint32_t id);
+
+/* The code of the wl_display.error that the client got, or -1; *id: whose it is. */
+int rig_error(const struct rig *rig, uint32_t *id);
+/* How often the client was told wl_display.delete_id of `id`. */
+uint32_t rig_deleted(const struct rig *rig, uint32_t id);
+
+/* The compositor is done with the buffer. */
+void rig_release(struct rig *rig, uint32_t host_id);
+
+/* Opcodes, and requests that every test makes; each returns the new object's id. */
+uint32_t rig_create_pool(struct rig *rig, int fd, int32_t size);
+struct buffer_params {
+	uint32_t pool;
+	int32_t offset, width, height, stride;
+	uint32_t format;
+};
+uint32_t rig_create_buffer(struct rig *rig, const struct buffer_params *params);
+uint32_t rig_create_surface(struct rig *rig);
+void rig_attach(struct rig *rig, uint32_t surface, uint32_t buffer);
+void rig_damage_buffer(
+	struct rig *rig, uint32_t surface, int32_t x, int32_t y, int32_t width, int32_t height);
+void rig_damage(struct rig *rig, uint32_t surface, int32_t x, int32_t y, int32_t width, int32_t height);
+void rig_commit(struct rig *rig, uint32_t surface);
+void rig_destroy(struct rig *rig, uint32_t id, uint32_t opcode);
+
+#endif
