@@ -77,7 +77,14 @@ int neep_xd_context_watch(struct neep_xd_context *context, uint32_t id, int fd) 
 		return rc;
 	}
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = id };
-	return epoll_ctl(context->read_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+	if (epoll_ctl(context->read_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+		return -errno;
+	}
+	/* A fence may have come before there was anything to read. */
+	if (!neep_list_is_empty(&context->parked)) {
+		arm(context, true);
+	}
+	return 0;
 }
 
 void neep_xd_context_unwatch(struct neep_xd_context *context, int fd) {
@@ -275,6 +282,7 @@ int neep_xd_context_create(
 	context->last_item_id = NEEP_XD_ITEM_ID_BASE;
 	context->last_read_id = NEEP_XD_READ_ID_BASE;
 	neep_list_init(&context->parked);
+	neep_list_init(&context->connecting_link);
 	neep_xd_queue_init(&context->out, &(struct neep_xd_queue){
 						  .budget = &xd->budget,
 						  .bytes_max = NEEP_XD_SEND_BYTES_MAX,

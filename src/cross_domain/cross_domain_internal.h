@@ -52,6 +52,7 @@
 #define NEEP_XD_TOKEN(ctx_id, id) ((uint64_t)(ctx_id) << 32 | (id))
 #define NEEP_XD_TOKEN_SOCKET      0 // room in the socket
 #define NEEP_XD_TOKEN_READ        1 // read_fd
+#define NEEP_XD_TOKEN_RETRY       0 // the timer: no lingering pipe has this number
 
 struct neep_xd {
 	struct neep_component base;
@@ -63,6 +64,8 @@ struct neep_xd {
 	struct neep_idmap lingering; // neep_xd_pipe.item.link, by a serial number
 	uint32_t last_lingering;
 	struct neep_xd_budget budget; // of all queues
+	struct neep_list connecting;  // neep_xd_context.connecting_link
+	int retry_fd;                 // a timer for those
 	/* Fds of sockets and items of all contexts; a guest must not use up those of the whole device. */
 	size_t fd_count;
 	size_t fd_max;
@@ -101,6 +104,9 @@ struct neep_xd_context {
 	bool is_throttled;  // not read, for want of room for items
 	bool wants_to_send; // waits for room
 	struct neep_xd_queue out;
+	const char *connecting_path; // NULL: connected, or nothing to connect to
+	int64_t connecting_until_ns;
+	struct neep_list connecting_link; // neep_xd.connecting
 
 	struct neep_idmap items; // neep_xd_item.link
 	size_t held_items;       // but for templates
@@ -212,10 +218,17 @@ bool neep_xd_is_ring(const struct neep_resource *resource);
 void neep_xd_put_u32(uint8_t *message, size_t at, uint32_t value);
 void neep_xd_put_u64(uint8_t *message, size_t at, uint64_t value);
 
+/* connect.c */
+
+/* Connects to the path, which lives as long as the component. Returns 0, also when it has to be tried again, or a negative
+ * errno. */
+int neep_xd_channel_connect(struct neep_xd_context *context, const char *path);
+void neep_xd_channel_stop_connecting(struct neep_xd_context *context);
+/* The timer has expired. */
+void neep_xd_connect_retry(struct neep_xd *xd);
+
 /* channel.c: the socket */
 
-/* Connects to the path; `type` is for messages. Returns 0 or a negative errno. */
-int neep_xd_channel_connect(struct neep_xd_context *context, const char *path);
 void neep_xd_channel_close(struct neep_xd_context *context);
 /* Sends, or queues, bytes with fds, which are taken. -ENOBUFS: the context was given up; -EPIPE: nobody is there. */
 int neep_xd_channel_send(struct neep_xd_context *context, const struct neep_xd_bytes *bytes);

@@ -89,7 +89,8 @@ static bool linger(struct neep_xd_pipe *pipe) {
 	}
 	do {
 		xd->last_lingering++;
-	} while (!neep_idmap_insert(&xd->lingering, xd->last_lingering, &pipe->item.link));
+	} while (xd->last_lingering == NEEP_XD_TOKEN_RETRY ||
+		 !neep_idmap_insert(&xd->lingering, xd->last_lingering, &pipe->item.link));
 	if (neep_xd_watch_room(xd, 0, xd->last_lingering, pipe->fd) < 0) {
 		neep_idmap_remove(&xd->lingering, &pipe->item.link);
 		return false;

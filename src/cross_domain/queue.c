@@ -94,7 +94,8 @@ static int64_t write_some(const struct neep_xd_queue *queue, int fd, const struc
 		done = write_once(queue, fd, bytes);
 	} while (done < 0 && errno == EINTR);
 	if (done < 0) {
-		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+		/* Without a connection yet there is no room either. */
+		return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOTCONN ? 0 : -errno;
 	}
 	if (done > 0 && bytes->fds != NULL) {
 		neep_fds_finish(bytes->fds);

@@ -233,6 +233,54 @@ static void reset_by_the_host_is_an_end(void **state) {
 	assert_int_equal(rig_word(rig, 12, 12), 0);
 }
 
+/* The compositor is busy, and many start at once. */
+static void connection_waits_for_a_listener_that_is_full(void **state) {
+	struct rig *rig = *state;
+	assert_int_equal(listen(rig->listen_fd, 0), 0);
+	for (uint32_t i = 1; i <= 5; i++) {
+		char text[] = { (char)('0' + i), '\0' };
+		rig_context(rig, i);
+		rig_page(rig, i, rig_query_ring(i), 4096);
+		rig_page(rig, i, rig_channel_ring(i), 4096);
+		assert_int_equal(rig_init(rig, i, RIG_WAYLAND), 0);
+		assert_int_equal(rig_send(rig, i, NULL, 0, text), 0);
+		assert_int_equal(rig_send(rig, i, NULL, 0, text), 0);
+		rig_poll(rig, i);
+	}
+	assert_int_equal(rutabaga_context_destroy(rig->rutabaga, 5), 0);
+	rig_idle(rig, 10);
+	for (uint32_t i = 1; i <= 4; i++) {
+		char text[] = { (char)('0' + i), (char)('0' + i), '\0' };
+		int host = accept4(rig->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		rig_idle(rig, 20);
+		host_expect(host, text, NULL);
+		host_send(host, text, 2, NULL, 0);
+		rig_idle(rig, 5);
+		assert_memory_equal(rig_message(rig, i) + 352, text, 2);
+		close(host);
+	}
+}
+
+static void connection_ends_when_its_listener_goes_away(void **state) {
+	struct rig *rig = *state;
+	assert_int_equal(listen(rig->listen_fd, 0), 0);
+	int first = rig_connect(rig, 1);
+	for (uint32_t i = 2; i <= 3; i++) {
+		rig_context(rig, i);
+		rig_page(rig, i, rig_query_ring(i), 4096);
+		rig_page(rig, i, rig_channel_ring(i), 4096);
+		assert_int_equal(rig_init(rig, i, RIG_WAYLAND), 0);
+	}
+	uint64_t fence = rig_poll(rig, 3);
+	rig_idle(rig, 10);
+	assert_false(rig_is_done(rig, fence));
+	unlink(rig->path);
+	rig_await(rig, fence);
+	assert_int_equal(rig_word(rig, 32, 0), NEEP_XD_RECEIVE);
+	assert_true(rig_has_message(rig, "cannot connect"));
+	close(first);
+}
+
 static void init_without_a_socket_tells_why_and_ends(void **state) {
 	struct rig *rig = *state;
 	unlink(rig->path);
@@ -362,6 +410,8 @@ int main(void) {
 		rig_test(end_is_told_once_then_fences_wait),
 		rig_test(end_is_told_to_a_later_fence_after_what_was_sent),
 		rig_test(reset_by_the_host_is_an_end),
+		rig_test(connection_waits_for_a_listener_that_is_full),
+		rig_test(connection_ends_when_its_listener_goes_away),
 		rig_test(init_without_a_socket_tells_why_and_ends),
 		rig_test(init_of_a_channel_that_is_not_there_tells_why),
 		rig_test(init_without_any_channel_tells_what_to_set),
