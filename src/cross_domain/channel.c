@@ -122,7 +122,8 @@ bool neep_xd_channel_receive(struct neep_xd_context *context) {
 	}
 	struct neep_fds fds = { .count = 0 };
 	uint8_t *page = start_message(context);
-	int64_t got = neep_recv(context->socket, page + NEEP_XD_TRANSFER_SIZE, NEEP_XD_RECEIVE_MAX, &fds);
+	int64_t got = neep_recv(context->socket, page + NEEP_XD_TRANSFER_SIZE,
+		context->message_max - NEEP_XD_TRANSFER_SIZE, &fds);
 	if (got == -EAGAIN) {
 		return false;
 	}

@@ -5,8 +5,8 @@
  * fences are parked, read_fd is watched. It is asked for one ready fd at a time, and the kernel puts that one behind the
  * others, so none of them starves.
  *
- * Fences on the query ring complete at once: replies are written while their command runs. Rings above are for flow control,
- * which nobody else offers: a fence there completes when the pipe that the context's last WRITE went to has room. */
+ * Fences on the query ring complete at once: replies are written while their command runs. Rings above are for flow control: a
+ * fence there completes when the pipe that the context's last WRITE went to has room. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -279,6 +279,7 @@ int neep_xd_context_create(
 	context->xd = xd;
 	context->ctx_id = params->ctx_id;
 	context->read_fd = context->socket = -1;
+	context->message_max = NEEP_XD_RING_SIZE;
 	context->last_item_id = NEEP_XD_ITEM_ID_BASE;
 	context->last_read_id = NEEP_XD_READ_ID_BASE;
 	neep_list_init(&context->parked);

@@ -85,7 +85,10 @@ static int xd_capset_info(struct neep_component *base, uint32_t capset_id, struc
 static int xd_capset(
 	struct neep_component *base, uint32_t capset_id, uint32_t version, uint8_t *data, size_t size) {
 	const struct neep_xd *xd = xd_from_base(base);
-	uint32_t words[NEEP_XD_CAPSET_WORDS] = { [NEEP_XD_CAPSET_VERSION] = 1 };
+	uint32_t words[NEEP_XD_CAPSET_WORDS] = {
+		[NEEP_XD_CAPSET_VERSION] = 1,
+		[NEEP_XD_CAPSET_EXTENSIONS] = NEEP_XD_EXTENSION_FLOW | NEEP_XD_EXTENSION_LONG_MESSAGES,
+	};
 	(void)capset_id;
 	(void)version;
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(channel_types); i++) {

@@ -69,7 +69,7 @@ struct neep_xd {
 	/* Fds of sockets and items of all contexts; a guest must not use up those of the whole device. */
 	size_t fd_count;
 	size_t fd_max;
-	uint8_t page[NEEP_XD_RING_SIZE]; // the message under construction
+	uint8_t page[NEEP_XD_MESSAGE_MAX]; // the message under construction
 };
 
 enum neep_xd_state {
@@ -95,6 +95,7 @@ struct neep_xd_context {
 	struct neep_idmap attachments;      // neep_xd_attachment.link, by resource
 	struct neep_resource *query_ring;   // NULL: none
 	struct neep_resource *channel_ring; // NULL: none
+	size_t message_max;                 // bytes of it that one message may take
 
 	struct neep_list parked; // neep_fence.component_link, of the channel ring, oldest first
 	int read_fd;             // -1: there is nothing to read

@@ -12,16 +12,18 @@
 
 static void capset_tells_channels(void **state) {
 	struct rig *rig = *state;
-	uint32_t id, version, size, words[4];
+	uint32_t id, version, size, words[5];
 	assert_int_equal(rutabaga_get_capset_info(rig->rutabaga, 0, &id, &version, &size), 0);
 	assert_int_equal(id, 5);
 	assert_int_equal(version, 0);
-	assert_int_equal(size, 16);
+	assert_int_equal(size, 20);
 	assert_int_equal(rutabaga_get_capset(rig->rutabaga, 5, 0, (uint8_t *)words, 16), 0);
 	assert_int_equal(words[0], 1);
 	assert_int_equal(words[1], 1 << RIG_WAYLAND);
 	assert_int_equal(words[2], 0);
 	assert_int_equal(words[3], 0);
+	assert_int_equal(rutabaga_get_capset(rig->rutabaga, 5, 0, (uint8_t *)words, 20), 0);
+	assert_int_equal(words[4], NEEP_XD_EXTENSION_FLOW | NEEP_XD_EXTENSION_LONG_MESSAGES);
 }
 
 /* As guests put them on the wire, byte for byte. */
@@ -103,6 +105,32 @@ static void messages_have_at_most_3744_bytes(void **state) {
 	rig_next(rig, 1);
 	assert_int_equal(rig_word(rig, 12, 12), 3744);
 	close(host);
+}
+
+/* Of a guest that knows: its ring is filled, up to 64 KiB. */
+static void messages_are_long_when_the_guest_says_so(void **state) {
+	struct rig *rig = *state;
+	static const size_t sizes[] = { 4096, 16384, 65536, 131072, 16384 };
+	static const size_t messages[] = { 4096, 16384, 65536, 65536, 4096 };
+	static uint8_t data[100000];
+	for (size_t i = 0; i < sizeof(data); i++) {
+		data[i] = (uint8_t)(i * 11 / 3);
+	}
+	for (uint32_t i = 0; i < 5; i++) {
+		uint32_t ctx_id = i + 1;
+		uint32_t init[] = { 24 << 16 | NEEP_XD_INIT, 0, rig_query_ring(ctx_id),
+			rig_channel_ring(ctx_id), RIG_WAYLAND, i < 4 ? 2 : 1 };
+		rig_context(rig, ctx_id);
+		rig_page(rig, ctx_id, rig_query_ring(ctx_id), 4096);
+		rig_page(rig, ctx_id, rig_channel_ring(ctx_id), sizes[i]);
+		assert_int_equal(rig_submit_words(rig, ctx_id, init, 6), 0);
+		int host = accept4(rig->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		host_send(host, data, sizeof(data), NULL, 0);
+		rig_next(rig, ctx_id);
+		assert_int_equal(rig_word(rig, rig_channel_ring(ctx_id), 12), messages[i] - 352);
+		assert_memory_equal(rig_message(rig, ctx_id) + 352, data, messages[i] - 352);
+		close(host);
+	}
 }
 
 /* The socket fills up where nobody polls; the compositor feels it and nobody else. */
@@ -403,6 +431,7 @@ int main(void) {
 		rig_test(vectors_are_understood),
 		rig_test(init_is_understood_in_four_sizes),
 		rig_test(messages_have_at_most_3744_bytes),
+		rig_test(messages_are_long_when_the_guest_says_so),
 		rig_test(nothing_is_read_without_a_fence),
 		rig_test(two_contexts_do_not_mix),
 		rig_test(send_continues_when_the_host_reads_again),
