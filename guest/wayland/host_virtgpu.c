@@ -24,7 +24,7 @@
 #include "wayland/virtgpu.h"
 #include "wayland/virtgpu_memory.h"
 
-/* What the channel ring has room for. Hosts write what fits; those that count on a page write that much. */
+/* What the channel ring has room for. Hosts without long messages use a page of it. */
 #define CHANNEL_RING_SIZE ((size_t)64 << 10)
 
 struct host {
@@ -233,6 +233,10 @@ static int pump_write(void *data, const uint8_t *command, size_t len, int *fence
 	if (fence_fd != NULL) {
 		*fence_fd = -1;
 	}
+	if ((host->gpu->extensions & NEEP_WL_EXTENSION_FLOW) != 0 && fence_fd != NULL) {
+		write.ring = NEEP_WL_RING_FLOW;
+		write.fence_fd = fence_fd;
+	}
 	return submit(host, &write);
 }
 
@@ -289,8 +293,9 @@ static int start(struct host *host) {
 	uint8_t command[NEEP_WL_CHANNEL_COMMAND_MAX];
 	struct neep_wl_submit init = {
 		.command = command,
-		.len = neep_wl_channel_init(
-			command, host->allocator.ring.bo.resource_id, host->channel.bo.resource_id),
+		.len = neep_wl_channel_init(command, host->allocator.ring.bo.resource_id,
+			host->channel.bo.resource_id,
+			(host->gpu->extensions & NEEP_WL_EXTENSION_LONG_MESSAGES) != 0),
 		.ring = NEEP_WL_RING_NONE,
 	};
 	int result = neep_wl_virtgpu_submit(host->gpu, &init);
