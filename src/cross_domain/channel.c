@@ -19,7 +19,10 @@ void neep_xd_channel_close(struct neep_xd_context *context) {
 		neep_xd_context_unwatch(context, context->socket);
 	}
 	context->is_throttled = false;
-	neep_close_fd(&context->socket);
+	if (context->socket >= 0) {
+		neep_close_fd(&context->socket);
+		neep_xd_put_fds(context->xd, 1);
+	}
 }
 
 static bool is_gone(int rc) {
@@ -39,8 +42,8 @@ static int after_send(struct neep_xd_context *context, int rc) {
 		stop_sending(context);
 	}
 	if (rc < 0 && !is_gone(rc)) {
-		neep_xd_complain(context,
-			"the host does not take what is sent, the connection is given up: %s", strerror(-rc));
+		neep_xd_tell(context, "the host does not take what is sent, the connection is given up: %s",
+			strerror(-rc));
 		neep_xd_context_kill(context);
 	}
 	return rc;
@@ -104,7 +107,7 @@ static bool import_fds(struct neep_xd_context *context, struct neep_fds *fds, ui
 
 static bool give_up(struct neep_xd_context *context, struct neep_fds *fds, const char *why) {
 	neep_fds_finish(fds);
-	neep_xd_complain(context, "%s: the connection is given up", why);
+	neep_xd_tell(context, "%s: the connection is given up", why);
 	neep_xd_context_kill(context);
 	return false;
 }

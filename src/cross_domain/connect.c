@@ -38,21 +38,23 @@ static void wait_for_room(struct neep_xd_context *context, const char *path) {
 }
 
 int neep_xd_channel_connect(struct neep_xd_context *context, const char *path) {
-	neep_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0) {
+	if (!neep_xd_take_fds(context->xd, 1)) {
+		return -EMFILE;
+	}
+	context->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (context->socket < 0) {
+		neep_xd_put_fds(context->xd, 1);
 		return -errno;
 	}
-	int rc = try_connect(fd, path);
+	int rc = try_connect(context->socket, path);
 	if (rc == 0) {
-		rc = neep_xd_context_watch(context, NEEP_XD_TOKEN_SOCKET, fd);
-	} else if (rc == -EAGAIN) {
-		wait_for_room(context, path);
-		rc = 0;
+		return neep_xd_context_watch(context, NEEP_XD_TOKEN_SOCKET, context->socket);
 	}
-	if (rc == 0) {
-		context->socket = neep_steal_fd(&fd);
+	if (rc != -EAGAIN) {
+		return rc;
 	}
-	return rc;
+	wait_for_room(context, path);
+	return 0;
 }
 
 void neep_xd_channel_stop_connecting(struct neep_xd_context *context) {
@@ -74,7 +76,7 @@ static void try_again(struct neep_xd_context *context) {
 		neep_xd_channel_flush(context);
 		return;
 	}
-	neep_xd_complain(context, "cannot connect a guest program at %s: %s", path, strerror(-rc));
+	neep_xd_tell(context, "cannot connect a guest program at %s: %s", path, strerror(-rc));
 	neep_xd_context_kill(context);
 }
 

@@ -22,18 +22,29 @@ struct neep_xd_context *neep_xd_context_from_base(struct neep_context *base) {
 	return neep_container_of(base, struct neep_xd_context, base);
 }
 
-void neep_xd_complain(struct neep_xd_context *context, const char *format, ...) {
+static void tell(struct neep_xd_context *context, const char *format, va_list args) {
 	char text[256];
+	vsnprintf(text, sizeof(text), format, args);
+	neep_core_log(
+		context->xd->rutabaga, NEEP_LOG_WARN, "cross-domain context %u: %s", context->ctx_id, text);
+}
+
+void neep_xd_tell(struct neep_xd_context *context, const char *format, ...) {
+	va_list args;
+	va_start(args, format);
+	tell(context, format, args);
+	va_end(args);
+}
+
+void neep_xd_complain(struct neep_xd_context *context, const char *format, ...) {
 	if (context->has_complained) {
 		return;
 	}
 	context->has_complained = true;
 	va_list args;
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	tell(context, format, args);
 	va_end(args);
-	neep_core_log(
-		context->xd->rutabaga, NEEP_LOG_WARN, "cross-domain context %u: %s", context->ctx_id, text);
 }
 
 /* What is read */

@@ -51,15 +51,15 @@ const char *neep_xd_channel_path(const struct neep_xd *xd, uint32_t channel_type
 }
 
 bool neep_xd_take_fds(struct neep_xd *xd, size_t count) {
-	if (count > xd->fd_max - xd->fd_count) {
+	if (count > xd->budget.fds_max - xd->budget.fds) {
 		return false;
 	}
-	xd->fd_count += count;
+	xd->budget.fds += count;
 	return true;
 }
 
 void neep_xd_put_fds(struct neep_xd *xd, size_t count) {
-	xd->fd_count -= count;
+	xd->budget.fds -= count;
 }
 
 int neep_xd_watch_room(struct neep_xd *xd, uint32_t ctx_id, uint32_t id, int fd) {
@@ -195,7 +195,7 @@ static int xd_create(
 	xd->rutabaga = config->rutabaga;
 	xd->channels = config->channels;
 	xd->channel_count = config->channel_count;
-	xd->fd_max = fd_limit();
+	xd->budget.fds_max = fd_limit();
 	xd->budget.bytes_max = NEEP_XD_TOTAL_BYTES_MAX;
 	xd->epoll_fd = xd->retry_fd = -1;
 	neep_list_init(&xd->connecting);

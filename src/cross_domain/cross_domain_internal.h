@@ -63,12 +63,10 @@ struct neep_xd {
 	struct neep_idmap contexts;  // neep_xd_context.link
 	struct neep_idmap lingering; // neep_xd_pipe.item.link, by a serial number
 	uint32_t last_lingering;
-	struct neep_xd_budget budget; // of all queues
-	struct neep_list connecting;  // neep_xd_context.connecting_link
-	int retry_fd;                 // a timer for those
-	/* Fds of sockets and items of all contexts; a guest must not use up those of the whole device. */
-	size_t fd_count;
-	size_t fd_max;
+	/* Of all contexts: what is queued, and the fds of sockets and items. A guest must not use up those of the device. */
+	struct neep_xd_budget budget;
+	struct neep_list connecting;       // neep_xd_context.connecting_link
+	int retry_fd;                      // a timer for those
 	uint8_t page[NEEP_XD_MESSAGE_MAX]; // the message under construction
 };
 
@@ -201,7 +199,9 @@ void neep_xd_context_kill(struct neep_xd_context *context);
 /* Puts an fd into read_fd, and out of it. */
 int neep_xd_context_watch(struct neep_xd_context *context, uint32_t id, int fd);
 void neep_xd_context_unwatch(struct neep_xd_context *context, int fd);
-/* One line for the people who run the VM; then no more of this kind from this context. */
+/* A line for the people who run the VM: of what ends a context, or begins none. */
+void neep_xd_tell(struct neep_xd_context *context, const char *format, ...) NEEP_PRINTF(2, 3);
+/* The same of what can happen again and again: only the first time. */
 void neep_xd_complain(struct neep_xd_context *context, const char *format, ...) NEEP_PRINTF(2, 3);
 
 /* commands.c: as in struct neep_context_impl */
@@ -222,7 +222,7 @@ void neep_xd_put_u64(uint8_t *message, size_t at, uint64_t value);
 /* connect.c */
 
 /* Connects to the path, which lives as long as the component. Returns 0, also when it has to be tried again, or a negative
- * errno. */
+ * errno; the socket is closed with the context then. */
 int neep_xd_channel_connect(struct neep_xd_context *context, const char *path);
 void neep_xd_channel_stop_connecting(struct neep_xd_context *context);
 /* The timer has expired. */

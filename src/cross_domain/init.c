@@ -31,7 +31,7 @@ static int connect_channel(struct neep_xd_context *context, uint32_t channel_typ
 	const char *name = neep_xd_channel_name(channel_type);
 	const char *path = neep_xd_channel_path(context->xd, channel_type);
 	if (path == NULL) {
-		neep_xd_complain(context,
+		neep_xd_tell(context,
 			"a guest program wants to connect to %s, and no socket for it is known: %s", name,
 			channel_type == RUTABAGA_CHANNEL_TYPE_WAYLAND
 				? "set WAYLAND_DISPLAY and XDG_RUNTIME_DIR, or --wayland-socket-path"
@@ -40,7 +40,7 @@ static int connect_channel(struct neep_xd_context *context, uint32_t channel_typ
 	}
 	int rc = neep_xd_channel_connect(context, path);
 	if (rc < 0) {
-		neep_xd_complain(
+		neep_xd_tell(
 			context, "cannot connect a guest program to %s at %s: %s", name, path, strerror(-rc));
 	}
 	return rc;

@@ -29,6 +29,7 @@ static void chunk_free(struct neep_xd_queue *queue, struct chunk *chunk) {
 	queue->bytes -= charge_of(chunk->len);
 	queue->budget->bytes -= charge_of(chunk->len);
 	queue->fds -= chunk->fds.count;
+	queue->budget->fds -= chunk->fds.count;
 	neep_fds_finish(&chunk->fds);
 	free(chunk);
 }
@@ -108,7 +109,7 @@ static int push(struct neep_xd_queue *queue, const struct neep_xd_bytes *bytes) 
 	size_t fds = bytes->fds != NULL ? bytes->fds->count : 0;
 	size_t charge = charge_of(bytes->len);
 	if (charge > queue->bytes_max - queue->bytes || charge > budget->bytes_max - budget->bytes ||
-		fds > queue->fds_max - queue->fds) {
+		fds > queue->fds_max - queue->fds || fds > budget->fds_max - budget->fds) {
 		return -ENOBUFS;
 	}
 	struct chunk *chunk = malloc(sizeof(*chunk) + bytes->len);
@@ -127,6 +128,7 @@ static int push(struct neep_xd_queue *queue, const struct neep_xd_bytes *bytes) 
 	queue->bytes += charge;
 	budget->bytes += charge;
 	queue->fds += fds;
+	budget->fds += fds;
 	return 0;
 }
 
@@ -163,6 +165,7 @@ int neep_xd_queue_flush(struct neep_xd_queue *queue, int fd) {
 		};
 		int64_t done = write_some(queue, fd, &bytes);
 		queue->fds -= fds - chunk->fds.count;
+		queue->budget->fds -= fds - chunk->fds.count;
 		if (done <= 0) {
 			return (int)done;
 		}
