@@ -390,8 +390,9 @@ static void connection_of_the_environment_is_not_handed_on(void **state) {
 	(void)state;
 	static struct process_result result;
 	make_wayland_parts();
+	write_program("device", "#!/bin/sh\nsh ./proxy >words; exec $NEEP_DAEMON \"$@\" --log-level error\n");
 	write_program(
-		"proxy", "#!/bin/sh\necho \"<$WAYLAND_SOCKET>\"; test -e /proc/self/fd/9 && echo open\n");
+		"proxy", "#!/bin/sh\necho \"<$WAYLAND_SOCKET>$(test -e /proc/self/fd/9 && echo open)\"\n");
 	int fd = make_socket("wayland-0", true);
 	int handed = dup2(fd, 9);
 	setenv("XDG_RUNTIME_DIR", getcwd((char[64]){ 0 }, 64), 1);
@@ -399,6 +400,7 @@ static void connection_of_the_environment_is_not_handed_on(void **state) {
 	process_run(cli_program(), wayland_words, &result);
 	unsetenv("WAYLAND_SOCKET");
 	assert_string_equal(result.out, "<>\n");
+	assert_device_has("<>\n");
 	close(handed);
 	close(fd);
 }
