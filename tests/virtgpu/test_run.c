@@ -212,7 +212,7 @@ static void host_driver_may_be_named(void **state) {
 	hide_drivers(folder);
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(variables); i++) {
 		setenv(variables[i][0], variables[i][1], 1);
-		process_run(cli_program(), "run -- true", &result);
+		process_run(cli_program(), "run --log error -- true", &result);
 		unsetenv(variables[i][0]);
 		assert_string_equal(result.err, "");
 		assert_int_equal(result.code, 0);
