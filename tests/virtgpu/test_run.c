@@ -508,6 +508,13 @@ static void shaders_are_kept_in_the_cache_of_the_user(void **state) {
 	unsetenv("XDG_CACHE_HOME");
 }
 
+static void await_death(pid_t pid) {
+	for (int waited = 0; is_alive(pid); waited++) {
+		assert_true(waited < 500);
+		usleep(10000);
+	}
+}
+
 static void killed_neep_takes_its_processes_along(void **state) {
 	(void)state;
 	pid_t children[FAMILY_MAX];
@@ -517,11 +524,29 @@ static void killed_neep_takes_its_processes_along(void **state) {
 	kill(pid, SIGKILL);
 	assert_int_equal(process_wait(pid), -1);
 	for (size_t i = 0; i < count; i++) {
-		for (int waited = 0; is_alive(children[i]); waited++) {
-			assert_true(waited < 500);
-			usleep(10000);
-		}
+		await_death(children[i]);
 	}
+}
+
+/* The program is a child of the proxy, which is told. */
+static void killed_neep_takes_the_program_behind_the_proxy_along(void **state) {
+	(void)state;
+	pid_t children[FAMILY_MAX], programs[FAMILY_MAX];
+	char folder[64];
+	make_wayland_parts();
+	setenv("XDG_RUNTIME_DIR", getcwd(folder, sizeof(folder)), 1);
+	int fd = make_socket("wayland-0", true);
+	write_file("script", "touch ready; exec sleep 60");
+	pid_t pid = process_start(cli_program(), "run --driver none --wayland -- sh script");
+	file_await("ready");
+	assert_int_equal(children_of(pid, children), 2);
+	assert_int_equal(children_of(children[1], programs), 1);
+	kill(pid, SIGKILL);
+	assert_int_equal(process_wait(pid), -1);
+	await_death(children[0]);
+	await_death(children[1]);
+	await_death(programs[0]);
+	close(fd);
 }
 
 static void run_is_quick(void **state) {
@@ -567,8 +592,9 @@ int main(void) {
 		case_in_folder(killed_neep_takes_its_processes_along),
 		case_in_folder(run_is_quick),
 		case_in_folder(proxy_is_the_compositor_of_the_program),
+		case_in_folder(killed_neep_takes_the_program_behind_the_proxy_along),
 	};
-	/* The last one needs the proxy. */
-	size_t count = NEEP_ARRAY_LEN(tests) - (getenv("NEEP_WAYLAND") != NULL ? 0 : 1);
+	/* The last two need the proxy. */
+	size_t count = NEEP_ARRAY_LEN(tests) - (getenv("NEEP_WAYLAND") != NULL ? 0 : 2);
 	return _cmocka_run_group_tests("run", tests, count, NULL, NULL);
 }
