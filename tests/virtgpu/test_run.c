@@ -453,11 +453,12 @@ static void signals_go_on_to_the_program(void **state) {
 static void stop_stops_both_and_continue_wakes_them(void **state) {
 	(void)state;
 	int status;
-	pid_t pid = start_script("touch ready; exec sleep 0.5");
+	pid_t pid = start_script("touch ready; until test -e go; do sleep 0.01; done");
 	kill(pid, SIGTSTP);
 	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
 	assert_true(WIFSTOPPED(status));
 	kill(pid, SIGCONT);
+	write_file("go", "");
 	assert_int_equal(process_wait(pid), 0);
 }
 
