@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,21 +59,12 @@ static int set_environment(const struct run_places *places, const char *node_nam
 	return result;
 }
 
-/* A connection to the compositor past the proxy is not for the program. */
-static int hide_compositor(void) {
-	const char *fd = getenv("WAYLAND_SOCKET");
-	if (fd != NULL) {
-		fcntl(atoi(fd), F_SETFD, FD_CLOEXEC);
-	}
-	return unsetenv("WAYLAND_SOCKET");
-}
-
 _Noreturn static void become(const struct program *program, const struct run_options *options,
 	const struct run_places *places, const char *node_name) {
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	setrlimit(RLIMIT_NOFILE, &program->files_was);
 	sigprocmask(SIG_SETMASK, &program->signals_was, NULL);
-	if ((!options->has_wayland || hide_compositor() == 0) && set_environment(places, node_name) == 0) {
+	if (set_environment(places, node_name) == 0) {
 		execvp(options->program[0], options->program);
 	}
 	int status = errno == ENOENT ? SHELL_NOT_FOUND : SHELL_CANNOT_RUN;
