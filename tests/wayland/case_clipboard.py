@@ -31,13 +31,13 @@ def digest_of(path):
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def copy(world, host, size, wrapper):
-    """wl-copy, once the compositor knows what it offers; with the name of its type."""
+def new_type(world):
     world.count += 1
-    mime = f'application/x-neep-test-{world.count}'
-    with open(make_data(world, size), 'rb') as data:
-        client = world.start(host, ['wl-copy', '--foreground', '--type', mime], wrapper=wrapper, stdin=data)
+    return f'application/x-neep-test-{world.count}'
 
+
+def await_offer(host, mime, client):
+    """Until the compositor knows what wl-copy offers."""
     def is_offered():
         # wl-paste fails while there is nothing.
         types = subprocess.run(['wl-paste', '--list-types'], env=host.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -45,7 +45,32 @@ def copy(world, host, size, wrapper):
         return mime in types.decode().split()
     if await_true(is_offered, 20, 0.1) is None:
         raise Failure(f'wl-copy offers nothing\n{client.said()}')
+
+
+def copy(world, host, size, wrapper):
+    """wl-copy and the type that it offers."""
+    mime = new_type(world)
+    with open(make_data(world, size), 'rb') as data:
+        client = world.start(host, ['wl-copy', '--foreground', '--type', mime], wrapper=wrapper, stdin=data)
+    await_offer(host, mime, client)
     return client, mime
+
+
+def copy_in(world, host, size, crowd):
+    """The same as one of the crowd, named "copy"; only the type is returned."""
+    mime = new_type(world)
+    crowd.start('copy', ['sh', '-c', f'exec wl-copy --foreground --type {mime} <{make_data(world, size)}'])
+    await_offer(host, mime, crowd.client)
+    return mime
+
+
+def drain(client, patience):
+    """Reads to the end, which must come soon."""
+    limit = time.monotonic() + patience
+    while time.monotonic() < limit:
+        if select.select([client.process.stdout], [], [], 0.1)[0] and not os.read(client.process.stdout.fileno(), 1 << 20):
+            return
+    raise Failure(f'the end does not come within {patience} s\n{client.said()}')
 
 
 def start_paste(world, host, mime, wrapper):
