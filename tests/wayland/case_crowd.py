@@ -91,14 +91,19 @@ class Crowd:
         count = len(self.lines[name])
         self.wait(f'{name} goes on', lambda: len(self.lines[name]) >= count + 3)
 
-    def expect_closed(self, names):
-        """They know that their connection is gone, soon from now on."""
+    def expect_end(self, names):
+        """They end soon from now on; the crowd need not be there any more to tell it."""
         start = time.monotonic()
-        self.wait('they see that the connection is closed', lambda: all(name in self.ended for name in names), SOON)
+        self.wait('they notice', lambda: all(name in self.ended or not processes.exists(self.pids[name]) for name in names), SOON)
+        return f'after {time.monotonic() - start:.2f} s'
+
+    def expect_closed(self, names):
+        """They end soon, and know that it is because of their connection."""
+        note = self.expect_end(names)
         for name in names:
             if self.ended[name][0] != CLOSED:
                 raise Failure(f'{name} ended with status {self.ended[name][0]}\n{self.client.said()}')
-        return f'after {max(self.ended[name][1] for name in names) - start:.2f} s'
+        return note
 
     def pid_of(self, program):
         """Of what the wrapper has started; None: there is no wrapper."""
@@ -173,7 +178,7 @@ def client_killed(world):
     return f'{before}, a new one shows frames after {time.monotonic() - fresh:.1f} s' if before else ''
 
 
-def killed(world, make_host, pid_of):
+def killed(world, make_host, pid_of, expect):
     """Frames and transfers flow, and then all of them lose their connection."""
     host = make_host()
     crowd = Crowd(world, host)
@@ -181,11 +186,11 @@ def killed(world, make_host, pid_of):
     crowd.start_frames('2')
     reader = start_flows(world, host, crowd)
     os.kill(pid_of(host, crowd), signal.SIGKILL)
-    note = crowd.expect_closed(['1', '2'])
+    note = expect(crowd, ['1', '2'])
     # wl-copy writes until its reader goes.
     reader.kill()
     crowd.kill('paste')
-    crowd.wait('wl-copy ends', lambda: 'copy' in crowd.ended, 5)
+    crowd.expect_end(['copy'])
     crowd.expect_nothing_left()
     return note
 
@@ -193,17 +198,18 @@ def killed(world, make_host, pid_of):
 def proxy_killed(world):
     if not world.wrapper:
         raise Skip('there is no proxy without the wrapper')
-    return killed(world, world.sway, lambda host, crowd: crowd.pid_of(PROXY))
+    return killed(world, world.sway, lambda host, crowd: crowd.pid_of(PROXY), Crowd.expect_end)
 
 
 def device_killed(world):
     if not world.wrapper:
         raise Skip('there is no device without the wrapper')
-    return killed(world, world.sway, lambda host, crowd: crowd.pid_of(DEVICE))
+    return killed(world, world.sway, lambda host, crowd: crowd.pid_of(DEVICE), Crowd.expect_end)
 
 
 def compositor_killed(world):
-    return killed(world, lambda: world.new_host(compositor.Sway), lambda host, crowd: host.process.pid)
+    return killed(world, lambda: world.new_host(compositor.Sway), lambda host, crowd: host.process.pid,
+                  Crowd.expect_closed)
 
 
 def memory_taken_away(world):
