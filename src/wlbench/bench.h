@@ -15,6 +15,7 @@ struct wlbench_options {
 void wlbench_run_sync(const struct wlbench_options *options);
 void wlbench_run_flood(const struct wlbench_options *options);
 void wlbench_run_full(const struct wlbench_options *options);
+void wlbench_run_paced(const struct wlbench_options *options);
 void wlbench_run_damage(const struct wlbench_options *options);
 
 /* Two clients of this process, one of which pastes what the other one has copied. The compositor must have a seat with a

@@ -12,6 +12,7 @@ static const struct load {
 } loads[] = {
 	{ "sync", "round trips of wl_display.sync: sync_p50, sync_p99 (us)", wlbench_run_sync },
 	{ "full", "pictures of 1920 x 1080, all of each drawn: frames (1/s)", wlbench_run_full },
+	{ "paced", "the same when the compositor asks for them: paced_frames (1/s)", wlbench_run_paced },
 	{ "damage",
 		"64 x 64 pixels of 3840 x 2160 drawn: damage_frames (1/s), damage_bytes (drawn while it was "
 		"measured)",

@@ -52,6 +52,7 @@ void wlbench_run_flood(const struct wlbench_options *options) {
 	do {
 		for (int i = 0; i < FLOOD_BATCH; i++) {
 			xdg_toplevel_set_title(window.toplevel, title);
+			wlb_flush(&client);
 		}
 		wlb_roundtrip(&client);
 		count += FLOOD_BATCH;

@@ -91,15 +91,18 @@ class Crowd:
         count = len(self.lines[name])
         self.wait(f'{name} goes on', lambda: len(self.lines[name]) >= count + 3)
 
+    def _expect(self, is_gone):
+        start = time.monotonic()
+        self.wait('they notice', is_gone, SOON)
+        return f'after {time.monotonic() - start:.2f} s'
+
     def expect_end(self, names):
         """They end soon from now on; the crowd need not be there any more to tell it."""
-        start = time.monotonic()
-        self.wait('they notice', lambda: all(name in self.ended or not processes.exists(self.pids[name]) for name in names), SOON)
-        return f'after {time.monotonic() - start:.2f} s'
+        return self._expect(lambda: all(name in self.ended or not processes.exists(self.pids[name]) for name in names))
 
     def expect_closed(self, names):
         """They end soon, and know that it is because of their connection."""
-        note = self.expect_end(names)
+        note = self._expect(lambda: all(name in self.ended for name in names))
         for name in names:
             if self.ended[name][0] != CLOSED:
                 raise Failure(f'{name} ended with status {self.ended[name][0]}\n{self.client.said()}')
