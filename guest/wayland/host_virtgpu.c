@@ -53,11 +53,15 @@ static struct host *from_base(struct neep_wl_host *base) {
 	return neep_container_of(base, struct host, base);
 }
 
+static void stop(struct host *host) {
+	host->has_failed = true;
+	neep_task_queue(host->loop, &host->task);
+}
+
 static void fail(struct host *host, int code, const char *what) {
 	if (!host->has_failed) {
-		host->has_failed = true;
 		neep_error_set(&host->error, code, "%s", what);
-		neep_task_queue(host->loop, &host->task);
+		stop(host);
 	}
 }
 
@@ -132,7 +136,7 @@ static int fd_of(struct host *host, const struct neep_wl_channel_id *id) {
 static void receive(struct host *host, const struct neep_wl_channel_message *message) {
 	int fds[NEEP_WL_CHANNEL_IDS_MAX];
 	if (message->id_count == 0 && message->len == 0) {
-		fail(host, 0, "the compositor has closed the connection");
+		stop(host); // the compositor has gone, which is no error
 		return;
 	}
 	for (size_t i = 0; i < message->id_count; i++) {
