@@ -20,7 +20,9 @@ RENDERER = 'neep-renderer'
 MARK = 'NEEP_KILL_TEST'  # in the environment of everything that the wrapper starts
 SETTLE = 10.0  # seconds that the device has to clear up after the last one
 ENDS = 30.0  # seconds after which a program whose renderer died hangs
-ENDS_USUALLY = 1.0  # what half of the programs stay under, on a busy machine too
+ENDS_USUALLY = 5.0  # what half of the programs stay under, on a busy machine too; else it is some tens of milliseconds
+# What Mesa's guest driver makes of the loss in the middle of a mapping is not a lost device.
+LOSSES = ('VK_ERROR_DEVICE_LOST', 'VK_ERROR_OUT_OF_DEVICE_MEMORY', 'VK_ERROR_MEMORY_MAP_FAILED')
 
 
 class Tap:
@@ -159,7 +161,7 @@ def kill_renderers(args, folder, root, tap):
     of a lost ring for a count, and may crash over it."""
     working = [kill_renderer(args, folder, root, True) for _ in range(args.renderer_kills // 2)]
     times = [taken for taken, _, _ in working]
-    silent = [said for _, status, said in working if status != 1 or 'VK_ERROR_DEVICE_LOST' not in said]
+    silent = [said for _, status, said in working if status != 1 or not any(loss in said for loss in LOSSES)]
     tap.result(statistics.median(times) < ENDS_USUALLY and max(times) < ENDS,
                'a_program_ends_when_its_renderer_is_killed', f'{len(working)} of them, {spread(times)}')
     tap.result(not silent, 'it_is_told_that_its_device_is_lost', f'not {len(silent)}')
