@@ -196,7 +196,9 @@ def inside(args):
         kill_renderers(args, folder, root, tap)
         tap.result(other.poll() is None, 'the_other_program_works_on', f'{args.kills} kills within {span * 1000:.0f} ms')
         after = settle(root, before)
-        tap.result(-1 != after[0] <= before[0], 'the_device_keeps_no_fd', f'{before[0]} before, {after[0]} after')
+        # The device hides itself from its own user.
+        fine = after[0] <= before[0] if os.geteuid() == 0 else after[0] == before[0] == -1
+        tap.result(fine, 'the_device_keeps_no_fd', f'{before[0]} before, {after[0]} after; -1: not to be seen')
         tap.result(after[1] <= before[1], 'no_renderer_is_left', f'{before[1]} before, {after[1]} after')
         tap.result(after[2] <= before[2], 'no_shared_memory_is_left', f'{before[2]} before, {after[2]} after')
         fresh = start(args.steady, folder, 3)
