@@ -13,6 +13,9 @@
 /* When no file can be opened, clients wait in the backlog. */
 #define ACCEPT_RETRY_NS (100 * NEEP_NS_PER_MS)
 
+/* Each takes 64 KiB off each client that has left. */
+#define DRAIN_TURNS 64
+
 struct neep_wl_server {
 	struct neep_loop *loop;
 	const struct neep_wl_options *options;
@@ -108,6 +111,12 @@ struct neep_wl_server *neep_wl_server_create(
 		return NULL;
 	}
 	return server;
+}
+
+void neep_wl_server_drain(struct neep_wl_server *server) {
+	for (int turn = 0; turn < DRAIN_TURNS && !neep_list_is_empty(&server->clients); turn++) {
+		neep_loop_step(server->loop, 0);
+	}
 }
 
 void neep_wl_server_destroy(struct neep_wl_server *server) {
