@@ -23,7 +23,8 @@ static const char help[] =
 	"  --x11                   serve X11 programs too, by xwayland-satellite\n"
 	"  --copy-buffers          copy clients' buffers even where they could be passed on: for tests\n"
 	"  --log LEVEL             what is told on stderr: error, warn (default), info or debug\n"
-	"  --help, --version\n"
+	"  --help                  print this\n"
+	"  --version               print the version\n"
 	"The exit status is that of PROGRAM; 128 and the number of the signal that ended it; 126 or\n"
 	"127 when it cannot be run.\n";
 
