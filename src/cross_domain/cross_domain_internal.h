@@ -44,7 +44,8 @@
 #define NEEP_XD_TOTAL_BYTES_MAX ((size_t)1 << 30)
 /* Pipes that still have to be written when their context has ended. */
 #define NEEP_XD_LINGERING_MAX 64
-/* A read-only file up to this size is copied for the guest, a keymap that is; a larger one is mapped. */
+/* A read-only file up to this size is copied for the guest. Keymaps and tables of formats have some KiB; the copy takes
+ * milliseconds at most. */
 #define NEEP_XD_COPY_MAX (UINT64_C(16) << 20)
 
 /* What an event of the component's set is about: an item of a context, or one of these; with ctx_id 0 a lingering pipe. */

@@ -1,8 +1,9 @@
 /* Blobs: new memory with the layout of a template, or memory of the host.
  *
  * What the guest gets is mapped by the VMM, in whole pages, and some VMMs end over a mapping that fails. So each fd is made to
- * hold whole pages, and is mapped here first for a try. A small file that may only be read is copied: then nobody can take it
- * away, the guest may scribble on it as on a private mapping, and no VMM has to know of read-only memory. */
+ * hold whole pages, and is mapped here first for a try. A file that may only be read is copied: then nobody can take it away,
+ * the guest may scribble on it as on a private mapping, and no VMM has to know of read-only memory. What is too large for that
+ * says that it may only be read; the vhost-user device does not map it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/checked.h"
@@ -95,7 +96,12 @@ static int export_fd(struct neep_device *device, uint32_t id, uint64_t len) {
 		return ret;
 	}
 	neep_autoclose int fd = (int)handle.os_handle;
-	off_t size = lseek(fd, 0, SEEK_END);
+	struct stat st;
+	if (fstat(fd, &st) < 0) {
+		return -errno;
+	}
+	/* A dma-buf tells its size by seeking only; of other files the offset may be in use elsewhere. */
+	off_t size = S_ISREG(st.st_mode) ? st.st_size : lseek(fd, 0, SEEK_END);
 	if (size < 0 || (uint64_t)size < len) {
 		return -EINVAL;
 	}
@@ -152,6 +158,11 @@ static uint32_t start_map(struct neep_device *device, struct neep_resource *reso
 	int ret = rutabaga_resource_map_info(device->rutabaga, resource_id(resource), &map_info);
 	if (ret < 0) {
 		return request_refuse(device, request, resp_from_errno(ret), "the blob cannot be mapped");
+	}
+	/* Some front-ends know of no other mapping than one for writing: by force, or not at all and then the VM ends. */
+	if ((map_info & RUTABAGA_MAP_ACCESS_MASK) == RUTABAGA_MAP_ACCESS_READ) {
+		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+			"the blob may only be read, and cannot be mapped so");
 	}
 	int fd = export_fd(device, resource_id(resource), len);
 	if (fd < 0) {

@@ -172,6 +172,34 @@ static int connection_fd(struct connection *connection) {
 	return fd;
 }
 
+/* ---- the end of the node ---- */
+
+static atomic_bool is_gone;
+
+bool neep_preload_node_is_gone(void) {
+	return atomic_load_explicit(&is_gone, memory_order_relaxed);
+}
+
+static bool has_hung_up(int fd) {
+	struct pollfd poller = { .fd = fd };
+	struct timespec now = { 0 };
+	return syscall(SYS_ppoll, &poller, 1, &now, NULL, 0) == 1 && (poller.revents & POLLHUP) != 0;
+}
+
+/* Lock held. A connection may end alone; a node that has ended takes no other one. */
+static void look(struct connection *connection) {
+	int fd = connection_fd(connection);
+	if (fd >= 0 && has_hung_up(fd)) {
+		fd = connect_to_node();
+		if (fd >= 0) {
+			close(fd);
+		}
+	}
+	if (fd == -ECONNREFUSED) {
+		atomic_store_explicit(&is_gone, true, memory_order_relaxed);
+	}
+}
+
 /* ---- exchanges ---- */
 
 union control {
@@ -272,6 +300,9 @@ int neep_preload_exchange(struct neep_preload_exchange *exchange) {
 	int saved = errno;
 	lock(connection, &signals, pthread_mutex_lock);
 	int result = exchange_locked(connection, exchange);
+	if (result == -ENODEV) {
+		look(connection);
+	}
 	unlock(connection, &signals);
 	errno = saved;
 	if (result < 0 && exchange->fd >= 0) {
@@ -281,32 +312,6 @@ int neep_preload_exchange(struct neep_preload_exchange *exchange) {
 	return result;
 }
 
-/* ---- the end of the node ---- */
-
-static atomic_bool is_gone;
-
-bool neep_preload_node_is_gone(void) {
-	return atomic_load_explicit(&is_gone, memory_order_relaxed);
-}
-
-static bool has_hung_up(int fd) {
-	struct pollfd poller = { .fd = fd };
-	struct timespec now = { 0 };
-	return syscall(SYS_ppoll, &poller, 1, &now, NULL, 0) == 1 && (poller.revents & POLLHUP) != 0;
-}
-
-/* Lock held. A connection may end alone; a node that has ended takes no other one. */
-static bool has_ended(struct connection *connection) {
-	int fd = connection_fd(connection);
-	if (fd >= 0 && has_hung_up(fd)) {
-		fd = connect_to_node();
-		if (fd >= 0) {
-			close(fd);
-		}
-	}
-	return fd == -ECONNREFUSED;
-}
-
 void neep_preload_look_for_node(void) {
 	struct connection *connection = connection_get();
 	sigset_t signals;
@@ -314,9 +319,7 @@ void neep_preload_look_for_node(void) {
 	if (connection == NULL || !lock(connection, &signals, pthread_mutex_trylock)) {
 		return;
 	}
-	if (has_ended(connection)) {
-		atomic_store_explicit(&is_gone, true, memory_order_relaxed);
-	}
+	look(connection);
 	unlock(connection, &signals);
 }
 

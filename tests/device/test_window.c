@@ -210,6 +210,22 @@ static void check_125_map_is_refused_when_the_resource_is_no_mappable_host_blob(
 	check_close(check);
 }
 
+/* Front-ends map for writing whatever they are told. */
+static void check_125_map_is_refused_when_the_blob_may_only_be_read(void **state) {
+	(void)state;
+	struct check *check = open_window(true);
+	struct neep_fake_stream stream = { .count = 0 };
+	neep_fake_stream_blob(&stream, 1, PAGE, RUTABAGA_MAP_CACHE_CACHED | RUTABAGA_MAP_ACCESS_READ, 0);
+	neep_fake_stream_blob(&stream, 2, PAGE, RUTABAGA_MAP_CACHE_CACHED | RUTABAGA_MAP_ACCESS_RW, 0);
+	assert_int_equal(check_submit_stream(check, CTX, &stream), CHECK_OK);
+	assert_int_equal(check_create_host_blob(check, CTX, 9, 1, PAGE), CHECK_OK);
+	assert_int_equal(check_create_host_blob(check, CTX, 10, 2, PAGE), CHECK_OK);
+	assert_int_equal(check_map(check, 9, 0), CHECK_BAD_PARAMETER);
+	assert_int_equal(check_map(check, 10, 0), CHECK_OK);
+	assert_int_equal(neep_driver_window_maps(check_driver(check)), 1);
+	check_close(check);
+}
+
 static void unmaps(bool echo_maps) {
 	struct check *check = open_window(echo_maps);
 	for (uint32_t i = 0; i < 50; i++) {
@@ -522,6 +538,7 @@ int main(void) {
 		device_check(check_123_size_is_rounded_up_to_pages_when_the_blob_ends_inside_one),
 		device_check(check_124_map_is_refused_when_it_overlaps_or_the_blob_is_mapped),
 		device_check(check_125_map_is_refused_when_the_resource_is_no_mappable_host_blob),
+		device_check(check_125_map_is_refused_when_the_blob_may_only_be_read),
 		device_check(check_126_guest_sees_nothing_old_when_unmap_is_answered),
 		device_check(check_127_unmap_is_refused_when_nothing_is_mapped),
 		device_check(check_128_mapping_goes_first_when_its_resource_is_unreferenced),

@@ -94,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	struct neep_reader in;
 	start(&world);
 	neep_reader_init(&in, data, size);
-	while (neep_reader_left(&in) > 0) {
+	while (neep_reader_left(&in) > 0 && neep_reader_ok(&in)) {
 		size_t len = neep_reader_u16(&in) % (RING_SIZE + 1);
 		size_t there = neep_reader_left(&in) < len ? neep_reader_left(&in) : len;
 		neep_reader_copy(&in, world.ring, there);

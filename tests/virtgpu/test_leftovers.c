@@ -102,8 +102,11 @@ static uint8_t *map_ring(int fd) {
 	return node_map(fd, blob.handle, RING_LEN);
 }
 
-/* Waits for a reply as that driver does. Nobody ever sends one. */
-static bool hears_that_the_device_is_lost(int fd) {
+/* Waits for a reply as that driver does: with a wake-up of its consumer now and then, if it `pings`. Nobody ever sends
+ * one. */
+static bool hears_that_the_device_is_lost(bool pings) {
+	int fd = node_open_context();
+	struct neep_drm_execbuffer ping = { .flags = NEEP_DRM_EXEC_RING_IDX };
 	uint8_t *ring = map_ring(fd);
 	if (ring == NULL) {
 		return false;
@@ -112,21 +115,24 @@ static bool hears_that_the_device_is_lost(int fd) {
 	close(open("waits", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 	while (replies[NEEP_ASG_WRITE_POS / 4] == replies[NEEP_ASG_READ_POS / 4]) {
 		sched_yield();
+		if (pings) {
+			NODE_IOCTL(fd, EXECBUFFER, &ping);
+		}
 	}
 	const int32_t *answer = (const int32_t *)(void *)(ring + NEEP_ASG_BUFFER_OFFSET);
 	return answer[0] == -4 && answer[1000] == -4 &&
 	       *(uint32_t *)(void *)(ring + NEEP_ASG_HOST_STATE) == NEEP_ASG_EXIT;
 }
 
-_Noreturn static void wait_at_a_ring(void) {
-	_exit(hears_that_the_device_is_lost(node_open_context()) ? 0 : 1);
+_Noreturn static void wait_at_a_ring(bool pings) {
+	_exit(hears_that_the_device_is_lost(pings) ? 0 : 1);
 }
 
 /* Goes on where no signal of its family reaches it. */
 _Noreturn static void leave_a_child(void) {
 	if (fork() == 0) {
 		setsid();
-		if (hears_that_the_device_is_lost(node_open_context())) {
+		if (hears_that_the_device_is_lost(false)) {
 			close(open("lost", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 		}
 		_exit(0);
@@ -216,8 +222,8 @@ static void death_of_the_node_ends_events(void **state) {
 	assert_int_equal(await_program(machine, program), 0);
 }
 
-static pid_t start_waiter(struct machine *machine) {
-	pid_t program = start_program(machine, "ring");
+static pid_t start_waiter(struct machine *machine, const char *what) {
+	pid_t program = start_program(machine, what);
 	while (!file_exists("waits")) {
 		assert_int_equal(neep_loop_step(machine->loop, 10), 0);
 	}
@@ -228,14 +234,17 @@ static pid_t start_waiter(struct machine *machine) {
 
 static void death_of_the_device_is_told_at_rings(void **state) {
 	struct machine *machine = *state;
-	pid_t program = start_waiter(machine);
+	pid_t program = start_waiter(machine, "ring");
+	unlink("waits");
+	pid_t pinging = start_waiter(machine, "ping");
 	kill(machine->device, SIGKILL);
 	assert_int_equal(await_program(machine, program), 0);
+	assert_int_equal(await_program(machine, pinging), 0);
 }
 
 static void death_of_the_node_is_told_at_rings(void **state) {
 	struct machine *machine = *state;
-	pid_t program = start_waiter(machine);
+	pid_t program = start_waiter(machine, "ring");
 	neep_virtgpu_node_destroy(machine->node);
 	machine->node = NULL;
 	assert_int_equal(await_program(machine, program), 0);
@@ -271,7 +280,10 @@ int main(int argc, char **argv) {
 		leave_a_child();
 	}
 	if (strcmp(argv[0], "ring") == 0) {
-		wait_at_a_ring();
+		wait_at_a_ring(false);
+	}
+	if (strcmp(argv[0], "ping") == 0) {
+		wait_at_a_ring(true);
 	}
 	if (strcmp(argv[0], "work") == 0) {
 		work_for_ever();
