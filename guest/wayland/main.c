@@ -3,6 +3,8 @@
  * One process, one thread, one loop. Each client has a connection to the compositor of its own; what happens to one does not
  * touch the others. With a program to run, this process stands in for it as `neep run` does. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,7 @@
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/loop.h"
+#include "util/number.h"
 #include "wayland/options.h"
 #include "wayland/server.h"
 #include "wayland/x11.h"
@@ -21,9 +24,19 @@ struct displays {
 	struct neep_wl_x11 x11;
 };
 
+/* A connection to a compositor past the proxy is not for the program. */
+static void hide_compositor(void) {
+	const char *text = getenv("WAYLAND_SOCKET");
+	uint64_t fd;
+	if (text != NULL && neep_number_parse(text, &fd) && fd <= INT_MAX) {
+		fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+	}
+	unsetenv("WAYLAND_SOCKET");
+}
+
 static int set_environment(void *data) {
 	const struct displays *displays = data;
-	unsetenv("WAYLAND_SOCKET");
+	hide_compositor();
 	int result = setenv("WAYLAND_DISPLAY", displays->wayland, 1);
 	if (displays->x11.pid > 0) {
 		result |= setenv("DISPLAY", displays->x11.display, 1);
