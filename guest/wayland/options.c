@@ -44,7 +44,7 @@ static void print_help(void) {
 	fputs(help, stdout);
 	fputs("Globals that clients see, with the newest version; a star: hidden unless allowed:\n", stdout);
 	for (size_t i = 0; i < count; i++) {
-		printf("  %s %u%s\n", known[i].interface->name, known[i].max_version,
+		printf("  %s %u%s\n", known[i].interface->name, neep_wl_known_version(&known[i]),
 			known[i].is_privileged ? " *" : "");
 	}
 }
