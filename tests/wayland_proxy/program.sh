@@ -61,6 +61,7 @@ expect program_gets_a_private_path_when_there_is_no_runtime_folder '700 socket' 
 # shellcheck disable=SC2016,SC2086
 expect signal_goes_on_to_the_program 'got it' \
     "$("$neep" $nowhere -- sh -c 'trap "echo got it; exit" USR1; kill -USR1 $PPID; sleep 5 & wait')"
+expect proxy_is_not_its_own_host 1 "$("$neep" --host-socket "$XDG_RUNTIME_DIR/wayland-1" -- true 2>/dev/null; echo $?)"
 # shellcheck disable=SC2086
 "$neep" $nowhere --socket here >/dev/null 2>&1 &
 pid=$!
