@@ -19,6 +19,7 @@
 
 #include "util/fd.h"
 #include "wayland/channel.h"
+#include "wayland/flow.h"
 #include "wayland/outgoing.h"
 #include "wayland/pump.h"
 #include "wayland/virtgpu.h"
@@ -37,6 +38,7 @@ struct host {
 	struct neep_source source;
 	struct neep_task task;
 	struct neep_wl_pumps pumps;
+	struct neep_wl_flow flow;
 	struct neep_wl_outgoing outgoing;
 	bool is_receiving;
 	bool is_polling;  // a POLL is outstanding
@@ -119,11 +121,13 @@ static int fd_of_blob(struct host *host, const struct neep_wl_channel_id *id) {
 
 /* What the client gets for an id. An fd, or a negative errno. */
 static int fd_of(struct host *host, const struct neep_wl_channel_id *id) {
+	int result;
 	switch (id->type) {
 	case NEEP_WL_ID_BLOB:
 		return fd_of_blob(host, id);
 	case NEEP_WL_ID_WRITE_PIPE:
-		return neep_wl_pumps_add_to_host(&host->pumps, id->id);
+		result = neep_wl_flow_try(&host->flow);
+		return result < 0 ? result : neep_wl_pumps_add_to_host(&host->pumps, id->id);
 	default:
 		return dead_pipe();
 	}
@@ -230,8 +234,9 @@ static void host_set_receiving(struct neep_wl_host *base, bool is_receiving) {
 static int pump_write(void *data, const uint8_t *command, size_t len, int *fence_fd) {
 	struct host *host = data;
 	struct neep_wl_submit write = { .command = command, .len = len, .ring = NEEP_WL_RING_NONE };
-	if (fence_fd != NULL) {
-		*fence_fd = -1;
+	if (fence_fd != NULL && host->flow.works) {
+		write.ring = NEEP_WL_RING_FLOW;
+		write.fence_fd = fence_fd;
 	}
 	return submit(host, &write);
 }
@@ -264,9 +269,11 @@ static void host_destroy(struct neep_wl_host *base) {
 	struct host *host = from_base(base);
 	/* What a client said before it left, the compositor hears. */
 	flush(host);
+	neep_wl_pumps_drain(&host->pumps);
 	neep_task_cancel(&host->task);
 	neep_source_remove(&host->source);
 	neep_wl_pumps_finish(&host->pumps);
+	neep_wl_flow_finish(&host->flow);
 	neep_wl_outgoing_finish(&host->outgoing);
 	neep_wl_allocator_finish(&host->allocator);
 	neep_wl_mapped_destroy(host->gpu, &host->channel);
@@ -306,6 +313,7 @@ static int start(struct host *host) {
 static int set_up(struct host *host) {
 	int result = neep_wl_pumps_init(&host->pumps, host->loop, &pumps_listener, host);
 	neep_wl_outgoing_init(&host->outgoing, host->gpu, &host->pumps);
+	neep_wl_flow_init(&host->flow, host->loop, host->gpu);
 	if (result == 0) {
 		result = neep_wl_allocator_init(&host->allocator, host->gpu);
 	}
