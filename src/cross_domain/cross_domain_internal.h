@@ -66,7 +66,7 @@ struct neep_xd {
 	/* Fds of sockets and items of all contexts; a guest must not use up those of the whole device. */
 	size_t fd_count;
 	size_t fd_max;
-	uint8_t page[NEEP_XD_RING_SIZE]; // the message under construction
+	uint8_t page[NEEP_XD_RING_MAX]; // the message under construction
 };
 
 enum neep_xd_state {
@@ -209,6 +209,8 @@ int neep_xd_init(struct neep_xd_context *context, struct neep_reader *in, size_t
 int neep_xd_ring_write(const struct neep_resource *ring, const void *data, size_t len);
 /* A page that may be a ring: guest memory of at least NEEP_XD_RING_SIZE. */
 bool neep_xd_is_ring(const struct neep_resource *resource);
+/* How long a message for the ring may be, up to NEEP_XD_RING_MAX. */
+size_t neep_xd_ring_room(const struct neep_resource *ring);
 void neep_xd_put_u32(uint8_t *message, size_t at, uint32_t value);
 void neep_xd_put_u64(uint8_t *message, size_t at, uint64_t value);
 

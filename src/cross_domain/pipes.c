@@ -209,7 +209,9 @@ int neep_xd_read_event(struct neep_xd_context *context, struct neep_reader *in) 
 
 /* Bytes read, 0 at the end, or a negative errno that says to try again. */
 static int64_t read_some(const struct neep_xd_pipe *pipe, uint8_t *data) {
-	size_t max = pipe->item.kind == NEEP_XD_EVENT ? sizeof(uint64_t) : NEEP_XD_READ_MAX;
+	size_t max = pipe->item.kind == NEEP_XD_EVENT
+			     ? sizeof(uint64_t)
+			     : neep_xd_ring_room(pipe->context->channel_ring) - NEEP_XD_WRITE_SIZE;
 	ssize_t got = read(pipe->fd, data, max);
 	if (got < 0) {
 		return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? -EAGAIN : 0;

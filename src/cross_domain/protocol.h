@@ -36,12 +36,12 @@ enum neep_xd_command {
 #define NEEP_XD_WRITE_SIZE        24
 #define NEEP_XD_EVENT_SIZE        16
 
-/* A ring is a page that is written from its start. */
+/* A ring is a page that is written from its start. A guest may give more, which READ fills: one answer a page is slow. */
 #define NEEP_XD_RING_SIZE 4096
+#define NEEP_XD_RING_MAX  65536
 /* libwayland's most fds of a message. */
 #define NEEP_XD_IDS_MAX     28
 #define NEEP_XD_RECEIVE_MAX (NEEP_XD_RING_SIZE - NEEP_XD_TRANSFER_SIZE)
-#define NEEP_XD_READ_MAX    (NEEP_XD_RING_SIZE - NEEP_XD_WRITE_SIZE)
 
 /* Offsets in SEND and RECEIVE */
 #define NEEP_XD_TRANSFER_COUNT 8

@@ -16,6 +16,11 @@ bool neep_xd_is_ring(const struct neep_resource *resource) {
 	       resource->backing.size >= NEEP_XD_RING_SIZE;
 }
 
+size_t neep_xd_ring_room(const struct neep_resource *ring) {
+	size_t size = neep_xd_is_ring(ring) ? (size_t)ring->backing.size : NEEP_XD_RING_SIZE;
+	return size < NEEP_XD_RING_MAX ? size : NEEP_XD_RING_MAX;
+}
+
 int neep_xd_ring_write(const struct neep_resource *ring, const void *data, size_t len) {
 	if (!neep_xd_is_ring(ring)) {
 		return -ENXIO;

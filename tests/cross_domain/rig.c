@@ -270,14 +270,18 @@ void rig_next(struct rig *rig, uint32_t ctx_id) {
 	rig_await(rig, rig_poll(rig, ctx_id));
 }
 
-int rig_connect(struct rig *rig, uint32_t ctx_id) {
+int rig_connect_with(struct rig *rig, uint32_t ctx_id, size_t channel_ring_size) {
 	rig_context(rig, ctx_id);
 	rig_page(rig, ctx_id, rig_query_ring(ctx_id), NEEP_XD_RING_SIZE);
-	rig_page(rig, ctx_id, rig_channel_ring(ctx_id), NEEP_XD_RING_SIZE);
+	rig_page(rig, ctx_id, rig_channel_ring(ctx_id), channel_ring_size);
 	assert_int_equal(rig_init(rig, ctx_id, RIG_WAYLAND), 0);
 	int fd = accept4(rig->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(fd >= 0);
 	return fd;
+}
+
+int rig_connect(struct rig *rig, uint32_t ctx_id) {
+	return rig_connect_with(rig, ctx_id, NEEP_XD_RING_SIZE);
 }
 
 void host_send(int fd, const void *data, size_t len, const int *fds, size_t count) {

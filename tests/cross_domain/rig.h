@@ -89,6 +89,7 @@ void rig_next(struct rig *rig, uint32_t ctx_id);
 
 /* A context with its rings, connected: returns the compositor's end. */
 int rig_connect(struct rig *rig, uint32_t ctx_id);
+int rig_connect_with(struct rig *rig, uint32_t ctx_id, size_t channel_ring_size);
 /* From the compositor. */
 void host_send(int fd, const void *data, size_t len, const int *fds, size_t count);
 /* What arrived at the compositor within a second is this text. */

@@ -58,6 +58,23 @@ static void read_pipe_brings_data_then_its_end(void **state) {
 	close(host);
 }
 
+static void read_pipe_fills_a_larger_ring(void **state) {
+	struct rig *rig = *state;
+	int host = rig_connect_with(rig, 1, 16384);
+	int pipe = ask(rig, host, FIRST_READ_ID);
+	uint8_t data[16384];
+	memset(data, 0x5a, sizeof(data));
+	assert_int_equal(write(pipe, data, sizeof(data)), sizeof(data));
+	rig_next(rig, 1);
+	uint32_t first[] = { NEEP_XD_READ, 0, FIRST_READ_ID, 0, 16384 - 24, 0 };
+	assert_memory_equal(rig_message(rig, 1), first, sizeof(first));
+	assert_memory_equal(rig_message(rig, 1) + 24, data, 16384 - 24);
+	rig_next(rig, 1);
+	assert_int_equal(rig_word(rig, 12, 16), 24);
+	close(pipe);
+	close(host);
+}
+
 static void wrong_guess_of_an_id_changes_nothing(void **state) {
 	struct rig *rig = *state;
 	int host = rig_connect(rig, 1);
@@ -290,6 +307,7 @@ static void pipe_that_is_never_read_is_given_up(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		rig_test(read_pipe_brings_data_then_its_end),
+		rig_test(read_pipe_fills_a_larger_ring),
 		rig_test(wrong_guess_of_an_id_changes_nothing),
 		rig_test(pipe_is_read_while_a_fence_waits_already),
 		rig_test(sources_take_turns),
