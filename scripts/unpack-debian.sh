@@ -35,14 +35,7 @@ shift 3
 packages=$(echo "$*" | tr ' ' ',')
 command -v mmdebstrap >/dev/null || die "mmdebstrap is missing: run scripts/deps.sh"
 
-# Prints the first archive of this machine's own apt configuration that carries Debian's main suites.
-host_mirror() {
-    apt-get indextargets --format '$(SITE) $(RELEASE) $(CREATED_BY) $(ORIGIN) $(SUITE)' 'Created-By: Packages' |
-        awk '$4 == "Debian" && $5 !~ /security/ { print $1; exit }'
-}
-
-mirror=$(host_mirror)
-[ -n "$mirror" ] || die "the apt sources of this machine name no Debian archive (after apt-get update)"
+mirror=$("$(dirname "$0")/debian-mirror.sh")
 release=${suite%-backports}
 set -- "deb $mirror $release main"
 [ "$suite" = "$release" ] || set -- "$@" "deb $mirror $suite main"

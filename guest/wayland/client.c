@@ -238,10 +238,14 @@ struct neep_wl_object *neep_wl_call_new_object_of(
 	return object;
 }
 
+static bool is_of_type(const struct neep_wl_object *object, const struct neep_wl_arg *arg) {
+	return object != NULL && (arg->interface == NULL || object->interface == arg->interface);
+}
+
 struct neep_wl_object *neep_wl_call_object(const struct neep_wl_call *call, size_t arg) {
-	struct neep_wl_object *object =
-		neep_wl_objects_by_client(&call->client->objects, call->message.args[arg].value);
-	return object == NULL || object->is_dead ? NULL : object;
+	const struct neep_wl_arg *word = &call->message.args[arg];
+	struct neep_wl_object *object = neep_wl_objects_by_client(&call->client->objects, word->value);
+	return is_of_type(object, word) && !object->is_dead ? object : NULL;
 }
 
 static int translate_object(struct neep_wl_call *call, size_t arg) {
@@ -254,8 +258,7 @@ static int translate_object(struct neep_wl_call *call, size_t arg) {
 	const struct neep_wl_object *object = to_client ? neep_wl_objects_by_host(objects, word->value)
 							: neep_wl_objects_by_client(objects, word->value);
 	uint32_t other_id = object == NULL ? 0 : to_client ? object->client_id : object->host_id;
-	bool is_of_type = object != NULL && (word->interface == NULL || object->interface == word->interface);
-	if (!is_of_type || other_id == 0) {
+	if (!is_of_type(object, word) || other_id == 0) {
 		return fail_call(call, WL_DISPLAY_ERROR_INVALID_OBJECT, "invalid object", word->value);
 	}
 	neep_wl_message_set(&call->message, arg, other_id);

@@ -71,7 +71,8 @@ struct neep_wl_object *neep_wl_call_new_object(
 struct neep_wl_object *neep_wl_call_new_object_of(
 	struct neep_wl_call *call, size_t arg, const struct neep_wl_object_params *params);
 
-/* The object of an "o" argument in a request, or NULL when it is null or has gone. */
+/* The object of an "o" argument in a request, or NULL when it is null, has gone, or is of another interface than the protocol
+ * says: forwarding the message ends the client then. */
 struct neep_wl_object *neep_wl_call_object(const struct neep_wl_call *call, size_t arg);
 
 /* Sends a request of the proxy's own, or a rewritten one. `attachments` as in neep_wl_host_send(). Returns 0 or a negative

@@ -21,6 +21,7 @@ int cli_contexts(int argc, char **argv);
 int cli_outputs(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_run(int argc, char **argv);
+int cli_vm(int argc, char **argv);
 
 /* Print "neep COMMAND: message", and return CLI_USAGE or CLI_FAILURE. */
 int cli_usage(const char *command, const char *format, ...) NEEP_PRINTF(2, 3);

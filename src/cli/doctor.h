@@ -38,10 +38,6 @@ void doctor_less(struct doctor_finding *finding, const char *remedy, const char 
 	NEEP_PRINTF(3, 4);
 void doctor_no(struct doctor_finding *finding, const char *remedy, const char *format, ...) NEEP_PRINTF(3, 4);
 
-/* doctor_child.c: runs `work` in a child, for drivers and kernels that may crash or hang, ten seconds at most. What it
- * prints to `out` comes back in `text`. Returns its exit status, or -1 when it was ended by a signal or did not end. */
-int doctor_in_child(int (*work)(FILE *out), char *text, size_t size);
-
 /* The checks: doctor_machine.c, doctor_qemu.c, doctor_vulkan.c, doctor_parts.c. */
 void doctor_look_kvm(struct doctor_finding *finding);
 void doctor_look_namespaces(struct doctor_finding *finding);

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "cli/child.h"
 #include "cli/doctor.h"
 #include "util/fd.h"
 
@@ -51,8 +52,8 @@ static int run_one_instruction(int vm, int cpu, size_t run_size) {
 }
 #endif
 
-static int try_kvm(FILE *out) {
-	(void)out;
+static int try_kvm(void *data, FILE *out) {
+	(void)data, (void)out;
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	int vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
 	if (vm < 0) {
@@ -72,7 +73,7 @@ void doctor_look_kvm(struct doctor_finding *finding) {
 	} else if (access("/dev/kvm", R_OK | W_OK) < 0) {
 		doctor_less(finding, "add your user to the group kvm", "/dev/kvm is not yours to open: %s",
 			strerror(errno));
-	} else if (doctor_in_child(try_kvm, text, sizeof(text)) != KVM_WORKS) {
+	} else if (cli_in_child(try_kvm, NULL, text, sizeof(text)) != KVM_WORKS) {
 		doctor_less(finding, "where this host is a VM itself, allow it nested virtualization",
 			"/dev/kvm opens, but runs no code: guests need -accel tcg");
 	} else {
@@ -80,14 +81,14 @@ void doctor_look_kvm(struct doctor_finding *finding) {
 	}
 }
 
-static int try_namespaces(FILE *out) {
-	(void)out;
+static int try_namespaces(void *data, FILE *out) {
+	(void)data, (void)out;
 	return unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWPID) == 0 ? 0 : 1;
 }
 
 void doctor_look_namespaces(struct doctor_finding *finding) {
 	char text[16];
-	if (doctor_in_child(try_namespaces, text, sizeof(text)) == 0) {
+	if (cli_in_child(try_namespaces, NULL, text, sizeof(text)) == 0) {
 		doctor_ok(finding, "renderers get namespaces of their own");
 	} else {
 		doctor_less(finding,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <vulkan/vulkan_core.h>
 
+#include "cli/child.h"
 #include "cli/doctor.h"
 #include "cli/run.h"
 
@@ -64,7 +65,8 @@ static int list_devices(const struct vulkan *vulkan, FILE *out) {
 	return result;
 }
 
-static int try_vulkan(FILE *out) {
+static int try_vulkan(void *data, FILE *out) {
+	(void)data;
 	void *library = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
 	struct vulkan vulkan = { 0 };
 	if (library != NULL) {
@@ -90,7 +92,7 @@ void doctor_look_vulkan(struct doctor_finding *finding) {
 	static const char remedy[] =
 		"install mesa-vulkan-drivers (it has lavapipe for hosts without a GPU), or your GPU's driver";
 	char names[480];
-	switch (doctor_in_child(try_vulkan, names, sizeof(names))) {
+	switch (cli_in_child(try_vulkan, NULL, names, sizeof(names))) {
 	case VULKAN_WORKS:
 		doctor_ok(finding, "%s", names);
 		break;

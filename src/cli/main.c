@@ -20,6 +20,7 @@ static const struct command {
 	{ "run", "run a program with a GPU of its own, without a virtual machine", cli_run },
 	{ "screenshot", "write what a scanout shows as PNG", cli_screenshot },
 	{ "stats", "print the counters of a running device", cli_stats },
+	{ "vm", "start a virtual machine with our device", cli_vm },
 };
 
 static void print_message(const char *command, const char *format, va_list args) {

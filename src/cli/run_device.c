@@ -50,15 +50,15 @@ static const char *default_hostmem(void) {
 	return "256M";
 }
 
-/* What was asked for, or else what the driver needs; and what Wayland needs. A word may come twice. */
+/* What was asked for, or else what the driver needs; and what Wayland needs. */
 static void name_capsets(struct words *words, const struct run_options *options) {
 	const char *names = options->capset_names;
 	if (names == NULL) {
 		names = options->has_guest_driver ? "gfxstream-vulkan" : "";
 	}
+	bool adds_wayland = options->has_wayland && strstr(names, "cross-domain") == NULL;
 	snprintf(words->capset_names, sizeof(words->capset_names), "%s%s%s", names,
-		options->has_wayland && names[0] != '\0' ? ":" : "",
-		options->has_wayland ? "cross-domain" : "");
+		adds_wayland && names[0] != '\0' ? ":" : "", adds_wayland ? "cross-domain" : "");
 }
 
 static void fill_words(struct words *words, const struct run_options *options,

@@ -7,14 +7,15 @@
 #include "cli/run.h"
 #include "config.h"
 
-/* Beside this program as it was built, or where it was installed. */
-static int find_part(const char *built, const char *installed, char path[PATH_MAX]) {
+int run_find_part(const char *built, const char *installed, char path[PATH_MAX]) {
 	char self[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	if (len > 0) {
 		self[len] = '\0';
 		*strrchr(self, '/') = '\0';
-		if (snprintf(path, PATH_MAX, "%s/%s", self, built) < PATH_MAX && access(path, F_OK) == 0) {
+		char beside[PATH_MAX];
+		if (snprintf(beside, sizeof(beside), "%s/%s", self, built) < PATH_MAX &&
+			realpath(beside, path) != NULL) {
 			return 0;
 		}
 	}
@@ -33,7 +34,7 @@ static int find_proxy(
 	if (options->wayland_program != NULL) {
 		return take_program("--wayland-program", options->wayland_program, places->proxy, error);
 	}
-	if (find_part("../../guest/wayland/neep-wayland", NEEP_WAYLAND, places->proxy) < 0) {
+	if (run_find_part("../../guest/wayland/neep-wayland", NEEP_WAYLAND, places->proxy) < 0) {
 		return neep_error_set(error, 0,
 			"%s is missing: install neep again, built with libwayland-dev and wayland-protocols",
 			places->proxy);
@@ -48,13 +49,13 @@ static int find_parts(
 		if (result < 0) {
 			return result;
 		}
-	} else if (find_part("../daemon/vhost-user-neep", NEEP_DEVICE_PROGRAM, places->device) < 0) {
+	} else if (run_find_part("../daemon/vhost-user-neep", NEEP_DEVICE_PROGRAM, places->device) < 0) {
 		return neep_error_set(error, 0, "%s is missing: install neep again", places->device);
 	}
-	if (find_part("../virtgpu/libneep-virtgpu.so", NEEP_PRELOAD, places->preload) < 0) {
+	if (run_find_part("../virtgpu/libneep-virtgpu.so", NEEP_PRELOAD, places->preload) < 0) {
 		return neep_error_set(error, 0, "%s is missing: install neep again", places->preload);
 	}
-	if (find_part("../virtgpu/tree", NEEP_TREE, places->tree) < 0) {
+	if (run_find_part("../virtgpu/tree", NEEP_TREE, places->tree) < 0) {
 		return neep_error_set(error, 0, "%s is missing: install neep again", places->tree);
 	}
 	return options->has_wayland ? find_proxy(options, places, error) : 0;

@@ -1,6 +1,7 @@
 /* Two programs in one: the spawner, which does nothing but start others, and the renderer of one context, which the spawner
  * starts as a fresh copy of this program. Fresh, so that no two renderers share the layout of their memory. */
 #include <stdio.h>
+#include <sys/prctl.h>
 
 #include "config.h"
 #include "renderer/options.h"
@@ -37,6 +38,8 @@ int main(int argc, char **argv) {
 		result = neep_spawner_run(&options, &error);
 		break;
 	case NEEP_RENDERER_SERVE:
+		/* It was run as /proc/self/exe: people would see an "exe" in lists and in the kernel's log. */
+		prctl(PR_SET_NAME, "neep-renderer");
 		result = neep_renderer_run(&options, &error);
 		break;
 	}

@@ -263,6 +263,21 @@ static void init_of_a_channel_that_is_not_there_tells_why(void **state) {
 	assert_true(rig_has_message(rig, "PipeWire"));
 }
 
+static void init_without_any_channel_tells_what_to_set(void **state) {
+	struct rig *rig = *state;
+	struct rutabaga_builder builder = rig_builder(rig);
+	builder.channels = NULL;
+	assert_int_equal(rutabaga_finish(&rig->rutabaga), 0);
+	assert_int_equal(rutabaga_init(&builder, &rig->rutabaga), 0);
+	rig->event_fd = neep_rutabaga_event_fd(rig->rutabaga);
+	rig_context(rig, 1);
+	rig_page(rig, 1, 11, 4096);
+	rig_page(rig, 1, 12, 4096);
+	assert_int_equal(rig_init(rig, 1, RIG_WAYLAND), -ENOENT);
+	assert_true(rig_has_message(rig, "WAYLAND_DISPLAY"));
+	assert_true(rig_is_done(rig, rig_poll(rig, 1)));
+}
+
 static void fences_complete_when_the_context_ends(void **state) {
 	struct rig *rig = *state;
 	int host = rig_connect(rig, 1), other = rig_connect(rig, 2);
@@ -349,6 +364,7 @@ int main(void) {
 		rig_test(reset_by_the_host_is_an_end),
 		rig_test(init_without_a_socket_tells_why_and_ends),
 		rig_test(init_of_a_channel_that_is_not_there_tells_why),
+		rig_test(init_without_any_channel_tells_what_to_set),
 		rig_test(fences_complete_when_the_context_ends),
 		rig_test(fences_complete_at_a_reset),
 		rig_test(other_fences_complete_at_once),

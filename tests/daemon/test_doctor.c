@@ -1,15 +1,14 @@
 /* neep doctor: what it sees is set up here through the environment. */
 #include "support/cmocka.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "daemon/fake_qemu.h"
 #include "daemon/process.h"
 #include "util/macros.h"
 
@@ -56,17 +55,6 @@ static void listen_at(const char *path, int *fd) {
 	assert_int_equal(listen(*fd, 1), 0);
 }
 
-/* A QEMU that says what ours would say: of releases that are not on this machine. */
-static void make_qemu(const char *version, const char *devices) {
-	FILE *file = fopen("qemu-system-x86_64", "w");
-	fprintf(file,
-		"#!/bin/sh\ncase $1 in\n--version) echo 'QEMU emulator version %s (Debian 1)' ;;\n*) echo "
-		"'%s' ;;\nesac\n",
-		version, devices);
-	fclose(file);
-	assert_int_equal(chmod("qemu-system-x86_64", 0755), 0);
-}
-
 static void wayland_works_where_a_compositor_listens(void **state) {
 	(void)state;
 	int fd;
@@ -105,17 +93,15 @@ static void missing_qemu_is_told_with_its_package(void **state) {
 #if defined(__x86_64__)
 static void devices_of_qemu_decide(void **state) {
 	(void)state;
-	static const char both[] =
-		"name \"vhost-user-gpu-pci\", bus PCI\nname \"vhost-user-test-device-pci\"";
-	make_qemu("11.1.3", both);
+	fake_qemu("11.1.3", "vhost-user-gpu-pci vhost-user-test-device-pci");
 	check("doctor 2d", 0);
 	expect_line("ok    QEMU ", "QEMU 11.1.3: vhost-user-gpu-pci");
 	expect_line("ok    QEMU with blobs ", "vhost-user-test-device-pci");
 	/* That device of older releases is without the window. */
-	make_qemu("10.0.2", both);
+	fake_qemu("10.0.2", "vhost-user-gpu-pci vhost-user-test-device-pci");
 	check("doctor 2d", 0);
 	expect_line("less  QEMU with blobs ", "QEMU 10.0.2 lets no blobs through");
-	make_qemu("11.1.3", "name \"virtio-gpu-pci\"");
+	fake_qemu("11.1.3", "virtio-gpu-pci");
 	check("doctor 2d", 1);
 	expect_line("NO    QEMU ", "QEMU 11.1.3 was built without vhost-user-gpu");
 }

@@ -463,6 +463,26 @@ static void wait_sees_the_submits_that_use_a_buffer(void **state) {
 	close(fd);
 }
 
+/* As a query whose answer the device writes there. */
+static void wait_sees_the_submits_that_use_guest_memory(void **state) {
+	(void)state;
+	int fd = node_open_context();
+	struct neep_drm_create_blob create = { .blob_mem = 1, .blob_flags = 1, .size = NODE_PAGE };
+	assert_int_equal(NODE_IOCTL(fd, RESOURCE_CREATE_BLOB, &create), 0);
+	assert_int_equal(NODE_RUN(fd, NEEP_FAKE_OP_HOLD, NEEP_FAKE_THIS_CTX, 0, 1), 0);
+	struct node_submit submit = {
+		.handles = &create.bo_handle,
+		.handle_count = 1,
+		.ring = 0,
+		.fence_in = -1,
+	};
+	assert_int_equal(node_submit(fd, &submit), 0);
+	assert_int_equal(node_wait(fd, create.bo_handle, true), -EBUSY);
+	assert_int_equal(NODE_RUN(fd, NEEP_FAKE_OP_COMPLETE, NEEP_FAKE_THIS_CTX, 0, 1), 0);
+	assert_int_equal(node_wait(fd, create.bo_handle, false), 0);
+	close(fd);
+}
+
 static void submit_that_is_wrong_is_refused(void **state) {
 	(void)state;
 	int fd = node_open_context();
@@ -613,6 +633,7 @@ int main(void) {
 		fd_checked_test(sync_file_calls_tell_and_merge),
 		fd_checked_test(fence_that_comes_in_is_waited_for),
 		fd_checked_test(wait_sees_the_submits_that_use_a_buffer),
+		fd_checked_test(wait_sees_the_submits_that_use_guest_memory),
 		fd_checked_test(submit_that_is_wrong_is_refused),
 		fd_checked_test(large_submit_is_whole),
 		fd_checked_test(old_and_new_programs_have_other_structs),

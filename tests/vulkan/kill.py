@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Two programs on one device: one is killed at random moments, again and again, the other must not notice. Prints TAP.
+"""Two programs on one device: one is killed at random moments, again and again, or the renderer of one is; the other must
+not notice, and who lost a renderer is told so. Prints TAP.
 
 Runs itself a second time inside the wrapper (neep run), where both programs are its children. The programs are vk-steady,
 which hold every result against what it must be.
@@ -7,6 +8,8 @@ which hold every result against what it must be.
 import argparse
 import os
 import random
+import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,6 +19,8 @@ DEVICE = 'vhost-user-neep'
 RENDERER = 'neep-renderer'
 MARK = 'NEEP_KILL_TEST'  # in the environment of everything that the wrapper starts
 SETTLE = 10.0  # seconds that the device has to clear up after the last one
+ENDS = 30.0  # seconds after which a program whose renderer died hangs
+ENDS_USUALLY = 1.0  # what half of the programs stay under, on a busy machine too
 
 
 class Tap:
@@ -54,27 +59,119 @@ def descendants(root):
         family |= more
 
 
+def renderers(root):
+    """The pids of the renderers of contexts; the one that starts them is none."""
+    found = set()
+    for pid, name in descendants(root).items():
+        try:
+            with open(f'/proc/{pid}/cmdline', 'rb') as file:
+                if name == RENDERER and b'--context' in file.read().split(b'\0'):
+                    found.add(pid)
+        except OSError:
+            continue
+    return found
+
+
 def held(root):
     """What the device holds: (its fds, its renderers, files in /dev/shm); fds are -1 where they may not be counted."""
-    family = descendants(root)
     fds = 0
-    for pid, name in family.items():
+    for pid, name in descendants(root).items():
         if name == DEVICE:
             try:
                 fds += len(os.listdir(f'/proc/{pid}/fd'))
             except PermissionError:
                 fds = -1
-    renderers = sum(name.startswith(RENDERER) for name in family.values())
-    return fds, renderers, len(os.listdir('/dev/shm'))
+    return fds, len(renderers(root)), len(os.listdir('/dev/shm'))
+
+
+def settle(root, before):
+    """What is held when nothing more than before is, or when time is up."""
+    limit = time.monotonic() + SETTLE
+    while any(now > then for now, then in zip(held(root), before)) and time.monotonic() < limit:
+        time.sleep(0.1)
+    return held(root)
 
 
 def start(steady, folder, rounds):
-    """rounds 0: until its standard input ends. Returns when it is at work where `rounds` is 0."""
-    return subprocess.Popen([steady, folder, str(rounds)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    """rounds 0: until its standard input ends."""
+    return subprocess.Popen([steady, folder, str(rounds)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
 
 
 def await_work(program):
     return program.stdout.readline() == b'working\n'
+
+
+def end(program):
+    """Returns what it said last."""
+    program.wait()
+    program.stdin.close()
+    program.stdout.close()
+    with program.stderr:
+        return program.stderr.read().decode(errors='replace')
+
+
+def await_renderer(root, known, program):
+    """The pid of the renderer that is not among the known ones; None when the program ended first."""
+    while program.poll() is None:
+        new = renderers(root) - known
+        if new:
+            return new.pop()
+        time.sleep(0.001)
+    return None
+
+
+def kill_programs(args, folder, span):
+    for _ in range(args.kills):
+        victim = start(args.steady, folder, 0)
+        time.sleep(random.uniform(0, span))
+        victim.kill()
+        end(victim)
+
+
+def kill_renderer(args, folder, root, is_at_work):
+    """Returns the seconds until the program ended, its status and what it said."""
+    known = renderers(root)
+    victim = start(args.steady, folder, 0)
+    if is_at_work and not await_work(victim):
+        return 0, 0, end(victim)
+    renderer = await_renderer(root, known, victim)
+    if renderer is None:
+        return 0, 0, end(victim)
+    time.sleep(random.uniform(0, 0.2))
+    begin = time.monotonic()
+    os.kill(renderer, signal.SIGKILL)
+    try:
+        victim.wait(ENDS)
+    except subprocess.TimeoutExpired:
+        victim.kill()
+    taken = time.monotonic() - begin
+    said = end(victim)
+    return taken, victim.returncode, said
+
+
+def spread(times):
+    return f'after {statistics.median(times) * 1000:.0f} ms, {max(times) * 1000:.0f} ms at most'
+
+
+def kill_renderers(args, folder, root, tap):
+    """Of programs at work, and at any moment: while a program still asks what there is, Mesa's guest driver takes the answer
+    of a lost ring for a count, and may crash over it."""
+    working = [kill_renderer(args, folder, root, True) for _ in range(args.renderer_kills // 2)]
+    times = [taken for taken, _, _ in working]
+    silent = [said for _, status, said in working if status != 1 or 'VK_ERROR_DEVICE_LOST' not in said]
+    tap.result(statistics.median(times) < ENDS_USUALLY and max(times) < ENDS,
+               'a_program_ends_when_its_renderer_is_killed', f'{len(working)} of them, {spread(times)}')
+    tap.result(not silent, 'it_is_told_that_its_device_is_lost', f'not {len(silent)}')
+    for said in silent[:3]:
+        print(f'# {said!r}')
+    others = [kill_renderer(args, folder, root, False) for _ in range(args.renderer_kills - len(working))]
+    times = [taken for taken, _, _ in others]
+    tap.result(max(times) < ENDS and all(status for _, status, _ in others), 'it_also_ends_at_any_other_moment',
+               f'{len(others)} of them, {spread(times)}, status {sorted({status for _, status, _ in others})}')
+    for taken, status, said in others:
+        if taken >= ENDS or not status:
+            print(f'# {taken:.1f} s, status {status}: {said!r}')
 
 
 def inside(args):
@@ -88,23 +185,16 @@ def inside(args):
         victim = start(args.steady, folder, 0)
         tap.result(await_work(victim), 'a_second_program_works_on_the_same_device')
         span = 2 * (time.monotonic() - begin)
+        tap.result(len(renderers(root)) == 2, 'each_has_a_renderer')
         victim.kill()
-        victim.wait()
+        end(victim)
         time.sleep(1)
         before = held(root)
-        for _ in range(args.kills):
-            victim = start(args.steady, folder, 0)
-            time.sleep(random.uniform(0, span))
-            victim.kill()
-            victim.wait()
-            victim.stdin.close()
-            victim.stdout.close()
+        kill_programs(args, folder, span)
+        kill_renderers(args, folder, root, tap)
         tap.result(other.poll() is None, 'the_other_program_works_on', f'{args.kills} kills within {span * 1000:.0f} ms')
-        limit = time.monotonic() + SETTLE
-        while held(root) > before and time.monotonic() < limit:
-            time.sleep(0.1)
-        after = held(root)
-        tap.result(after[0] <= before[0] and after[0] != -1, 'the_device_keeps_no_fd', f'{before[0]} before, {after[0]} after')
+        after = settle(root, before)
+        tap.result(-1 != after[0] <= before[0], 'the_device_keeps_no_fd', f'{before[0]} before, {after[0]} after')
         tap.result(after[1] <= before[1], 'no_renderer_is_left', f'{before[1]} before, {after[1]} after')
         tap.result(after[2] <= before[2], 'no_shared_memory_is_left', f'{before[2]} before, {after[2]} after')
         fresh = start(args.steady, folder, 3)
@@ -130,11 +220,17 @@ def marked(mark):
 def outside(args):
     mark = str(os.getpid())
     command = args.wrapper.split() + [sys.executable, os.path.abspath(__file__), '--inside', '--steady', args.steady,
-                                      '--kills', str(args.kills), '--seed', str(args.seed)]
-    done = subprocess.run(command, env={**os.environ, MARK: mark}, stdout=subprocess.PIPE, text=True, check=False)
+                                      '--kills', str(args.kills), '--renderer-kills', str(args.renderer_kills),
+                                      '--seed', str(args.seed)]
+    done = subprocess.run(command, env={**os.environ, MARK: mark}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, check=False)
     print(done.stdout, end='')
     tap = Tap(first=1 + sum(line.startswith(('ok', 'not ok')) for line in done.stdout.splitlines()))
     tap.result(done.returncode == 0, 'the_run_ends_well', f'status {done.returncode}')
+    told = done.stderr.count('is lost: its renderer was killed by SIGKILL')
+    tap.result(told == args.renderer_kills, 'the_log_names_each_loss', f'{told} of {args.renderer_kills}')
+    if tap.failed:
+        print(''.join(f'# {line}\n' for line in done.stderr.splitlines()[-20:]), end='')
     time.sleep(0.5)
     left = marked(mark)
     tap.result(not left, 'no_process_is_left', ', '.join(left))
@@ -146,6 +242,7 @@ def main():
     parser.add_argument('--steady', required=True, help='the program vk-steady')
     parser.add_argument('--wrapper', default='', help='what it all runs under')
     parser.add_argument('--kills', type=int, default=100)
+    parser.add_argument('--renderer-kills', type=int, default=20)
     parser.add_argument('--seed', type=int, default=int(time.time()))
     parser.add_argument('--inside', action='store_true', help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -1,0 +1,36 @@
+"""What a case may say of itself, and how it is printed."""
+import traceback
+
+
+class Failure(Exception):
+    """What is wrong, for the reader of the log."""
+
+
+class Skip(Exception):
+    """Why the case cannot be run here."""
+
+
+class Tap:
+    def __init__(self):
+        self.number = 0
+        self.failed = False
+
+    def run(self, name, case, *args):
+        """Runs the case, which returns a note or raises."""
+        self.number += 1
+        try:
+            note = case(*args)
+        except Skip as reason:
+            print(f'ok {self.number} - {name} # SKIP {reason}', flush=True)
+        except Exception as error:  # whatever it is, the other cases are run
+            self.failed = True
+            print(f'not ok {self.number} - {name}', flush=True)
+            text = str(error) if isinstance(error, Failure) else traceback.format_exc()
+            for line in text.splitlines():
+                print(f'# {line}', flush=True)
+        else:
+            print(f"ok {self.number} - {name}{f' ({note})' if note else ''}", flush=True)
+
+    def end(self):
+        print(f'1..{self.number}')
+        return 1 if self.failed else 0
