@@ -19,7 +19,7 @@ packages_of() {
         echo libpixman-1-dev libpng-dev libdrm-dev libseccomp-dev systemtap-sdt-dev
         echo libvulkan-dev glslang-tools python3 libwayland-dev wayland-protocols
         ;;
-    check) echo libcmocka-dev edid-decode python3 universal-ctags clang-format qemu-system-gui mesa-vulkan-drivers weston ;;
+    check) echo libcmocka-dev edid-decode python3 universal-ctags clang-format qemu-system-gui mesa-vulkan-drivers weston wayland-utils ;;
     vm)
         echo qemu-system-x86 qemu-system-gui mmdebstrap busybox-static cpio kmod python3 xz-utils zstd
         ;;

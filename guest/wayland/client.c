@@ -352,7 +352,10 @@ static void dispatch(struct neep_wl_call *call) {
 		result = neep_wl_forward(call, NULL, 0);
 	}
 	if (result < 0 && !call->client->is_ended) {
-		fail_call(call, WL_DISPLAY_ERROR_IMPLEMENTATION, strerror(-result), 0);
+		uint32_t code =
+			result == -ENOMEM ? WL_DISPLAY_ERROR_NO_MEMORY : WL_DISPLAY_ERROR_IMPLEMENTATION;
+		neep_wl_client_fail(
+			call->client, NULL, code, "%s: %s", call->message.type->name, strerror(-result));
 	}
 	neep_wl_close_fds(call->message.fds, call->message.fd_count);
 }

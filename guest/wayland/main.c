@@ -3,6 +3,8 @@
  * One process, one thread, one loop. Each client has a connection to the compositor of its own; what happens to one does not
  * touch the others. With a program to run, this process stands in for it as `neep run` does. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,13 +14,34 @@
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/loop.h"
+#include "util/number.h"
 #include "wayland/options.h"
 #include "wayland/server.h"
+#include "wayland/x11.h"
+
+struct displays {
+	const char *wayland;
+	struct neep_wl_x11 x11;
+};
+
+/* A connection to a compositor past the proxy is not for the program. */
+static void hide_compositor(void) {
+	const char *text = getenv("WAYLAND_SOCKET");
+	uint64_t fd;
+	if (text != NULL && neep_number_parse(text, &fd) && fd <= INT_MAX) {
+		fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+	}
+	unsetenv("WAYLAND_SOCKET");
+}
 
 static int set_environment(void *data) {
-	const struct neep_wl_server *server = data;
-	unsetenv("WAYLAND_SOCKET");
-	return setenv("WAYLAND_DISPLAY", neep_wl_server_display(server), 1) < 0 ? -errno : 0;
+	const struct displays *displays = data;
+	hide_compositor();
+	int result = setenv("WAYLAND_DISPLAY", displays->wayland, 1);
+	if (displays->x11.pid > 0) {
+		result |= setenv("DISPLAY", displays->x11.display, 1);
+	}
+	return result < 0 ? -errno : 0;
 }
 
 /* ---- without a program: until a signal ---- */
@@ -51,24 +74,36 @@ static int serve(struct neep_loop *loop, struct neep_error *error) {
 	return result < 0 ? neep_error_set(error, -result, "event loop") : 0;
 }
 
+/* ---- both ---- */
+
+static int run_displays(struct neep_loop *loop, const struct neep_wl_options *options,
+	struct displays *displays, struct neep_error *error) {
+	struct neep_child_params params = {
+		.name = "neep-wayland",
+		.argv = options->program,
+		.prepare = set_environment,
+		.data = displays,
+	};
+	if (options->has_x11 && neep_wl_x11_start(&displays->x11, loop, displays->wayland, error) < 0) {
+		return -EIO;
+	}
+	if (options->program != NULL) {
+		return neep_child_run(loop, &params, error);
+	}
+	neep_log("wayland", NEEP_LOG_INFO, "WAYLAND_DISPLAY=%s DISPLAY=%s", displays->wayland,
+		displays->x11.display);
+	return serve(loop, error);
+}
+
 static int run(struct neep_loop *loop, const struct neep_wl_options *options, struct neep_error *error) {
 	struct neep_wl_server *server = neep_wl_server_create(loop, options, error);
 	if (server == NULL) {
 		return -EIO;
 	}
-	int result;
-	if (options->program != NULL) {
-		struct neep_child_params params = {
-			.name = "neep-wayland",
-			.argv = options->program,
-			.prepare = set_environment,
-			.data = server,
-		};
-		result = neep_child_run(loop, &params, error);
-	} else {
-		neep_log("wayland", NEEP_LOG_INFO, "WAYLAND_DISPLAY=%s", neep_wl_server_display(server));
-		result = serve(loop, error);
-	}
+	struct displays displays = { .wayland = neep_wl_server_display(server) };
+	int result = run_displays(loop, options, &displays, error);
+	neep_wl_server_drain(server);
+	neep_wl_x11_stop(&displays.x11);
 	neep_wl_server_destroy(server);
 	return result;
 }

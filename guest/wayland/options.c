@@ -23,7 +23,8 @@ static const char help[] =
 	"  --x11                   serve X11 programs too, by xwayland-satellite\n"
 	"  --copy-buffers          copy clients' buffers even where they could be passed on: for tests\n"
 	"  --log LEVEL             what is told on stderr: error, warn (default), info or debug\n"
-	"  --help, --version\n"
+	"  --help                  print this\n"
+	"  --version               print the version\n"
 	"The exit status is that of PROGRAM; 128 and the number of the signal that ended it; 126 or\n"
 	"127 when it cannot be run.\n";
 
@@ -43,7 +44,7 @@ static void print_help(void) {
 	fputs(help, stdout);
 	fputs("Globals that clients see, with the newest version; a star: hidden unless allowed:\n", stdout);
 	for (size_t i = 0; i < count; i++) {
-		printf("  %s %u%s\n", known[i].interface->name, known[i].max_version,
+		printf("  %s %u%s\n", known[i].interface->name, neep_wl_known_version(&known[i]),
 			known[i].is_privileged ? " *" : "");
 	}
 }

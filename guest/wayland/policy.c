@@ -104,6 +104,10 @@ static uint32_t lesser(uint32_t a, uint32_t b) {
 	return a < b ? a : b;
 }
 
+uint32_t neep_wl_known_version(const struct neep_wl_known *global) {
+	return lesser(global->max_version, (uint32_t)global->interface->version);
+}
+
 uint32_t neep_wl_policy_version(const struct neep_wl_policy *policy, const char *interface_name,
 	uint32_t version, const struct wl_interface **interface) {
 	const struct neep_wl_known *global = find(interface_name, strlen(interface_name));
@@ -115,7 +119,7 @@ uint32_t neep_wl_policy_version(const struct neep_wl_policy *policy, const char 
 		return 0;
 	}
 	*interface = global->interface;
-	return lesser(version, lesser(global->max_version, (uint32_t)global->interface->version));
+	return lesser(version, neep_wl_known_version(global));
 }
 
 static bool is_told(const struct neep_wl_hidden *hidden, const char *name) {

@@ -42,6 +42,9 @@ void neep_wl_policy_tell_hidden(const struct neep_wl_policy *policy, const char 
 /* For --help and the man page: the table, NULL at its end. */
 const struct neep_wl_known *neep_wl_policy_table(size_t *count);
 
+/* The newest version that a client can see: the tables of this build may be older than max_version. */
+uint32_t neep_wl_known_version(const struct neep_wl_known *known);
+
 /* A name in allow or deny that is not in the table, or NULL: to be refused at start. */
 const char *neep_wl_policy_unknown_name(const struct neep_wl_policy *policy);
 

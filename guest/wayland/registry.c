@@ -135,17 +135,14 @@ static int registry_bind(struct neep_wl_call *call) {
 /* ---- wl_display ---- */
 
 static int display_error(struct neep_wl_call *call) {
-	const struct neep_wl_message *message = &call->message;
+	struct neep_wl_message *message = &call->message;
 	const struct neep_wl_object *object =
 		neep_wl_objects_by_host(&call->client->objects, message->args[0].value);
-	struct neep_wl_writer writer;
-	neep_wl_writer_begin(&writer, NEEP_WL_DISPLAY_ID, WL_DISPLAY_ERROR);
 	/* An object of the proxy's own means nothing to the client. */
 	bool is_clients = object != NULL && object->client_id != 0;
-	neep_wl_writer_word(&writer, is_clients ? object->client_id : NEEP_WL_DISPLAY_ID);
-	neep_wl_writer_word(&writer, message->args[1].value);
-	neep_wl_writer_string(&writer, neep_wl_message_string(message, 2));
-	return neep_wl_send_event(call->client, &writer, NULL, 0);
+	neep_wl_message_set(message, 0, is_clients ? object->client_id : NEEP_WL_DISPLAY_ID);
+	message->args[0].type = 'u';
+	return NEEP_WL_FORWARD;
 }
 
 static int display_delete_id(struct neep_wl_call *call) {

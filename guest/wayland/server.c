@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "util/clock.h"
 #include "util/fd.h"
@@ -12,6 +13,9 @@
 
 /* When no file can be opened, clients wait in the backlog. */
 #define ACCEPT_RETRY_NS (100 * NEEP_NS_PER_MS)
+
+/* Each takes 64 KiB off each client that has left. */
+#define DRAIN_TURNS 64
 
 struct neep_wl_server {
 	struct neep_loop *loop;
@@ -83,6 +87,26 @@ static void retry_fire(struct neep_timer *timer) {
 	}
 }
 
+/* The proxy as its own host would connect to itself until there are no files left. */
+static bool is_own_host(const struct neep_wl_server *server) {
+	const struct neep_wl_listen *listen = &server->listen;
+	const char *own = listen->path[0] != '\0' ? listen->path : listen->display;
+	struct stat host_file, own_file;
+	return server->options->host_socket != NULL && stat(server->options->host_socket, &host_file) == 0 &&
+	       stat(own, &own_file) == 0 && host_file.st_dev == own_file.st_dev &&
+	       host_file.st_ino == own_file.st_ino;
+}
+
+static int start(struct neep_wl_server *server, struct neep_error *error) {
+	if (is_own_host(server)) {
+		return neep_error_set(error, 0, "--host-socket %s: is where this proxy's own clients connect",
+			server->options->host_socket);
+	}
+	server->source = (struct neep_source){ .fd = server->listen.fd, .ready = accept_ready };
+	int result = neep_source_add(server->loop, &server->source, EPOLLIN);
+	return result < 0 ? neep_error_set(error, -result, "the socket %s", server->listen.display) : 0;
+}
+
 struct neep_wl_server *neep_wl_server_create(
 	struct neep_loop *loop, const struct neep_wl_options *options, struct neep_error *error) {
 	struct neep_wl_server *server = calloc(1, sizeof(*server));
@@ -100,14 +124,17 @@ struct neep_wl_server *neep_wl_server_create(
 		free(server);
 		return NULL;
 	}
-	server->source = (struct neep_source){ .fd = server->listen.fd, .ready = accept_ready };
-	int result = neep_source_add(loop, &server->source, EPOLLIN);
-	if (result < 0) {
-		neep_error_set(error, -result, "the socket %s", server->listen.display);
+	if (start(server, error) < 0) {
 		neep_wl_server_destroy(server);
 		return NULL;
 	}
 	return server;
+}
+
+void neep_wl_server_drain(struct neep_wl_server *server) {
+	for (int turn = 0; turn < DRAIN_TURNS && !neep_list_is_empty(&server->clients); turn++) {
+		neep_loop_step(server->loop, 0);
+	}
 }
 
 void neep_wl_server_destroy(struct neep_wl_server *server) {

@@ -12,6 +12,9 @@ struct neep_wl_server;
 struct neep_wl_server *neep_wl_server_create(
 	struct neep_loop *loop, const struct neep_wl_options *options, struct neep_error *error);
 
+/* Sends on what programs that have ended have left in their sockets, without waiting for anybody. */
+void neep_wl_server_drain(struct neep_wl_server *server);
+
 /* Ends all clients and removes the socket. NULL is fine. */
 void neep_wl_server_destroy(struct neep_wl_server *server);
 

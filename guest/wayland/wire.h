@@ -25,7 +25,7 @@
 
 /* "i" int, "u" uint, "f" fixed, "s" string, "o" object, "n" new id, "a" array, "h" fd. */
 struct neep_wl_arg {
-	char type;
+	char type; // a handler that has put the other side's id in makes it "u": not to be translated again
 	bool is_nullable;
 	const struct wl_interface *interface; // "o", "n": NULL when the signature leaves it open
 	uint32_t at;                          // offset of the argument's word in the message; "h": none, 0

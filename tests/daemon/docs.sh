@@ -34,10 +34,11 @@ lint() {
 }
 result man_pages_are_well_formed "$(lint)"
 
-for program in daemon/vhost-user-neep renderer/neep-renderer; do
-    "$build/src/$program" --help | sed -n 's/^  --\([a-z0-9-]*\).*/\1/p' | sort -u >"$work/options"
-    grep -hoE 'Fl -[a-z0-9-]+' "$source/docs/man/${program#*/}.1" | sed 's/Fl -//' | sort -u >"$work/written"
-    result "every_option_has_its_place_in_the_man_page ${program#*/}" "$(difference "$work/options" "$work/written")"
+for program in src/daemon/vhost-user-neep src/renderer/neep-renderer guest/wayland/neep-wayland; do
+    [ -x "$build/$program" ] || continue
+    "$build/$program" --help | sed -n 's/^  --\([a-z0-9-]*\).*/\1/p' | sort -u >"$work/options"
+    grep -hoE 'Fl -[a-z0-9-]+' "$source/docs/man/${program##*/}.1" | sed 's/Fl -//' | sort -u >"$work/written"
+    result "every_option_has_its_place_in_the_man_page ${program##*/}" "$(difference "$work/options" "$work/written")"
 done
 
 "$build/src/cli/neep" --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | sort >"$work/commands"
