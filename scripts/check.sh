@@ -101,6 +101,9 @@ for compositor in sway weston; do
 done
 tap piglit scripts/check-piglit.sh build ${long:+--all-groups}
 
+stage "a Debian guest with Vulkan and Wayland, by neep vm"
+tap whole-vm scripts/check-vm.sh build ${long:+--long}
+
 read -r passed failed < <(scripts/count-tests.py "${counted[@]}")
 printf '== done in %d s\n' $((SECONDS - start))
 echo "$passed passed, $failed failed"

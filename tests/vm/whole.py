@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""The whole VM: a stock Debian guest on stock QEMU by `neep vm`, with Vulkan and Wayland; prints TAP.
+
+The programs run in the guest, and their results are held against those of the same programs on this machine."""
+
+import argparse
+import filecmp
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, "..", "wayland"))
+
+import picture
+import processes
+from compositor import Weston
+from guest_shell import Guest, ProgramDisk
+from machine import Failure
+from tap import Tap
+
+PROGRAMS = ("compute", "triangle", "mesh", "descriptors", "transfers", "threads", "semaphores", "queries")
+SELECT = "VK_LOADER_DRIVERS_SELECT='*gfxstream*' VK_LOADER_DEBUG=none"
+SCENE = "argb8888"
+PATIENCE = 90
+
+
+class Whole:
+    def __init__(self, options, folder):
+        self.build = os.path.abspath(options.build)
+        self.keep = os.path.abspath(options.keep)
+        self.folder = folder
+        self.weston = Weston(folder)
+        names = [f"tests/vulkan/vk-{name}" for name in (*PROGRAMS, "steady")] + ["tests/wayland/wl-still",
+                                                                                "guest/wayland/neep-wayland"]
+        self.disk = ProgramDisk(folder, [os.path.join(self.build, name) for name in names])
+        self.control = os.path.join(folder, "control.sock")
+        command = [os.path.join(self.build, "src/cli/neep"), "vm", "--qemu", options.qemu, "--control", self.control,
+                   "--memory", "2G"]
+        self.guest = Guest(command, self.disk, {**self.weston.env, "XDG_CACHE_HOME": os.path.abspath(options.cache)},
+                           self.keep)
+
+    def close(self):
+        self.guest.close()
+        self.weston.stop()
+
+    # ---- cases ----
+
+    def boots(self):
+        start = time.monotonic()
+        self.guest.start()
+        return f"{time.monotonic() - start:.0f} s"
+
+    def kernel_log(self):
+        log = "\n".join(self.guest.run("dmesg | grep -F '[drm]'"))
+        for word in ("+virgl", "+edid", "+resource_blob", "+host_visible", "+context_init"):
+            if word not in log:
+                raise Failure(f"{word} is not in the kernel's log:\n{log}")
+
+    def vulkaninfo(self):
+        lines = self.guest.run(f"{SELECT} vulkaninfo --summary", PATIENCE)
+        names = [line.split("=", 1)[1].strip() for line in lines if "deviceName" in line]
+        if not names or "GFXStream" not in names[0]:
+            raise Failure("no gfxstream device:\n" + "\n".join(lines))
+        return names[0]
+
+    def program(self, name):
+        native = os.path.join(self.folder, "native", name)
+        os.makedirs(native)
+        done = subprocess.run([os.path.join(self.build, f"tests/vulkan/vk-{name}"), native], capture_output=True, text=True,
+                              timeout=PATIENCE)
+        if done.returncode != 0:
+            raise Failure(f"natively it ends with {done.returncode}\n{done.stderr}")
+        self.guest.run(f"mkdir /mnt/out/{name} && {SELECT} /mnt/vk-{name} /mnt/out/{name}", PATIENCE)
+
+    def results(self):
+        """After the guest has ended, whose disk it is until then."""
+        out = self.disk.take_out(self.folder)
+        count = 0
+        for name in PROGRAMS:
+            native = os.path.join(self.folder, "native", name)
+            both = filecmp.dircmp(native, os.path.join(out, name))
+            _, differ, errors = filecmp.cmpfiles(both.left, both.right, both.common_files, shallow=False)
+            if differ or errors or both.left_only or both.right_only:
+                raise Failure(f"{name}: differ: {differ}, missing: {both.left_only}, too many: {both.right_only} {errors}")
+            count += len(both.common_files)
+        if count == 0:
+            raise Failure("no program wrote a file")
+        return f"{count} files"
+
+    def wayland(self):
+        """The picture on this machine's compositor, with the client in the guest and with the client here."""
+        native = subprocess.Popen([os.path.join(self.build, "tests/wayland/wl-still"), SCENE], env=self.weston.env,
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        native.stdout.readline()
+        want = self.shoot("native")
+        native.stdin.close()
+        native.wait()
+        window = self.window(want)
+        self.guest.send(f"/mnt/neep-wayland -- /mnt/wl-still {SCENE} < <(sleep 1000) >/dev/null 2>/mnt/out/wayland.log &")
+
+        def is_shown():
+            return self.window(self.shoot("guest")) == window
+        if processes.await_true(is_shown, PATIENCE, 0.5) is None:
+            raise Failure(f"the window is another one: see {self.keep}\n" + "\n".join(self.guest.run("cat /mnt/out/wayland.log")))
+        self.guest.run("pkill wl-still; sleep 1", status=None)
+
+    def shoot(self, name):
+        path = os.path.join(self.keep, f"weston-{name}.png")
+        self.weston.screenshot(path)
+        return path
+
+    @staticmethod
+    def window(path):
+        """The pixels of what is not background; where the shell places a window is chance."""
+        width, height, rows = picture.read(path)
+        background = rows[:3]
+        lines = [rows[y * width * 3:(y + 1) * width * 3] for y in range(height)]
+        inside = [y for y, line in enumerate(lines) if line != background * width]
+        if not inside:
+            return None
+        lines = lines[inside[0]:inside[-1] + 1]
+        columns = [x for x in range(width) if any(line[x * 3:x * 3 + 3] != background for line in lines)]
+        return [line[columns[0] * 3:(columns[-1] + 1) * 3] for line in lines]
+
+    def own_screen(self):
+        """The guest's compositor on our scanout."""
+        self.guest.run("export XDG_RUNTIME_DIR=/run/user/0; mkdir -p -m 700 /run/user/0")
+        self.guest.send("LIBSEAT_BACKEND=builtin weston --backend=drm --renderer=pixman --continue-without-input "
+                        "--socket=inner >/mnt/out/weston.log 2>&1 &")
+        path = os.path.join(self.keep, "screen.png")
+
+        def has_picture():
+            subprocess.run([os.path.join(self.build, "src/cli/neep"), "screenshot", "--control", self.control, path],
+                           check=False, capture_output=True)
+            return os.path.exists(path) and len(picture.colors(path)) > 50
+        if processes.await_true(has_picture, PATIENCE, 2) is None:
+            raise Failure("the screen has no picture\n" + "\n".join(self.guest.run("tail -n 20 /mnt/out/weston.log")))
+        width, height, _ = picture.read(path)
+        self.guest.run("pkill weston; sleep 2", status=None)
+        return f"{width}x{height}"
+
+    def renderers(self):
+        return [pid for pid, name in processes.family(self.guest.device()).items() if name.startswith("ctx ")
+                or name.startswith("neep-render")]
+
+    def killed_renderer(self):
+        """Its program ends, the guest and the next program do not notice."""
+        spawner = set(self.renderers())
+        self.guest.send(f"({SELECT} timeout 60 /mnt/vk-steady /mnt/out 0 < <(sleep 100) >/mnt/out/steady.log 2>&1; "
+                        "echo ended-$? >>/mnt/out/steady.log) &")
+        if processes.await_true(lambda: set(self.renderers()) - spawner, PATIENCE) is None:
+            raise Failure("no renderer comes")
+        time.sleep(3)
+        for pid in set(self.renderers()) - spawner:
+            os.kill(pid, 9)
+        self.guest.run("for i in $(seq 50); do grep -q ended- /mnt/out/steady.log && break; sleep 0.2; done; "
+                       "cat /mnt/out/steady.log; grep -q ended- /mnt/out/steady.log && ! grep -q ended-0 /mnt/out/steady.log")
+        self.guest.run(f"mkdir -p /tmp/again && {SELECT} /mnt/vk-triangle /tmp/again", PATIENCE)
+
+    def idle(self):
+        """A guest that does nothing, not even a blinking cursor, costs the device nothing."""
+        self.guest.run("echo 0 >/sys/class/graphics/fbcon/cursor_blink")
+        device = self.guest.device()
+        time.sleep(2)
+        before = processes.ticks(device)
+        time.sleep(3)
+        used = processes.ticks(device) - before
+        if used > 1:
+            raise Failure(f"{used} clock ticks in 3 s")
+        return f"{used} ticks in 3 s"
+
+    def module(self):
+        self.guest.run("echo 0 >/sys/class/vtconsole/vtcon1/bind; pkill weston; sleep 1; modprobe -r virtio_gpu", status=None)
+        self.guest.run("! lsmod | grep -q ^virtio_gpu")
+        self.guest.run("modprobe virtio_gpu; udevadm settle; ls /dev/dri/renderD128")
+        self.vulkaninfo()
+
+    def reboot(self):
+        self.guest.send("sync; reboot -f")
+        self.guest.console.expect(r"reboot: Restarting|SeaBIOS|Booting from|login:", PATIENCE)
+        self.guest.await_shell()
+        self.vulkaninfo()
+
+    def ends(self):
+        status = self.guest.stop()
+        left = [name for name in os.listdir(self.weston.env["XDG_RUNTIME_DIR"]) if name.startswith("neep-vm")]
+        if status != 0 or left:
+            raise Failure(f"neep vm ended with {status} and left {left}")
+
+
+def run(options):
+    tap = Tap()
+    os.makedirs(options.keep, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="neep-whole.") as folder:
+        whole = Whole(options, folder)
+        try:
+            tap.run("vm_boots_by_one_command", whole.boots)
+            if not tap.failed:
+                run_cases(tap, whole, options)
+        finally:
+            whole.close()
+    return tap.end()
+
+
+def run_cases(tap, whole, options):
+    tap.run("guest_kernel_finds_every_feature", whole.kernel_log)
+    tap.run("guest_vulkaninfo_shows_the_device", whole.vulkaninfo)
+    for name in PROGRAMS:
+        tap.run(f"guest_program_{name}_runs", whole.program, name)
+    tap.run("guest_window_on_the_host_is_the_same", whole.wayland)
+    tap.run("guest_compositor_draws_on_our_screen", whole.own_screen)
+    tap.run("idle_guest_costs_nothing", whole.idle)
+    tap.run("guest_survives_a_killed_renderer", whole.killed_renderer)
+    tap.run("guest_module_is_unloaded_and_loaded", whole.module)
+    for number in range(options.reboots):
+        tap.run(f"guest_reboots_{number + 1}", whole.reboot)
+    tap.run("vm_ends_and_leaves_nothing", whole.ends)
+    tap.run("guest_results_are_those_of_this_machine", whole.results)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--qemu", required=True, help="the QEMU, 11.0 or newer")
+    parser.add_argument("--cache", required=True, help="XDG_CACHE_HOME of neep vm: the guest is made there")
+    parser.add_argument("--keep", required=True, help="logs and pictures go here")
+    parser.add_argument("--reboots", type=int, default=1)
+    return run(parser.parse_args())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
