@@ -70,8 +70,9 @@ if CI=1 require build-asan scripts/build.sh build-asan -Db_sanitize=address,unde
     UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 meson_tests build-asan --timeout-multiplier 4
 fi
 
-stage "the threads of the driver and the library under TSan"
-threaded="driver-device driver-frontend driver-queue rutabaga-fence rutabaga-context rutabaga-init rutabaga-resource bench asg-ring"
+stage "the threads of the driver, the library and the renderer under TSan"
+threaded="driver-device driver-frontend driver-queue rutabaga-fence rutabaga-context rutabaga-init rutabaga-resource bench asg-ring renderer-process"
+threaded+=" gfxstream-commands gfxstream-failures vulkan-threads"
 if CC=clang CI=1 require build-tsan scripts/build.sh build-tsan -Db_sanitize=thread -Db_lundef=false; then
     # TSan knows few memory layouts: without randomisation it gets one of them.
     # shellcheck disable=SC2086

@@ -56,7 +56,9 @@ struct neep_virtgpu_node {
 
 	int inotify_fd;
 	struct neep_source inotify_source;
-	struct neep_list exports; // neep_node_export.link
+	struct neep_list exports;    // neep_node_export.link
+	struct neep_timer ask_timer; // until it is sure which of them are open
+	int64_t ask_pause_ns;
 
 	struct neep_virtgpu_counts counts;
 	struct neep_log_limit log_limit;

@@ -9,6 +9,9 @@
  * the kernel grants it exactly when no other one is open for writing. The descriptions of the device and of the renderers
  * are those of memfd_create() itself, which the kernel does not count.
  *
+ * The kernel tells of the end first and takes the description away then (__fput()); who closes it may lose the processor in
+ * between. So a question with the answer no is asked again, ever more rarely, for a while.
+ *
  * An imported fd is known by its inode. */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,12 +22,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/clock.h"
 #include "virtgpu/node_internal.h"
 
 struct neep_node_export {
 	struct neep_list link;   // neep_virtgpu_node.exports
 	struct neep_node_bo *bo; // a reference while is_held
 	bool is_held;
+	bool is_asked; // the answer was no, and may have come too early
 	int lease_fd;
 	int watch;
 	dev_t dev;
@@ -68,12 +73,40 @@ static bool is_open_elsewhere(const struct neep_node_export *export) {
 	return false;
 }
 
+#define ASK_AGAIN_NS     (2 * NEEP_NS_PER_MS)
+#define ASK_NO_LONGER_NS (10 * NEEP_NS_PER_S)
+
+/* Returns whether it is still open. */
+static bool ask(struct neep_node_export *export) {
+	export->is_asked = is_open_elsewhere(export);
+	if (!export->is_asked) {
+		export_release(export);
+		return false;
+	}
+	return true;
+}
+
+/* Each pause is twice the one before. */
+static void ask_again(struct neep_timer *timer) {
+	struct neep_virtgpu_node *node = neep_container_of(timer, struct neep_virtgpu_node, ask_timer);
+	bool is_needed = false;
+	neep_list_for_each_safe (export, &node->exports, struct neep_node_export, link) {
+		if (export->is_asked) {
+			is_needed |= ask(export);
+		}
+	}
+	node->ask_pause_ns *= 2;
+	if (is_needed && node->ask_pause_ns < ASK_NO_LONGER_NS) {
+		neep_timer_arm(node->loop, &node->ask_timer, node->ask_pause_ns);
+	}
+}
+
 /* Looks at the one that the watch belongs to; at all where the kernel lost count. */
 static void look(struct neep_virtgpu_node *node, const struct inotify_event *event) {
 	bool is_lost = (event->mask & IN_Q_OVERFLOW) != 0;
 	neep_list_for_each_safe (export, &node->exports, struct neep_node_export, link) {
-		if ((is_lost || export->watch == event->wd) && !is_open_elsewhere(export)) {
-			export_release(export);
+		if (is_lost || export->watch == event->wd) {
+			ask(export);
 		}
 	}
 }
@@ -83,6 +116,8 @@ static void inotify_ready(struct neep_source *source, uint32_t events) {
 	struct neep_virtgpu_node *node = neep_container_of(source, struct neep_virtgpu_node, inotify_source);
 	char buf[4096] __attribute__((aligned(8)));
 	ssize_t got;
+	node->ask_pause_ns = ASK_AGAIN_NS;
+	neep_timer_arm(node->loop, &node->ask_timer, node->ask_pause_ns);
 	while ((got = read(source->fd, buf, sizeof(buf))) > 0) {
 		for (ssize_t at = 0; at < got;) {
 			struct inotify_event event;
@@ -95,6 +130,7 @@ static void inotify_ready(struct neep_source *source, uint32_t events) {
 
 int neep_node_prime_init(struct neep_virtgpu_node *node) {
 	neep_list_init(&node->exports);
+	node->ask_timer.fire = ask_again;
 	node->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (node->inotify_fd < 0) {
 		return -errno;
@@ -108,6 +144,7 @@ void neep_node_prime_finish(struct neep_virtgpu_node *node) {
 		export_release(export);
 	}
 	neep_source_remove(&node->inotify_source);
+	neep_timer_cancel(&node->ask_timer);
 	neep_close_fd(&node->inotify_fd);
 }
 

@@ -31,7 +31,7 @@ static void ring_is_configured_when_its_creation_returns(void **state) {
 	assert_int_equal(rig_ring(rig, 1, 10), 0);
 	volatile uint32_t *words = rig_words(rig, 10);
 	assert_int_equal(words[2180 / 4], 1048576);
-	assert_int_equal(words[2184 / 4], 262144);
+	assert_int_equal(words[2184 / 4], 65536);
 	assert_int_equal(words[2204 / 4], 0);
 	uint32_t map_info;
 	assert_int_equal(rutabaga_resource_map_info(rig->rutabaga, 10, &map_info), 0);

@@ -234,10 +234,12 @@ static void everything_is_lost_but_the_device_when_the_spawner_dies(void **state
 	rig_await_word(rig, rig_words(rig, 5) + SCRIPT_PINGS / 4, 1);
 }
 
-static void spawner_is_not_started_again_at_once_when_it_dies_again(void **state) {
-	struct rig *rig = *state;
+/* Returns whether the second one died within the second in which there is no third. */
+static bool kill_two_spawners(struct rig *rig, uint32_t first_id) {
+	int64_t start_ns = 0;
 	usleep(1100000);
-	for (uint32_t id = 1; id <= 2; id++) {
+	for (uint32_t id = first_id; id < first_id + 2; id++) {
+		start_ns = neep_clock_ns();
 		assert_int_equal(rig_context(rig, id, "doom"), 0);
 		assert_int_equal(rig_ring(rig, id, id), 0);
 		while (!rig_has_message(rig, "was killed by SIGABRT")) {
@@ -245,11 +247,22 @@ static void spawner_is_not_started_again_at_once_when_it_dies_again(void **state
 		}
 		rig->messages[0] = '\0';
 	}
-	assert_int_equal(rig_context(rig, 3, "patient"), 0);
-	assert_int_equal(rig_ring(rig, 3, 3), -EAGAIN);
-	assert_ring_failed(rig, 3);
+	return neep_clock_ns() - start_ns < NEEP_NS_PER_S / 2;
+}
+
+static void spawner_is_not_started_again_at_once_when_it_dies_again(void **state) {
+	struct rig *rig = *state;
+	uint32_t id = 1;
+	/* A busy machine may take too long to notice a death. */
+	while (!kill_two_spawners(rig, id)) {
+		id += 2;
+		assert_true(id < 60);
+	}
+	assert_int_equal(rig_context(rig, 100, "patient"), 0);
+	assert_int_equal(rig_ring(rig, 100, 100), -EAGAIN);
+	assert_ring_failed(rig, 100);
 	usleep(1100000);
-	assert_int_equal(rig_ring(rig, 3, 4), 0);
+	assert_int_equal(rig_ring(rig, 100, 101), 0);
 }
 
 int main(void) {

@@ -446,7 +446,8 @@ static void idle_rings_cost_little(void **state) {
 	uint64_t ticks = harness_cpu_ticks(pid);
 	uint64_t kib = (harness_resident_kib(pid) - before_kib) / IDLE_RINGS;
 	sleep(2);
-	assert_int_equal(harness_cpu_ticks(pid), ticks);
+	/* TSan has a thread of its own at work. */
+	assert_in_range(harness_cpu_ticks(pid) - ticks, 0, HAS_SANITIZER ? 20 : 0);
 	print_message("# %llu KiB for each idle ring, 12 of them the ring itself\n", (unsigned long long)kib);
 	assert_true(kib < (HAS_SANITIZER ? 4096 : 64));
 	finish_in_order(&fixture);
