@@ -54,7 +54,7 @@ meson_tests() { # FOLDER ARGS...
 }
 
 stage "packages"
-scripts/deps.sh build check vm fuzz vulkan || exit 1
+scripts/deps.sh build check vm fuzz vulkan wayland || exit 1
 
 stage "style"
 tap style scripts/style.sh
@@ -100,6 +100,9 @@ for compositor in sway weston; do
     tap "compositor-$compositor" scripts/check-compositor.sh build --compositor "$compositor"
 done
 tap piglit scripts/check-piglit.sh build ${long:+--all-groups}
+
+stage "Wayland programs, with and without neep"
+tap wayland scripts/check-wayland.sh build
 
 read -r passed failed < <(scripts/count-tests.py "${counted[@]}")
 printf '== done in %d s\n' $((SECONDS - start))
