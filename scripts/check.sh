@@ -54,7 +54,7 @@ meson_tests() { # FOLDER ARGS...
 }
 
 stage "packages"
-scripts/deps.sh build check vm fuzz vulkan || exit 1
+scripts/deps.sh build check vm fuzz vulkan wayland || exit 1
 
 stage "style"
 tap style scripts/style.sh
@@ -101,6 +101,10 @@ for compositor in sway weston; do
     tap "compositor-$compositor" scripts/check-compositor.sh build --compositor "$compositor"
 done
 tap piglit scripts/check-piglit.sh build ${long:+--all-groups}
+
+
+stage "Wayland programs, with and without neep"
+tap wayland scripts/check-wayland.sh build
 
 stage "a Debian guest with Vulkan and Wayland, by neep vm"
 tap whole-vm scripts/check-vm.sh build ${long:+--long}

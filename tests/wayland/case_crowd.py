@@ -12,7 +12,7 @@ import time
 import case_clipboard
 import compositor
 import processes
-from case_pictures import await_empty, await_picture, shoot
+from case_pictures import await_empty, await_picture, await_rest
 from seat import Seat
 from tap import Failure, Skip
 
@@ -138,7 +138,7 @@ def four(world):
         for i, scene in enumerate(scenes, 1):
             crowd.start(str(i), [world.program('wl-still'), scene, f'neep-test-{i}'], 'shown')
         if want is None:
-            want = shoot(world, host, 'four-native')
+            want = await_rest(world, host, 'four-native')
         else:
             await_picture(world, host, want, 'four-wrapped')
         crowd.expect_nothing_left()

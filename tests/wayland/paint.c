@@ -43,9 +43,8 @@ static void paint_pixel(uint8_t *row, enum wl_shm_format format, uint32_t x, uin
 		memcpy(row + x * sizeof(value), &value, sizeof(value));
 		return;
 	}
-	/* The unused byte of XRGB8888 must be seen by nobody. */
-	uint32_t value = format == WL_SHM_FORMAT_ARGB8888 ? premultiplied(rgb, (x + y) & 0xff)
-							  : rgb | (x & 0xff) << 24;
+	/* The unused byte of XRGB8888 finds its way into screenshots: there it is to be seen as opaque. */
+	uint32_t value = premultiplied(rgb, format == WL_SHM_FORMAT_ARGB8888 ? (x + y) & 0xff : 0xff);
 	memcpy(row + x * sizeof(value), &value, sizeof(value));
 }
 

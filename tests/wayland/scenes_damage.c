@@ -99,9 +99,9 @@ static void show_scaled_damage(struct stage *stage) {
 	take_turns(stage, &turns);
 }
 
-/* The buffer's right edge is the surface's top. */
+/* The buffer's left edge is the surface's top. */
 static void damage_turned(struct wl_surface *surface, const struct paint_rect *rect) {
-	wl_surface_damage(surface, rect->y, WIDTH - rect->x - rect->width, rect->height, rect->width);
+	wl_surface_damage(surface, HEIGHT - rect->y - rect->height, rect->x, rect->height, rect->width);
 }
 
 /* The same for a surface that shows its buffer turned. */

@@ -80,7 +80,7 @@ static void show_file(struct stage *stage) {
 /* Many sizes one after the other, each in a pool of its own, as when a window is resized. */
 static void show_resizes(struct stage *stage) {
 	for (int32_t i = 0; i < 100; i++) {
-		stage_make_picture(stage, 1 + i * 37 % 400, 1 + i * 53 % 300, WL_SHM_FORMAT_XRGB8888);
+		stage_make_picture(stage, 400 - i * 37 % 400, 300 - i * 53 % 300, WL_SHM_FORMAT_XRGB8888);
 		paint(&stage->memory, &stage->pictures[0], (uint32_t)i);
 		wlb_attach(stage->window.surface, &stage->pictures[0]);
 		wl_surface_commit(stage->window.surface);
