@@ -1,20 +1,22 @@
 #!/bin/bash
 # A compositor and a client, both through neep on one device: a screenshot is compared; prints TAP.
-# usage: scripts/check-compositor.sh BUILD [--mesa SUITE] [--native] [--keep FOLDER]
+# usage: scripts/check-compositor.sh BUILD [--mesa SUITE] [--compositor sway|weston] [--native] [--keep FOLDER]
 #        --native: without neep, with the renderer that needs no GPU
 set -eu
 cd "$(dirname "$0")/.."
 build=$(cd "${1:?usage: scripts/check-compositor.sh BUILD [OPTIONS]}" && pwd)
 shift
 mesa=trixie
+compositor=sway
 native=
 keep=$build/compositor
 while [ $# -gt 0 ]; do
     case $1 in
-    --mesa | --keep)
+    --mesa | --compositor | --keep)
         [ $# -ge 2 ] || exit 2
         case $1 in
         --mesa) mesa=$2 ;;
+        --compositor) compositor=$2 ;;
         --keep) keep=$2 ;;
         esac
         shift
@@ -30,7 +32,8 @@ client=$build/tests/vulkan/wayland-client
     exit 1
 }
 enter=$(scripts/mesa-tree.sh --with compositor "$mesa")
+show=(tests/vulkan/compositor.py --compositor "$compositor" --client "$client" --keep "$keep")
 if [ -n "$native" ]; then
-    exec "$enter" tests/vulkan/compositor.py --client "$client" --renderer pixman --keep "$keep"
+    exec "$enter" "${show[@]}" --renderer pixman
 fi
-exec "$enter" "$build/src/cli/neep" run -- tests/vulkan/compositor.py --client "$client" --renderer gles2 --dma-buf --keep "$keep"
+exec "$enter" "$build/src/cli/neep" run -- "${show[@]}" --renderer gles2 --dma-buf

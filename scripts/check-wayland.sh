@@ -54,7 +54,9 @@ done
 build=$(cd "$build" && pwd)
 wrapper=${wrapper:-$build/src/cli/neep run --driver none --wayland --}
 [ -z "$native" ] || wrapper=
-keep=${keep:-$build/wayland}
-rm -rf "$keep"
+if [ -z "$keep" ]; then
+    keep=$build/wayland
+    rm -rf "$keep"
+fi
 # "${cases[@]}" of an empty array is an error to older shells under set -u.
 exec python3 -B tests/wayland/check.py --build "$build" --wrapper "$wrapper" --keep "$keep" ${cases[@]+"${cases[@]}"}

@@ -96,7 +96,9 @@ for suite in trixie trixie-backports; do
     fi
 done
 tap kill scripts/check-kill.sh build
-tap compositor scripts/check-compositor.sh build
+for compositor in sway weston; do
+    tap "compositor-$compositor" scripts/check-compositor.sh build --compositor "$compositor"
+done
 tap piglit scripts/check-piglit.sh build ${long:+--all-groups}
 
 read -r passed failed < <(scripts/count-tests.py "${counted[@]}")

@@ -7,7 +7,7 @@ usage() {
     cat <<END
 usage: scripts/deps.sh [--check] [GROUP...]
   --check  only print the missing packages, one per line; status 1 if there are any
-  GROUP    build, check, vm, fuzz or vulkan (default: all)
+  GROUP    build, check, vm, fuzz, vulkan or wayland (default: all)
 END
 }
 
@@ -24,6 +24,11 @@ packages_of() {
         echo qemu-system-x86 qemu-system-gui mmdebstrap busybox-static cpio kmod python3 xz-utils zstd
         ;;
     vulkan) echo libvulkan-dev glslang-tools libwayland-dev wayland-protocols mmdebstrap python3 ;;
+    wayland)
+        echo libwayland-dev wayland-protocols libxkbcommon-dev python3
+        echo weston sway grim wayland-utils wl-clipboard foot gtk-4-examples fonts-dejavu-core
+        echo qt6-wayland qml-qt6 qml6-module-qtquick qml6-module-qtquick-window qml6-module-qtqml-workerscript
+        ;;
     # The runtime's package carries clang's version in its name, which differs from one Debian to the next.
     fuzz) echo clang "libclang-rt-dev|$(clang_runtime)" ;;
     *)
@@ -85,7 +90,7 @@ elif [ "${1:-}" = --help ]; then
     usage
     exit 0
 fi
-[ $# -gt 0 ] || set -- build check vm fuzz vulkan
+[ $# -gt 0 ] || set -- build check vm fuzz vulkan wayland
 for group; do
     packages_of "$group" >/dev/null
 done

@@ -7,6 +7,8 @@
 #include "util/reader.h"
 
 #define HEADER_SIZE 8
+/* From this version in INIT on, which no other host knows, messages may be longer than a page. */
+#define VERSION_LONG_MESSAGES 2
 
 enum command {
 	COMMAND_INIT = 1,
@@ -30,6 +32,13 @@ bool neep_wl_capset_has_wayland(const uint8_t capset[static NEEP_WL_CAPSET_SIZE]
 	return (neep_reader_u32(&in) >> NEEP_WL_CHANNEL_WAYLAND & 1) != 0;
 }
 
+uint32_t neep_wl_capset_extensions(const uint8_t capset[static NEEP_WL_CAPSET_SIZE]) {
+	struct neep_reader in;
+	neep_reader_init(&in, capset, NEEP_WL_CAPSET_SIZE);
+	neep_reader_take(&in, 16);
+	return neep_reader_u32(&in);
+}
+
 /* ---- commands ---- */
 
 static void put(uint8_t **out, uint32_t value) {
@@ -42,12 +51,18 @@ static void put_header(uint8_t **out, enum command command, size_t size) {
 	put(out, 0);
 }
 
-size_t neep_wl_channel_init(uint8_t *out, uint32_t query_ring, uint32_t channel_ring) {
-	put_header(&out, COMMAND_INIT, HEADER_SIZE + 12);
+/* A host without the extension may know of no version. */
+size_t neep_wl_channel_init(
+	uint8_t *out, uint32_t query_ring, uint32_t channel_ring, bool wants_long_messages) {
+	uint16_t size = wants_long_messages ? HEADER_SIZE + 16 : HEADER_SIZE + 12;
+	put_header(&out, COMMAND_INIT, size);
 	put(&out, query_ring);
 	put(&out, channel_ring);
 	put(&out, NEEP_WL_CHANNEL_WAYLAND);
-	return HEADER_SIZE + 12;
+	if (wants_long_messages) {
+		put(&out, VERSION_LONG_MESSAGES);
+	}
+	return size;
 }
 
 size_t neep_wl_channel_poll(uint8_t *out) {

@@ -13,10 +13,20 @@
 /* ---- the capset ---- */
 
 #define NEEP_WL_CAPSET_ID   5
-#define NEEP_WL_CAPSET_SIZE 16
+#define NEEP_WL_CAPSET_SIZE 20
+
+/* What neep's device has beside what all hosts have. */
+enum neep_wl_extension {
+	/* A fence on NEEP_WL_RING_FLOW tells that the pipe of the last WRITE has room. */
+	NEEP_WL_EXTENSION_FLOW = 1 << 0,
+	/* Messages fill the channel ring, for those that ask for it in INIT. */
+	NEEP_WL_EXTENSION_LONG_MESSAGES = 1 << 1,
+};
 
 /* Whether the host can connect to a Wayland compositor. */
 bool neep_wl_capset_has_wayland(const uint8_t capset[static NEEP_WL_CAPSET_SIZE]);
+/* Bits of enum neep_wl_extension; the capset is zeros behind what the host wrote. */
+uint32_t neep_wl_capset_extensions(const uint8_t capset[static NEEP_WL_CAPSET_SIZE]);
 
 /* ---- commands ---- */
 
@@ -50,7 +60,8 @@ struct neep_wl_channel_id {
 };
 
 /* Each writes a command and returns its size. */
-size_t neep_wl_channel_init(uint8_t *out, uint32_t query_ring, uint32_t channel_ring);
+size_t neep_wl_channel_init(
+	uint8_t *out, uint32_t query_ring, uint32_t channel_ring, bool wants_long_messages);
 size_t neep_wl_channel_poll(uint8_t *out);
 /* Asks for memory of `size` bytes, as an image of one row. */
 size_t neep_wl_channel_query(uint8_t *out, uint32_t size);

@@ -24,7 +24,7 @@
 #include "wayland/virtgpu.h"
 #include "wayland/virtgpu_memory.h"
 
-/* What the channel ring has room for. Hosts write what fits; those that count on a page write that much. */
+/* What the channel ring has room for. Hosts without long messages use a page of it. */
 #define CHANNEL_RING_SIZE ((size_t)64 << 10)
 
 struct host {
@@ -53,11 +53,15 @@ static struct host *from_base(struct neep_wl_host *base) {
 	return neep_container_of(base, struct host, base);
 }
 
+static void stop(struct host *host) {
+	host->has_failed = true;
+	neep_task_queue(host->loop, &host->task);
+}
+
 static void fail(struct host *host, int code, const char *what) {
 	if (!host->has_failed) {
-		host->has_failed = true;
 		neep_error_set(&host->error, code, "%s", what);
-		neep_task_queue(host->loop, &host->task);
+		stop(host);
 	}
 }
 
@@ -132,7 +136,7 @@ static int fd_of(struct host *host, const struct neep_wl_channel_id *id) {
 static void receive(struct host *host, const struct neep_wl_channel_message *message) {
 	int fds[NEEP_WL_CHANNEL_IDS_MAX];
 	if (message->id_count == 0 && message->len == 0) {
-		fail(host, 0, "the compositor has closed the connection");
+		stop(host); // the compositor has gone, which is no error
 		return;
 	}
 	for (size_t i = 0; i < message->id_count; i++) {
@@ -230,8 +234,9 @@ static void host_set_receiving(struct neep_wl_host *base, bool is_receiving) {
 static int pump_write(void *data, const uint8_t *command, size_t len, int *fence_fd) {
 	struct host *host = data;
 	struct neep_wl_submit write = { .command = command, .len = len, .ring = NEEP_WL_RING_NONE };
-	if (fence_fd != NULL) {
-		*fence_fd = -1;
+	if ((host->gpu->extensions & NEEP_WL_EXTENSION_FLOW) != 0 && fence_fd != NULL) {
+		write.ring = NEEP_WL_RING_FLOW;
+		write.fence_fd = fence_fd;
 	}
 	return submit(host, &write);
 }
@@ -264,6 +269,7 @@ static void host_destroy(struct neep_wl_host *base) {
 	struct host *host = from_base(base);
 	/* What a client said before it left, the compositor hears. */
 	flush(host);
+	neep_wl_pumps_drain(&host->pumps);
 	neep_task_cancel(&host->task);
 	neep_source_remove(&host->source);
 	neep_wl_pumps_finish(&host->pumps);
@@ -289,8 +295,9 @@ static int start(struct host *host) {
 	uint8_t command[NEEP_WL_CHANNEL_COMMAND_MAX];
 	struct neep_wl_submit init = {
 		.command = command,
-		.len = neep_wl_channel_init(
-			command, host->allocator.ring.bo.resource_id, host->channel.bo.resource_id),
+		.len = neep_wl_channel_init(command, host->allocator.ring.bo.resource_id,
+			host->channel.bo.resource_id,
+			(host->gpu->extensions & NEEP_WL_EXTENSION_LONG_MESSAGES) != 0),
 		.ring = NEEP_WL_RING_NONE,
 	};
 	int result = neep_wl_virtgpu_submit(host->gpu, &init);

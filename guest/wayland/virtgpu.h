@@ -27,7 +27,8 @@ enum neep_wl_ring {
 struct neep_wl_virtgpu {
 	int fd;
 	size_t page_size;
-	bool has_drivers; // it offers capsets beside cross-domain: programs may have buffers of theirs
+	uint32_t extensions; // enum neep_wl_extension
+	bool has_drivers;    // it offers capsets beside cross-domain: programs may have buffers of theirs
 	uint32_t refs;
 	uint32_t *holds; // by handle
 	uint32_t handles_max;

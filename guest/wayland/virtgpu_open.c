@@ -54,15 +54,21 @@ static bool is_virtio_gpu(int fd) {
 	return neep_wl_virtgpu_ioctl(fd, DRM_IOCTL_VERSION, &version) == 0 && strcmp(name, "virtio_gpu") == 0;
 }
 
-/* Whether the host offers to connect to a compositor. */
-static int check_channel(int fd, const char *path, struct neep_error *error) {
-	uint8_t bytes[NEEP_WL_CAPSET_SIZE] = { 0 };
+/* Hosts have this much of it or less. */
+static int get_capset(int fd, uint8_t capset[static NEEP_WL_CAPSET_SIZE]) {
 	struct neep_drm_get_caps caps = {
 		.cap_set_id = NEEP_WL_CAPSET_ID,
-		.addr = (uintptr_t)bytes,
-		.size = sizeof(bytes),
+		.addr = (uintptr_t)capset,
+		.size = NEEP_WL_CAPSET_SIZE,
 	};
-	int result = neep_wl_virtgpu_ioctl(fd, NEEP_DRM_IOWR(NEEP_DRM_NR_GET_CAPS, caps), &caps);
+	memset(capset, 0, NEEP_WL_CAPSET_SIZE);
+	return neep_wl_virtgpu_ioctl(fd, NEEP_DRM_IOWR(NEEP_DRM_NR_GET_CAPS, caps), &caps);
+}
+
+/* Whether the host offers to connect to a compositor. */
+static int check_channel(int fd, const char *path, struct neep_error *error) {
+	uint8_t bytes[NEEP_WL_CAPSET_SIZE];
+	int result = get_capset(fd, bytes);
 	if (result < 0) {
 		return neep_error_set(error, -result, "%s: cannot get the capset of cross-domain", path);
 	}
@@ -150,6 +156,8 @@ struct neep_wl_virtgpu *neep_wl_virtgpu_open(const char *path, struct neep_error
 		.page_size = (size_t)sysconf(_SC_PAGESIZE),
 		.refs = 1,
 	};
+	uint8_t capset[NEEP_WL_CAPSET_SIZE];
+	gpu->extensions = get_capset(gpu->fd, capset) == 0 ? neep_wl_capset_extensions(capset) : 0;
 	gpu->has_drivers = (param(gpu->fd, NEEP_DRM_PARAM_SUPPORTED_CAPSET_IDS) & ~CROSS_DOMAIN) != 0;
 	return gpu;
 }

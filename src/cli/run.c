@@ -167,6 +167,9 @@ int cli_run(int argc, char **argv) {
 		return code;
 	}
 	neep_log_set_level(options.log_level);
+	if (options.has_wayland) {
+		run_wayland_hide_socket();
+	}
 	static struct run_places places;
 	struct machine machine = { .device.fd = -1 };
 	struct neep_error error;

@@ -60,6 +60,10 @@ void run_vulkan_hide_guest_driver(void);
 int run_find_compositor(
 	const struct run_options *options, struct run_places *places, struct neep_error *error);
 
+/* A connection to the compositor that was handed over is for nobody here: the program would go past its proxy. Before
+ * anything starts. */
+void run_wayland_hide_socket(void);
+
 /* The proxy and the program behind it, in place of the program. The words are borrowed, the array is the caller's; NULL for
  * want of memory. */
 char **run_wayland_words(const struct run_options *options, const struct run_places *places);

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,20 +36,9 @@ static int set_environment(const struct run_places *places, const char *node_nam
 	return result;
 }
 
-/* A connection to the compositor past the proxy is not for the program. */
-static int hide_compositor(void) {
-	const char *fd = getenv("WAYLAND_SOCKET");
-	if (fd != NULL) {
-		fcntl(atoi(fd), F_SETFD, FD_CLOEXEC);
-	}
-	return unsetenv("WAYLAND_SOCKET");
-}
-
 static int prepare(void *data) {
 	const struct program *program = data;
-	int result = program->options->has_wayland ? hide_compositor() : 0;
-	result |= set_environment(program->places, program->node_name);
-	return result < 0 ? -errno : 0;
+	return set_environment(program->places, program->node_name) < 0 ? -errno : 0;
 }
 
 int run_program(struct neep_loop *loop, const struct run_options *options, const struct run_places *places,

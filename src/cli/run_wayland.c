@@ -1,5 +1,6 @@
 /* The compositor of this machine, and the proxy that leads the program to it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 #include "cli/run.h"
 #include "util/fd.h"
+#include "util/number.h"
 
 #define REMEDY "start one, or name its socket with --wayland-socket-path"
 
@@ -77,6 +79,15 @@ int run_find_compositor(
 }
 
 /* ---- the program ---- */
+
+void run_wayland_hide_socket(void) {
+	const char *text = getenv("WAYLAND_SOCKET");
+	uint64_t fd;
+	if (text != NULL && neep_number_parse(text, &fd) && fd <= INT_MAX) {
+		fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+	}
+	unsetenv("WAYLAND_SOCKET");
+}
 
 char **run_wayland_words(const struct run_options *options, const struct run_places *places) {
 	size_t count = 0;

@@ -1,27 +1,7 @@
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "cross_domain/cross_domain_internal.h"
-
-int neep_xd_channel_connect(struct neep_xd_context *context, const char *path) {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t len = strlen(path);
-	if (len >= sizeof(address.sun_path)) {
-		return -ENAMETOOLONG;
-	}
-	memcpy(address.sun_path, path, len + 1);
-	neep_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-		return -errno;
-	}
-	int rc = neep_xd_context_watch(context, 0, fd);
-	if (rc == 0) {
-		context->socket = neep_steal_fd(&fd);
-	}
-	return rc;
-}
 
 /* Nothing can be sent any more; what the host sent can still be read. */
 static void stop_sending(struct neep_xd_context *context) {
@@ -34,11 +14,15 @@ static void stop_sending(struct neep_xd_context *context) {
 
 void neep_xd_channel_close(struct neep_xd_context *context) {
 	stop_sending(context);
+	neep_xd_channel_stop_connecting(context);
 	if (context->socket >= 0 && !context->is_throttled) {
 		neep_xd_context_unwatch(context, context->socket);
 	}
 	context->is_throttled = false;
-	neep_close_fd(&context->socket);
+	if (context->socket >= 0) {
+		neep_close_fd(&context->socket);
+		neep_xd_put_fds(context->xd, 1);
+	}
 }
 
 static bool is_gone(int rc) {
@@ -47,6 +31,9 @@ static bool is_gone(int rc) {
 
 static int after_send(struct neep_xd_context *context, int rc) {
 	bool has_more = rc == 0 && !neep_xd_queue_is_empty(&context->out);
+	if (has_more && context->connecting_path != NULL) {
+		return 0;
+	}
 	if (has_more && !context->wants_to_send) {
 		rc = neep_xd_watch_room(context->xd, context->ctx_id, 0, context->socket);
 		context->wants_to_send = rc == 0;
@@ -55,8 +42,8 @@ static int after_send(struct neep_xd_context *context, int rc) {
 		stop_sending(context);
 	}
 	if (rc < 0 && !is_gone(rc)) {
-		neep_xd_complain(context,
-			"the host does not take what is sent, the connection is given up: %s", strerror(-rc));
+		neep_xd_tell(context, "the host does not take what is sent, the connection is given up: %s",
+			strerror(-rc));
 		neep_xd_context_kill(context);
 	}
 	return rc;
@@ -67,7 +54,7 @@ int neep_xd_channel_send(struct neep_xd_context *context, const struct neep_xd_b
 }
 
 void neep_xd_channel_flush(struct neep_xd_context *context) {
-	if (context->wants_to_send) {
+	if (context->socket >= 0) {
 		(void)after_send(context, neep_xd_queue_flush(&context->out, context->socket));
 	}
 }
@@ -120,7 +107,7 @@ static bool import_fds(struct neep_xd_context *context, struct neep_fds *fds, ui
 
 static bool give_up(struct neep_xd_context *context, struct neep_fds *fds, const char *why) {
 	neep_fds_finish(fds);
-	neep_xd_complain(context, "%s: the connection is given up", why);
+	neep_xd_tell(context, "%s: the connection is given up", why);
 	neep_xd_context_kill(context);
 	return false;
 }
@@ -138,7 +125,8 @@ bool neep_xd_channel_receive(struct neep_xd_context *context) {
 	}
 	struct neep_fds fds = { .count = 0 };
 	uint8_t *page = start_message(context);
-	int64_t got = neep_recv(context->socket, page + NEEP_XD_TRANSFER_SIZE, NEEP_XD_RECEIVE_MAX, &fds);
+	int64_t got = neep_recv(context->socket, page + NEEP_XD_TRANSFER_SIZE,
+		context->message_max - NEEP_XD_TRANSFER_SIZE, &fds);
 	if (got == -EAGAIN) {
 		return false;
 	}

@@ -5,8 +5,8 @@
  * fences are parked, read_fd is watched. It is asked for one ready fd at a time, and the kernel puts that one behind the
  * others, so none of them starves.
  *
- * Fences on the query ring complete at once: replies are written while their command runs. Rings above are for flow control,
- * which nobody else offers: a fence there completes when the pipe that the context's last WRITE went to has room. */
+ * Fences on the query ring complete at once: replies are written while their command runs. Rings above are for flow control: a
+ * fence there completes when the pipe that the context's last WRITE went to has room. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,18 +22,29 @@ struct neep_xd_context *neep_xd_context_from_base(struct neep_context *base) {
 	return neep_container_of(base, struct neep_xd_context, base);
 }
 
-void neep_xd_complain(struct neep_xd_context *context, const char *format, ...) {
+static void tell(struct neep_xd_context *context, const char *format, va_list args) {
 	char text[256];
+	vsnprintf(text, sizeof(text), format, args);
+	neep_core_log(
+		context->xd->rutabaga, NEEP_LOG_WARN, "cross-domain context %u: %s", context->ctx_id, text);
+}
+
+void neep_xd_tell(struct neep_xd_context *context, const char *format, ...) {
+	va_list args;
+	va_start(args, format);
+	tell(context, format, args);
+	va_end(args);
+}
+
+void neep_xd_complain(struct neep_xd_context *context, const char *format, ...) {
 	if (context->has_complained) {
 		return;
 	}
 	context->has_complained = true;
 	va_list args;
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	tell(context, format, args);
 	va_end(args);
-	neep_core_log(
-		context->xd->rutabaga, NEEP_LOG_WARN, "cross-domain context %u: %s", context->ctx_id, text);
 }
 
 /* What is read */
@@ -77,7 +88,14 @@ int neep_xd_context_watch(struct neep_xd_context *context, uint32_t id, int fd) 
 		return rc;
 	}
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = id };
-	return epoll_ctl(context->read_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+	if (epoll_ctl(context->read_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+		return -errno;
+	}
+	/* A fence may have come before there was anything to read. */
+	if (!neep_list_is_empty(&context->parked)) {
+		arm(context, true);
+	}
+	return 0;
 }
 
 void neep_xd_context_unwatch(struct neep_xd_context *context, int fd) {
@@ -272,9 +290,11 @@ int neep_xd_context_create(
 	context->xd = xd;
 	context->ctx_id = params->ctx_id;
 	context->read_fd = context->socket = -1;
+	context->message_max = NEEP_XD_RING_SIZE;
 	context->last_item_id = NEEP_XD_ITEM_ID_BASE;
 	context->last_read_id = NEEP_XD_READ_ID_BASE;
 	neep_list_init(&context->parked);
+	neep_list_init(&context->connecting_link);
 	neep_xd_queue_init(&context->out, &(struct neep_xd_queue){
 						  .budget = &xd->budget,
 						  .bytes_max = NEEP_XD_SEND_BYTES_MAX,

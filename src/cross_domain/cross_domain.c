@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/timerfd.h>
 
 #include "cross_domain/cross_domain_internal.h"
 
@@ -50,15 +51,15 @@ const char *neep_xd_channel_path(const struct neep_xd *xd, uint32_t channel_type
 }
 
 bool neep_xd_take_fds(struct neep_xd *xd, size_t count) {
-	if (count > xd->fd_max - xd->fd_count) {
+	if (count > xd->budget.fds_max - xd->budget.fds) {
 		return false;
 	}
-	xd->fd_count += count;
+	xd->budget.fds += count;
 	return true;
 }
 
 void neep_xd_put_fds(struct neep_xd *xd, size_t count) {
-	xd->fd_count -= count;
+	xd->budget.fds -= count;
 }
 
 int neep_xd_watch_room(struct neep_xd *xd, uint32_t ctx_id, uint32_t id, int fd) {
@@ -84,7 +85,10 @@ static int xd_capset_info(struct neep_component *base, uint32_t capset_id, struc
 static int xd_capset(
 	struct neep_component *base, uint32_t capset_id, uint32_t version, uint8_t *data, size_t size) {
 	const struct neep_xd *xd = xd_from_base(base);
-	uint32_t words[NEEP_XD_CAPSET_WORDS] = { [NEEP_XD_CAPSET_VERSION] = 1 };
+	uint32_t words[NEEP_XD_CAPSET_WORDS] = {
+		[NEEP_XD_CAPSET_VERSION] = 1,
+		[NEEP_XD_CAPSET_EXTENSIONS] = NEEP_XD_EXTENSION_FLOW | NEEP_XD_EXTENSION_LONG_MESSAGES,
+	};
 	(void)capset_id;
 	(void)version;
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(channel_types); i++) {
@@ -130,6 +134,10 @@ static void dispatch_context(struct neep_xd_context *context, uint32_t id) {
 
 static void dispatch_event(struct neep_xd *xd, uint64_t token) {
 	uint32_t ctx_id = (uint32_t)(token >> 32);
+	if (token == NEEP_XD_TOKEN_RETRY) {
+		neep_xd_connect_retry(xd);
+		return;
+	}
 	if (ctx_id == 0) {
 		dispatch_lingering(xd, (uint32_t)token);
 		return;
@@ -158,6 +166,25 @@ static size_t fd_limit(void) {
 	return (size_t)limit.rlim_cur / 2;
 }
 
+static void xd_free(struct neep_xd *xd) {
+	neep_idmap_finish(&xd->lingering);
+	neep_idmap_finish(&xd->contexts);
+	neep_close_fd(&xd->retry_fd);
+	neep_close_fd(&xd->epoll_fd);
+	free(xd);
+}
+
+static int open_fds(struct neep_xd *xd) {
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = NEEP_XD_TOKEN_RETRY };
+	xd->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	xd->retry_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (xd->epoll_fd < 0 || xd->retry_fd < 0 ||
+		epoll_ctl(xd->epoll_fd, EPOLL_CTL_ADD, xd->retry_fd, &event) < 0) {
+		return -errno;
+	}
+	return 0;
+}
+
 static int xd_create(
 	const struct neep_component_config *config, struct neep_component **out, struct neep_error *error) {
 	struct neep_xd *xd = calloc(1, sizeof(*xd));
@@ -168,17 +195,19 @@ static int xd_create(
 	xd->rutabaga = config->rutabaga;
 	xd->channels = config->channels;
 	xd->channel_count = config->channel_count;
-	xd->fd_max = fd_limit();
+	xd->budget.fds_max = fd_limit();
 	xd->budget.bytes_max = NEEP_XD_TOTAL_BYTES_MAX;
-	xd->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	int rc = xd->epoll_fd < 0 ? -errno : neep_idmap_init(&xd->contexts);
+	xd->epoll_fd = xd->retry_fd = -1;
+	neep_list_init(&xd->connecting);
+	int rc = open_fds(xd);
+	if (rc == 0) {
+		rc = neep_idmap_init(&xd->contexts);
+	}
 	if (rc == 0) {
 		rc = neep_idmap_init(&xd->lingering);
 	}
 	if (rc < 0) {
-		neep_idmap_finish(&xd->contexts);
-		neep_close_fd(&xd->epoll_fd);
-		free(xd);
+		xd_free(xd);
 		return neep_error_set(error, -rc, "cannot create the cross-domain component");
 	}
 	*out = &xd->base;
@@ -188,10 +217,7 @@ static int xd_create(
 static void xd_destroy(struct neep_component *base) {
 	struct neep_xd *xd = xd_from_base(base);
 	neep_xd_lingering_finish(xd);
-	neep_idmap_finish(&xd->lingering);
-	neep_idmap_finish(&xd->contexts);
-	neep_close_fd(&xd->epoll_fd);
-	free(xd);
+	xd_free(xd);
 }
 
 const struct neep_component_impl neep_cross_domain_impl = {

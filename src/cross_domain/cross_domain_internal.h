@@ -52,6 +52,7 @@
 #define NEEP_XD_TOKEN(ctx_id, id) ((uint64_t)(ctx_id) << 32 | (id))
 #define NEEP_XD_TOKEN_SOCKET      0 // room in the socket
 #define NEEP_XD_TOKEN_READ        1 // read_fd
+#define NEEP_XD_TOKEN_RETRY       0 // the timer: no lingering pipe has this number
 
 struct neep_xd {
 	struct neep_component base;
@@ -62,11 +63,11 @@ struct neep_xd {
 	struct neep_idmap contexts;  // neep_xd_context.link
 	struct neep_idmap lingering; // neep_xd_pipe.item.link, by a serial number
 	uint32_t last_lingering;
-	struct neep_xd_budget budget; // of all queues
-	/* Fds of sockets and items of all contexts; a guest must not use up those of the whole device. */
-	size_t fd_count;
-	size_t fd_max;
-	uint8_t page[NEEP_XD_RING_SIZE]; // the message under construction
+	/* Of all contexts: what is queued, and the fds of sockets and items. A guest must not use up those of the device. */
+	struct neep_xd_budget budget;
+	struct neep_list connecting;       // neep_xd_context.connecting_link
+	int retry_fd;                      // a timer for those
+	uint8_t page[NEEP_XD_MESSAGE_MAX]; // the message under construction
 };
 
 enum neep_xd_state {
@@ -92,6 +93,7 @@ struct neep_xd_context {
 	struct neep_idmap attachments;      // neep_xd_attachment.link, by resource
 	struct neep_resource *query_ring;   // NULL: none
 	struct neep_resource *channel_ring; // NULL: none
+	size_t message_max;                 // bytes of it that one message may take
 
 	struct neep_list parked; // neep_fence.component_link, of the channel ring, oldest first
 	int read_fd;             // -1: there is nothing to read
@@ -101,6 +103,9 @@ struct neep_xd_context {
 	bool is_throttled;  // not read, for want of room for items
 	bool wants_to_send; // waits for room
 	struct neep_xd_queue out;
+	const char *connecting_path; // NULL: connected, or nothing to connect to
+	int64_t connecting_until_ns;
+	struct neep_list connecting_link; // neep_xd.connecting
 
 	struct neep_idmap items; // neep_xd_item.link
 	size_t held_items;       // but for templates
@@ -194,7 +199,9 @@ void neep_xd_context_kill(struct neep_xd_context *context);
 /* Puts an fd into read_fd, and out of it. */
 int neep_xd_context_watch(struct neep_xd_context *context, uint32_t id, int fd);
 void neep_xd_context_unwatch(struct neep_xd_context *context, int fd);
-/* One line for the people who run the VM; then no more of this kind from this context. */
+/* A line for the people who run the VM: of what ends a context, or begins none. */
+void neep_xd_tell(struct neep_xd_context *context, const char *format, ...) NEEP_PRINTF(2, 3);
+/* The same of what can happen again and again: only the first time. */
 void neep_xd_complain(struct neep_xd_context *context, const char *format, ...) NEEP_PRINTF(2, 3);
 
 /* commands.c: as in struct neep_context_impl */
@@ -212,10 +219,17 @@ bool neep_xd_is_ring(const struct neep_resource *resource);
 void neep_xd_put_u32(uint8_t *message, size_t at, uint32_t value);
 void neep_xd_put_u64(uint8_t *message, size_t at, uint64_t value);
 
+/* connect.c */
+
+/* Connects to the path, which lives as long as the component. Returns 0, also when it has to be tried again, or a negative
+ * errno; the socket is closed with the context then. */
+int neep_xd_channel_connect(struct neep_xd_context *context, const char *path);
+void neep_xd_channel_stop_connecting(struct neep_xd_context *context);
+/* The timer has expired. */
+void neep_xd_connect_retry(struct neep_xd *xd);
+
 /* channel.c: the socket */
 
-/* Connects to the path; `type` is for messages. Returns 0 or a negative errno. */
-int neep_xd_channel_connect(struct neep_xd_context *context, const char *path);
 void neep_xd_channel_close(struct neep_xd_context *context);
 /* Sends, or queues, bytes with fds, which are taken. -ENOBUFS: the context was given up; -EPIPE: nobody is there. */
 int neep_xd_channel_send(struct neep_xd_context *context, const struct neep_xd_bytes *bytes);

@@ -8,15 +8,17 @@ struct init {
 	uint32_t query_ring;
 	uint32_t channel_ring;
 	uint32_t channel_type;
+	uint32_t version;
 	bool has_one_ring;
 };
 
-/* What comes behind (a version, the uuid of a socket) belongs to channel types that there are none of. */
+/* The uuid of a socket belongs to channel types that there are none of. */
 static struct init read_init(struct neep_reader *in, size_t size) {
 	struct init init = { .query_ring = neep_reader_u32(in) };
 	init.has_one_ring = size == NEEP_XD_INIT_LEGACY_SIZE;
 	init.channel_ring = init.has_one_ring ? init.query_ring : neep_reader_u32(in);
 	init.channel_type = neep_reader_u32(in);
+	init.version = size == NEEP_XD_INIT_VERSION_SIZE ? neep_reader_u32(in) : 0;
 	return init;
 }
 
@@ -29,7 +31,7 @@ static int connect_channel(struct neep_xd_context *context, uint32_t channel_typ
 	const char *name = neep_xd_channel_name(channel_type);
 	const char *path = neep_xd_channel_path(context->xd, channel_type);
 	if (path == NULL) {
-		neep_xd_complain(context,
+		neep_xd_tell(context,
 			"a guest program wants to connect to %s, and no socket for it is known: %s", name,
 			channel_type == RUTABAGA_CHANNEL_TYPE_WAYLAND
 				? "set WAYLAND_DISPLAY and XDG_RUNTIME_DIR, or --wayland-socket-path"
@@ -38,7 +40,7 @@ static int connect_channel(struct neep_xd_context *context, uint32_t channel_typ
 	}
 	int rc = neep_xd_channel_connect(context, path);
 	if (rc < 0) {
-		neep_xd_complain(
+		neep_xd_tell(
 			context, "cannot connect a guest program to %s at %s: %s", name, path, strerror(-rc));
 	}
 	return rc;
@@ -56,6 +58,10 @@ static int set_up(struct neep_xd_context *context, const struct init *init) {
 	}
 	if (context->query_ring == context->channel_ring && !init->has_one_ring) {
 		return -EINVAL;
+	}
+	if (init->version >= NEEP_XD_VERSION_LONG_MESSAGES) {
+		uint64_t size = context->channel_ring->backing.size;
+		context->message_max = size < NEEP_XD_MESSAGE_MAX ? (size_t)size : NEEP_XD_MESSAGE_MAX;
 	}
 	return connect_channel(context, init->channel_type);
 }

@@ -89,7 +89,8 @@ static bool linger(struct neep_xd_pipe *pipe) {
 	}
 	do {
 		xd->last_lingering++;
-	} while (!neep_idmap_insert(&xd->lingering, xd->last_lingering, &pipe->item.link));
+	} while (xd->last_lingering == NEEP_XD_TOKEN_RETRY ||
+		 !neep_idmap_insert(&xd->lingering, xd->last_lingering, &pipe->item.link));
 	if (neep_xd_watch_room(xd, 0, xd->last_lingering, pipe->fd) < 0) {
 		neep_idmap_remove(&xd->lingering, &pipe->item.link);
 		return false;
@@ -209,7 +210,8 @@ int neep_xd_read_event(struct neep_xd_context *context, struct neep_reader *in) 
 
 /* Bytes read, 0 at the end, or a negative errno that says to try again. */
 static int64_t read_some(const struct neep_xd_pipe *pipe, uint8_t *data) {
-	size_t max = pipe->item.kind == NEEP_XD_EVENT ? sizeof(uint64_t) : NEEP_XD_READ_MAX;
+	size_t max = pipe->item.kind == NEEP_XD_EVENT ? sizeof(uint64_t)
+						      : pipe->context->message_max - NEEP_XD_WRITE_SIZE;
 	ssize_t got = read(pipe->fd, data, max);
 	if (got < 0) {
 		return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? -EAGAIN : 0;

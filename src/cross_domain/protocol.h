@@ -38,10 +38,10 @@ enum neep_xd_command {
 
 /* A ring is a page that is written from its start. */
 #define NEEP_XD_RING_SIZE 4096
+/* What one message may take of a larger ring, if the guest says that it knows. */
+#define NEEP_XD_MESSAGE_MAX 65536
 /* libwayland's most fds of a message. */
-#define NEEP_XD_IDS_MAX     28
-#define NEEP_XD_RECEIVE_MAX (NEEP_XD_RING_SIZE - NEEP_XD_TRANSFER_SIZE)
-#define NEEP_XD_READ_MAX    (NEEP_XD_RING_SIZE - NEEP_XD_WRITE_SIZE)
+#define NEEP_XD_IDS_MAX 28
 
 /* Offsets in SEND and RECEIVE */
 #define NEEP_XD_TRANSFER_COUNT 8
@@ -76,7 +76,7 @@ enum neep_xd_id_type {
 /* and end here, where those of read pipes start, which guests count along. */
 #define NEEP_XD_READ_ID_BASE UINT32_C(0x80000000)
 
-/* Fence rings. Those above are ours: a fence there tells that the pipes have taken what was written (context.c). */
+/* Fence rings. Those above are an extension. */
 enum neep_xd_ring {
 	NEEP_XD_QUERY_RING = 0,
 	NEEP_XD_CHANNEL_RING = 1,
@@ -90,7 +90,20 @@ enum neep_xd_capset_word {
 	NEEP_XD_CAPSET_CHANNELS, // bit n: channel type n
 	NEEP_XD_CAPSET_DMABUF,
 	NEEP_XD_CAPSET_EXTERNAL_GPU_MEMORY,
+	NEEP_XD_CAPSET_EXTENSIONS, // behind what other hosts have: guests that ask for four words get four
 	NEEP_XD_CAPSET_WORDS,
 };
+
+/* What nobody else offers. */
+enum neep_xd_extension {
+	/* A fence on a ring from 2 on completes when the pipe that the context's last WRITE went to has room. */
+	NEEP_XD_EXTENSION_FLOW = 1 << 0,
+	/* After an INIT of 24 bytes with protocol version 2 or higher READ and RECEIVE fill the channel ring, up to 64 KiB,
+	 * instead of its first page. */
+	NEEP_XD_EXTENSION_LONG_MESSAGES = 1 << 1,
+};
+
+/* The protocol version from which on messages are long; others send 0 and 1. */
+#define NEEP_XD_VERSION_LONG_MESSAGES 2
 
 #endif

@@ -29,6 +29,7 @@ static void chunk_free(struct neep_xd_queue *queue, struct chunk *chunk) {
 	queue->bytes -= charge_of(chunk->len);
 	queue->budget->bytes -= charge_of(chunk->len);
 	queue->fds -= chunk->fds.count;
+	queue->budget->fds -= chunk->fds.count;
 	neep_fds_finish(&chunk->fds);
 	free(chunk);
 }
@@ -94,7 +95,8 @@ static int64_t write_some(const struct neep_xd_queue *queue, int fd, const struc
 		done = write_once(queue, fd, bytes);
 	} while (done < 0 && errno == EINTR);
 	if (done < 0) {
-		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+		/* Without a connection yet there is no room either. */
+		return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOTCONN ? 0 : -errno;
 	}
 	if (done > 0 && bytes->fds != NULL) {
 		neep_fds_finish(bytes->fds);
@@ -107,7 +109,7 @@ static int push(struct neep_xd_queue *queue, const struct neep_xd_bytes *bytes) 
 	size_t fds = bytes->fds != NULL ? bytes->fds->count : 0;
 	size_t charge = charge_of(bytes->len);
 	if (charge > queue->bytes_max - queue->bytes || charge > budget->bytes_max - budget->bytes ||
-		fds > queue->fds_max - queue->fds) {
+		fds > queue->fds_max - queue->fds || fds > budget->fds_max - budget->fds) {
 		return -ENOBUFS;
 	}
 	struct chunk *chunk = malloc(sizeof(*chunk) + bytes->len);
@@ -126,6 +128,7 @@ static int push(struct neep_xd_queue *queue, const struct neep_xd_bytes *bytes) 
 	queue->bytes += charge;
 	budget->bytes += charge;
 	queue->fds += fds;
+	budget->fds += fds;
 	return 0;
 }
 
@@ -162,6 +165,7 @@ int neep_xd_queue_flush(struct neep_xd_queue *queue, int fd) {
 		};
 		int64_t done = write_some(queue, fd, &bytes);
 		queue->fds -= fds - chunk->fds.count;
+		queue->budget->fds -= fds - chunk->fds.count;
 		if (done <= 0) {
 			return (int)done;
 		}

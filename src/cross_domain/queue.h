@@ -9,10 +9,12 @@
 #include "util/fd.h"
 #include "util/list.h"
 
-/* What several queues may take together. */
+/* What several queues may take together, and others with them. */
 struct neep_xd_budget {
 	size_t bytes;
 	size_t bytes_max;
+	size_t fds;
+	size_t fds_max;
 };
 
 struct neep_xd_queue {

@@ -5,6 +5,9 @@
 
 #include "cross_domain/cross_domain_internal.h"
 
+/* What a user without privileges may have. */
+#define PIPE_SIZE (1 << 20)
+
 /* A SEND under way. Its read pipes become items when it went out: then the guest and the host count them alike. */
 struct transfer {
 	struct neep_xd_context *context;
@@ -45,6 +48,8 @@ static int add_read_pipe(struct transfer *transfer, uint32_t id) {
 		return -errno;
 	}
 	transfer->fds.fd[transfer->fds.count++] = ends[1];
+	/* A round trip to the guest lies between two reads; without the room the writer just waits more often. */
+	(void)fcntl(ends[0], F_SETPIPE_SZ, PIPE_SIZE);
 	if (neep_fd_set_nonblocking(ends[0]) < 0) {
 		close(ends[0]);
 		return -EIO;

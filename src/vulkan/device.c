@@ -85,7 +85,8 @@ static void filter_chain(VkDeviceCreateInfo *info) {
 
 static VkResult create_driver_device(
 	const struct neep_vk_physical_device *physical, const VkDeviceCreateInfo *wanted, VkDevice *device) {
-	if (neep_vk_features_want_protected(wanted)) {
+	if (neep_vk_features_want_protected(wanted) ||
+		(neep_vk_features_want_sparse(wanted) && !physical->has_sparse)) {
 		return VK_ERROR_FEATURE_NOT_PRESENT;
 	}
 	const char **names = calloc((size_t)physical->driver_extensions.count + 1, sizeof(*names));

@@ -31,6 +31,7 @@ struct neep_vk_physical_device {
 	VkPhysicalDeviceMemoryProperties memory; // as the guest sees it
 	uint32_t importable_types;               // bit n: host pointers can be imported as memory type n
 	uint32_t hidden_types;                   // bit n: nobody may allocate of memory type n
+	bool has_sparse;                         // there is memory that sparse resources can be bound to
 	struct neep_vk_extensions driver_extensions;
 	struct neep_vk_extensions extensions; // as the guest sees them
 };

@@ -55,12 +55,32 @@ bool neep_vk_features_want_protected(const void *head) {
 	return (own != NULL && own->protectedMemory) || (core != NULL && core->protectedMemory);
 }
 
+#define SPARSE_SIZE                                                                      \
+	(offsetof(VkPhysicalDeviceFeatures, sparseResidencyAliased) + sizeof(VkBool32) - \
+		offsetof(VkPhysicalDeviceFeatures, sparseBinding))
+
+static void filter_sparse(struct neep_vk_object *physical, VkPhysicalDeviceFeatures *features) {
+	if (!neep_vk_physical_device_from(physical)->has_sparse) {
+		memset(&features->sparseBinding, 0, SPARSE_SIZE);
+		features->shaderResourceResidency = VK_FALSE;
+	}
+}
+
+bool neep_vk_features_want_sparse(const VkDeviceCreateInfo *info) {
+	const VkPhysicalDeviceFeatures2 *chained =
+		neep_vk_chain_find(info, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
+	const VkPhysicalDeviceFeatures *features =
+		chained != NULL ? &chained->features : info->pEnabledFeatures;
+	return features != NULL && features->sparseBinding;
+}
+
 void neep_vk_GetPhysicalDeviceFeatures(struct neep_vk_call *call, struct neep_vk_object *physicalDevice,
 	VkPhysicalDeviceFeatures *pFeatures) {
 	(void)call;
 	neep_vk_physical_device_from(physicalDevice)
 		->instance->vk.GetPhysicalDeviceFeatures(
 			NEEP_VK_HANDLE(VkPhysicalDevice, physicalDevice), pFeatures);
+	filter_sparse(physicalDevice, pFeatures);
 }
 
 void neep_vk_GetPhysicalDeviceFeatures2(struct neep_vk_call *call, struct neep_vk_object *physicalDevice,
@@ -70,6 +90,7 @@ void neep_vk_GetPhysicalDeviceFeatures2(struct neep_vk_call *call, struct neep_v
 		->instance->vk.GetPhysicalDeviceFeatures2(
 			NEEP_VK_HANDLE(VkPhysicalDevice, physicalDevice), pFeatures);
 	neep_vk_features_filter(pFeatures);
+	filter_sparse(physicalDevice, &pFeatures->features);
 }
 
 static void filter_properties(VkPhysicalDeviceProperties *properties) {

@@ -2,7 +2,10 @@
  *
  * What it maps must be memory that another process can map too: pages of a memfd, which the driver imports. So a type is host-visible
  * for the guest if the driver really imports such pages as that type (found by trying, on a device of our own), and if it is
- * coherent: the guest's caches are then nobody's business. Indices and heaps stay the driver's. */
+ * coherent: the guest's caches are then nobody's business. Indices and heaps stay the driver's.
+ *
+ * To imported pages drivers need not bind sparse resources: lavapipe says that it did and does nothing. So there must be
+ * memory of another type for those. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -140,7 +143,9 @@ int neep_vk_memory_types_decide(struct neep_vk_physical_device *physical) {
 			(*flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) == 0) {
 			*flags &= ~(VkMemoryPropertyFlags)HOST_FLAGS;
 		}
-		has_host_visible |= (*flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) != 0;
+		bool is_host_visible = (*flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) != 0;
+		has_host_visible |= is_host_visible;
+		physical->has_sparse |= *flags != 0 && !is_host_visible;
 	}
 	return has_host_visible ? 0 : -ENOTSUP;
 }

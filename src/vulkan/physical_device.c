@@ -221,6 +221,10 @@ static bool has_no_room(const uint32_t *count, const void *array) {
 	return array != NULL && *count == 0;
 }
 
+static VkQueueFlags hidden_queue_flags(const struct neep_vk_physical_device *physical) {
+	return VK_QUEUE_PROTECTED_BIT | (physical->has_sparse ? 0u : VK_QUEUE_SPARSE_BINDING_BIT);
+}
+
 void neep_vk_GetPhysicalDeviceQueueFamilyProperties(struct neep_vk_call *call,
 	struct neep_vk_object *physicalDevice, uint32_t *pQueueFamilyPropertyCount,
 	VkQueueFamilyProperties *pQueueFamilyProperties) {
@@ -233,7 +237,7 @@ void neep_vk_GetPhysicalDeviceQueueFamilyProperties(struct neep_vk_call *call,
 		NEEP_VK_HANDLE(VkPhysicalDevice, physicalDevice), pQueueFamilyPropertyCount,
 		pQueueFamilyProperties);
 	for (uint32_t i = 0; pQueueFamilyProperties != NULL && i < *pQueueFamilyPropertyCount; i++) {
-		pQueueFamilyProperties[i].queueFlags &= ~(VkQueueFlags)VK_QUEUE_PROTECTED_BIT;
+		pQueueFamilyProperties[i].queueFlags &= ~hidden_queue_flags(physical);
 	}
 }
 
@@ -249,8 +253,7 @@ void neep_vk_GetPhysicalDeviceQueueFamilyProperties2(struct neep_vk_call *call,
 		NEEP_VK_HANDLE(VkPhysicalDevice, physicalDevice), pQueueFamilyPropertyCount,
 		pQueueFamilyProperties);
 	for (uint32_t i = 0; pQueueFamilyProperties != NULL && i < *pQueueFamilyPropertyCount; i++) {
-		pQueueFamilyProperties[i].queueFamilyProperties.queueFlags &=
-			~(VkQueueFlags)VK_QUEUE_PROTECTED_BIT;
+		pQueueFamilyProperties[i].queueFamilyProperties.queueFlags &= ~hidden_queue_flags(physical);
 	}
 }
 

@@ -13,7 +13,7 @@ struct neep_vk_call;
  * there is none the log says why. Returns VK_SUCCESS also then. */
 VkResult neep_vk_physical_device_choose(struct neep_vk_call *call, struct neep_vk_instance *instance);
 
-/* Decides `memory`, `importable_types` and `hidden_types`. Returns 0, or a negative errno when no host-visible memory is left. */
+/* Decides `memory`, `importable_types`, `hidden_types` and `has_sparse`. Returns 0, or a negative errno when no host-visible memory is left. */
 int neep_vk_memory_types_decide(struct neep_vk_physical_device *physical);
 
 /* Whether the guest must not know of a device extension of the driver. */
@@ -24,6 +24,9 @@ void neep_vk_features_filter(void *head);
 
 /* Whether protected memory is asked for in the features chained to `head`. */
 bool neep_vk_features_want_protected(const void *head);
+
+/* Whether sparse binding is asked for in `info`. */
+bool neep_vk_features_want_sparse(const VkDeviceCreateInfo *info);
 
 /* How many planes an image of the format has, at least 1. */
 uint32_t neep_vk_format_planes(VkFormat format);

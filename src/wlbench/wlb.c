@@ -118,6 +118,16 @@ void wlb_roundtrip(struct wlb_client *client) {
 	}
 }
 
+void wlb_flush(struct wlb_client *client) {
+	while (wl_display_flush(client->display) < 0) {
+		if (errno != EAGAIN) {
+			die_of_connection(client);
+		}
+		struct pollfd fd = { .fd = wl_display_get_fd(client->display), .events = POLLOUT };
+		poll(&fd, 1, -1);
+	}
+}
+
 static int remaining_ms(int64_t limit_ns) {
 	int64_t left = limit_ns - wlb_now();
 	return left > 0 ? (int)((left + NS_PER_MS - 1) / NS_PER_MS) : 0;

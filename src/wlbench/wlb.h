@@ -44,6 +44,9 @@ void wlb_client_close(struct wlb_client *client);
 void wlb_dispatch(struct wlb_client *client);
 void wlb_roundtrip(struct wlb_client *client);
 
+/* Returns when all requests are in the socket. libwayland ends programs that pile up more than it holds. */
+void wlb_flush(struct wlb_client *client);
+
 /* Dispatches until `fd` can be read or has ended; -1 as timeout_ms is no limit. Returns false when time is up. */
 bool wlb_dispatch_until(struct wlb_client *client, int fd, int timeout_ms);
 

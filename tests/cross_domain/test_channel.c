@@ -12,16 +12,18 @@
 
 static void capset_tells_channels(void **state) {
 	struct rig *rig = *state;
-	uint32_t id, version, size, words[4];
+	uint32_t id, version, size, words[5];
 	assert_int_equal(rutabaga_get_capset_info(rig->rutabaga, 0, &id, &version, &size), 0);
 	assert_int_equal(id, 5);
 	assert_int_equal(version, 0);
-	assert_int_equal(size, 16);
+	assert_int_equal(size, 20);
 	assert_int_equal(rutabaga_get_capset(rig->rutabaga, 5, 0, (uint8_t *)words, 16), 0);
 	assert_int_equal(words[0], 1);
 	assert_int_equal(words[1], 1 << RIG_WAYLAND);
 	assert_int_equal(words[2], 0);
 	assert_int_equal(words[3], 0);
+	assert_int_equal(rutabaga_get_capset(rig->rutabaga, 5, 0, (uint8_t *)words, 20), 0);
+	assert_int_equal(words[4], NEEP_XD_EXTENSION_FLOW | NEEP_XD_EXTENSION_LONG_MESSAGES);
 }
 
 /* As guests put them on the wire, byte for byte. */
@@ -103,6 +105,32 @@ static void messages_have_at_most_3744_bytes(void **state) {
 	rig_next(rig, 1);
 	assert_int_equal(rig_word(rig, 12, 12), 3744);
 	close(host);
+}
+
+/* Of a guest that knows: its ring is filled, up to 64 KiB. */
+static void messages_are_long_when_the_guest_says_so(void **state) {
+	struct rig *rig = *state;
+	static const size_t sizes[] = { 4096, 16384, 65536, 131072, 16384 };
+	static const size_t messages[] = { 4096, 16384, 65536, 65536, 4096 };
+	static uint8_t data[100000];
+	for (size_t i = 0; i < sizeof(data); i++) {
+		data[i] = (uint8_t)(i * 11 / 3);
+	}
+	for (uint32_t i = 0; i < 5; i++) {
+		uint32_t ctx_id = i + 1;
+		uint32_t init[] = { 24 << 16 | NEEP_XD_INIT, 0, rig_query_ring(ctx_id),
+			rig_channel_ring(ctx_id), RIG_WAYLAND, i < 4 ? 2 : 1 };
+		rig_context(rig, ctx_id);
+		rig_page(rig, ctx_id, rig_query_ring(ctx_id), 4096);
+		rig_page(rig, ctx_id, rig_channel_ring(ctx_id), sizes[i]);
+		assert_int_equal(rig_submit_words(rig, ctx_id, init, 6), 0);
+		int host = accept4(rig->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		host_send(host, data, sizeof(data), NULL, 0);
+		rig_next(rig, ctx_id);
+		assert_int_equal(rig_word(rig, rig_channel_ring(ctx_id), 12), messages[i] - 352);
+		assert_memory_equal(rig_message(rig, ctx_id) + 352, data, messages[i] - 352);
+		close(host);
+	}
 }
 
 /* The socket fills up where nobody polls; the compositor feels it and nobody else. */
@@ -233,6 +261,54 @@ static void reset_by_the_host_is_an_end(void **state) {
 	assert_int_equal(rig_word(rig, 12, 12), 0);
 }
 
+/* The compositor is busy, and many start at once. */
+static void connection_waits_for_a_listener_that_is_full(void **state) {
+	struct rig *rig = *state;
+	assert_int_equal(listen(rig->listen_fd, 0), 0);
+	for (uint32_t i = 1; i <= 5; i++) {
+		char text[] = { (char)('0' + i), '\0' };
+		rig_context(rig, i);
+		rig_page(rig, i, rig_query_ring(i), 4096);
+		rig_page(rig, i, rig_channel_ring(i), 4096);
+		assert_int_equal(rig_init(rig, i, RIG_WAYLAND), 0);
+		assert_int_equal(rig_send(rig, i, NULL, 0, text), 0);
+		assert_int_equal(rig_send(rig, i, NULL, 0, text), 0);
+		rig_poll(rig, i);
+	}
+	assert_int_equal(rutabaga_context_destroy(rig->rutabaga, 5), 0);
+	rig_idle(rig, 10);
+	for (uint32_t i = 1; i <= 4; i++) {
+		char text[] = { (char)('0' + i), (char)('0' + i), '\0' };
+		int host = accept4(rig->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		rig_idle(rig, 20);
+		host_expect(host, text, NULL);
+		host_send(host, text, 2, NULL, 0);
+		rig_idle(rig, 5);
+		assert_memory_equal(rig_message(rig, i) + 352, text, 2);
+		close(host);
+	}
+}
+
+static void connection_ends_when_its_listener_goes_away(void **state) {
+	struct rig *rig = *state;
+	assert_int_equal(listen(rig->listen_fd, 0), 0);
+	int first = rig_connect(rig, 1);
+	for (uint32_t i = 2; i <= 3; i++) {
+		rig_context(rig, i);
+		rig_page(rig, i, rig_query_ring(i), 4096);
+		rig_page(rig, i, rig_channel_ring(i), 4096);
+		assert_int_equal(rig_init(rig, i, RIG_WAYLAND), 0);
+	}
+	uint64_t fence = rig_poll(rig, 3);
+	rig_idle(rig, 10);
+	assert_false(rig_is_done(rig, fence));
+	unlink(rig->path);
+	rig_await(rig, fence);
+	assert_int_equal(rig_word(rig, 32, 0), NEEP_XD_RECEIVE);
+	assert_true(rig_has_message(rig, "cannot connect"));
+	close(first);
+}
+
 static void init_without_a_socket_tells_why_and_ends(void **state) {
 	struct rig *rig = *state;
 	unlink(rig->path);
@@ -355,6 +431,7 @@ int main(void) {
 		rig_test(vectors_are_understood),
 		rig_test(init_is_understood_in_four_sizes),
 		rig_test(messages_have_at_most_3744_bytes),
+		rig_test(messages_are_long_when_the_guest_says_so),
 		rig_test(nothing_is_read_without_a_fence),
 		rig_test(two_contexts_do_not_mix),
 		rig_test(send_continues_when_the_host_reads_again),
@@ -362,6 +439,8 @@ int main(void) {
 		rig_test(end_is_told_once_then_fences_wait),
 		rig_test(end_is_told_to_a_later_fence_after_what_was_sent),
 		rig_test(reset_by_the_host_is_an_end),
+		rig_test(connection_waits_for_a_listener_that_is_full),
+		rig_test(connection_ends_when_its_listener_goes_away),
 		rig_test(init_without_a_socket_tells_why_and_ends),
 		rig_test(init_of_a_channel_that_is_not_there_tells_why),
 		rig_test(init_without_any_channel_tells_what_to_set),

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -242,6 +243,45 @@ static void two_polls_are_two_messages(void **state) {
 	close(host);
 }
 
+/* Of the fds of the process only so many are for guests. */
+static void fds_of_the_device_are_not_used_up(void **state) {
+	struct rig *rig = *state;
+	struct rlimit old, few;
+	getrlimit(RLIMIT_NOFILE, &old);
+	few = (struct rlimit){ .rlim_cur = 256, .rlim_max = old.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &few);
+	assert_int_equal(rutabaga_finish(&rig->rutabaga), 0);
+	struct rutabaga_builder builder = rig_builder(rig);
+	assert_int_equal(rutabaga_init(&builder, &rig->rutabaga), 0);
+	setrlimit(RLIMIT_NOFILE, &old);
+	rig->event_fd = neep_rutabaga_event_fd(rig->rutabaga);
+	int host = rig_connect(rig, 1), rc = 0;
+	uint32_t id = 0x80000000;
+	while (rc == 0) {
+		struct rig_id ids[] = { { ++id, NEEP_XD_ID_READ_PIPE } };
+		struct neep_fds fds = { .count = 0 };
+		rc = rig_send(rig, 1, ids, 1, "x");
+		if (rc == 0) {
+			host_expect(host, "x", &fds);
+			neep_fds_finish(&fds);
+		}
+	}
+	assert_int_equal(rc, -ENOMEM);
+	assert_int_equal(id - 0x80000000, 256 / 2 - 2 + 1);
+	rig_context(rig, 2);
+	rig_page(rig, 2, 21, 4096);
+	rig_page(rig, 2, 22, 4096);
+	assert_int_equal(rig_init(rig, 2, RIG_WAYLAND), -EMFILE);
+	assert_true(rig_is_done(rig, rig_poll(rig, 2)));
+	for (int i = 0; i < 10; i++) {
+		rig_next(rig, 1);
+	}
+	int other = rig_connect(rig, 3);
+	check_alive(rig, 3, other);
+	close(host);
+	close(other);
+}
+
 static void many_contexts_come_and_go(void **state) {
 	struct rig *rig = *state;
 	for (uint32_t round = 0; round < 5; round++) {
@@ -287,6 +327,7 @@ int main(void) {
 		rig_test(commands_of_other_hosts_are_refused_and_told_once),
 		rig_test(ring_without_memory_ends_the_connection),
 		rig_test(two_polls_are_two_messages),
+		rig_test(fds_of_the_device_are_not_used_up),
 		rig_test(many_contexts_come_and_go),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,7 +83,7 @@ static void open_client(struct client *client) {
 	if (client->driver == NULL) {
 		fail_msg("%s", error.text);
 	}
-	uint32_t capset[4];
+	uint32_t capset[NEEP_XD_CAPSET_WORDS];
 	assert_int_equal(neep_cmd_get_capset(client->driver, CAPSET_ID, 0, capset, sizeof(capset)),
 		VIRTIO_GPU_RESP_OK_CAPSET);
 	assert_int_equal(capset[1], 2);

@@ -212,7 +212,7 @@ static void host_driver_may_be_named(void **state) {
 	hide_drivers(folder);
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(variables); i++) {
 		setenv(variables[i][0], variables[i][1], 1);
-		process_run(cli_program(), "run -- true", &result);
+		process_run(cli_program(), "run --log error -- true", &result);
 		unsetenv(variables[i][0]);
 		assert_string_equal(result.err, "");
 		assert_int_equal(result.code, 0);
@@ -390,8 +390,9 @@ static void connection_of_the_environment_is_not_handed_on(void **state) {
 	(void)state;
 	static struct process_result result;
 	make_wayland_parts();
+	write_program("device", "#!/bin/sh\nsh ./proxy >words; exec $NEEP_DAEMON \"$@\" --log-level error\n");
 	write_program(
-		"proxy", "#!/bin/sh\necho \"<$WAYLAND_SOCKET>\"; test -e /proc/self/fd/9 && echo open\n");
+		"proxy", "#!/bin/sh\necho \"<$WAYLAND_SOCKET>$(test -e /proc/self/fd/9 && echo open)\"\n");
 	int fd = make_socket("wayland-0", true);
 	int handed = dup2(fd, 9);
 	setenv("XDG_RUNTIME_DIR", getcwd((char[64]){ 0 }, 64), 1);
@@ -399,6 +400,7 @@ static void connection_of_the_environment_is_not_handed_on(void **state) {
 	process_run(cli_program(), wayland_words, &result);
 	unsetenv("WAYLAND_SOCKET");
 	assert_string_equal(result.out, "<>\n");
+	assert_device_has("<>\n");
 	close(handed);
 	close(fd);
 }
@@ -451,11 +453,12 @@ static void signals_go_on_to_the_program(void **state) {
 static void stop_stops_both_and_continue_wakes_them(void **state) {
 	(void)state;
 	int status;
-	pid_t pid = start_script("touch ready; exec sleep 0.5");
+	pid_t pid = start_script("touch ready; until test -e go; do sleep 0.01; done");
 	kill(pid, SIGTSTP);
 	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
 	assert_true(WIFSTOPPED(status));
 	kill(pid, SIGCONT);
+	write_file("go", "");
 	assert_int_equal(process_wait(pid), 0);
 }
 
@@ -506,6 +509,13 @@ static void shaders_are_kept_in_the_cache_of_the_user(void **state) {
 	unsetenv("XDG_CACHE_HOME");
 }
 
+static void await_death(pid_t pid) {
+	for (int waited = 0; is_alive(pid); waited++) {
+		assert_true(waited < 500);
+		usleep(10000);
+	}
+}
+
 static void killed_neep_takes_its_processes_along(void **state) {
 	(void)state;
 	pid_t children[FAMILY_MAX];
@@ -515,11 +525,29 @@ static void killed_neep_takes_its_processes_along(void **state) {
 	kill(pid, SIGKILL);
 	assert_int_equal(process_wait(pid), -1);
 	for (size_t i = 0; i < count; i++) {
-		for (int waited = 0; is_alive(children[i]); waited++) {
-			assert_true(waited < 500);
-			usleep(10000);
-		}
+		await_death(children[i]);
 	}
+}
+
+/* The program is a child of the proxy, which is told. */
+static void killed_neep_takes_the_program_behind_the_proxy_along(void **state) {
+	(void)state;
+	pid_t children[FAMILY_MAX], programs[FAMILY_MAX];
+	char folder[64];
+	make_wayland_parts();
+	setenv("XDG_RUNTIME_DIR", getcwd(folder, sizeof(folder)), 1);
+	int fd = make_socket("wayland-0", true);
+	write_file("script", "touch ready; exec sleep 60");
+	pid_t pid = process_start(cli_program(), "run --driver none --wayland -- sh script");
+	file_await("ready");
+	assert_int_equal(children_of(pid, children), 2);
+	assert_int_equal(children_of(children[1], programs), 1);
+	kill(pid, SIGKILL);
+	assert_int_equal(process_wait(pid), -1);
+	await_death(children[0]);
+	await_death(children[1]);
+	await_death(programs[0]);
+	close(fd);
 }
 
 static void run_is_quick(void **state) {
@@ -565,8 +593,9 @@ int main(void) {
 		case_in_folder(killed_neep_takes_its_processes_along),
 		case_in_folder(run_is_quick),
 		case_in_folder(proxy_is_the_compositor_of_the_program),
+		case_in_folder(killed_neep_takes_the_program_behind_the_proxy_along),
 	};
-	/* The last one needs the proxy. */
-	size_t count = NEEP_ARRAY_LEN(tests) - (getenv("NEEP_WAYLAND") != NULL ? 0 : 1);
+	/* The last two need the proxy. */
+	size_t count = NEEP_ARRAY_LEN(tests) - (getenv("NEEP_WAYLAND") != NULL ? 0 : 2);
 	return _cmocka_run_group_tests("run", tests, count, NULL, NULL);
 }

@@ -20,7 +20,9 @@ RENDERER = 'neep-renderer'
 MARK = 'NEEP_KILL_TEST'  # in the environment of everything that the wrapper starts
 SETTLE = 10.0  # seconds that the device has to clear up after the last one
 ENDS = 30.0  # seconds after which a program whose renderer died hangs
-ENDS_USUALLY = 1.0  # what half of the programs stay under, on a busy machine too
+ENDS_USUALLY = 5.0  # what half of the programs stay under, on a busy machine too; else it is some tens of milliseconds
+# What Mesa's guest driver makes of the loss in the middle of a mapping is not a lost device.
+LOSSES = ('VK_ERROR_DEVICE_LOST', 'VK_ERROR_OUT_OF_DEVICE_MEMORY', 'VK_ERROR_MEMORY_MAP_FAILED')
 
 
 class Tap:
@@ -159,7 +161,7 @@ def kill_renderers(args, folder, root, tap):
     of a lost ring for a count, and may crash over it."""
     working = [kill_renderer(args, folder, root, True) for _ in range(args.renderer_kills // 2)]
     times = [taken for taken, _, _ in working]
-    silent = [said for _, status, said in working if status != 1 or 'VK_ERROR_DEVICE_LOST' not in said]
+    silent = [said for _, status, said in working if status != 1 or not any(loss in said for loss in LOSSES)]
     tap.result(statistics.median(times) < ENDS_USUALLY and max(times) < ENDS,
                'a_program_ends_when_its_renderer_is_killed', f'{len(working)} of them, {spread(times)}')
     tap.result(not silent, 'it_is_told_that_its_device_is_lost', f'not {len(silent)}')
@@ -194,7 +196,9 @@ def inside(args):
         kill_renderers(args, folder, root, tap)
         tap.result(other.poll() is None, 'the_other_program_works_on', f'{args.kills} kills within {span * 1000:.0f} ms')
         after = settle(root, before)
-        tap.result(-1 != after[0] <= before[0], 'the_device_keeps_no_fd', f'{before[0]} before, {after[0]} after')
+        # The device hides itself from its own user.
+        fine = after[0] <= before[0] if os.geteuid() == 0 else after[0] == before[0] == -1
+        tap.result(fine, 'the_device_keeps_no_fd', f'{before[0]} before, {after[0]} after; -1: not to be seen')
         tap.result(after[1] <= before[1], 'no_renderer_is_left', f'{before[1]} before, {after[1]} after')
         tap.result(after[2] <= before[2], 'no_shared_memory_is_left', f'{before[2]} before, {after[2]} after')
         fresh = start(args.steady, folder, 3)

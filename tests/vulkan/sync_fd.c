@@ -152,6 +152,35 @@ static void load(const struct vk *vk, struct functions *call) {
 	expect(call->get_fence && call->import_fence && call->get_semaphore && call->import_semaphore);
 }
 
+/* The extensions are about more kinds of fds than these: what can be done with which is another question. */
+static bool has_fences(const struct vk *vk) {
+	VkExternalFenceProperties properties = { .sType = VK_STRUCTURE_TYPE_EXTERNAL_FENCE_PROPERTIES };
+	vkGetPhysicalDeviceExternalFenceProperties(vk->physical,
+		&(VkPhysicalDeviceExternalFenceInfo){
+			.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_FENCE_INFO,
+			.handleType = VK_EXTERNAL_FENCE_HANDLE_TYPE_SYNC_FD_BIT,
+		},
+		&properties);
+	const VkExternalFenceFeatureFlags needed =
+		VK_EXTERNAL_FENCE_FEATURE_EXPORTABLE_BIT | VK_EXTERNAL_FENCE_FEATURE_IMPORTABLE_BIT;
+	return (properties.externalFenceFeatures & needed) == needed;
+}
+
+static bool has_semaphores(const struct vk *vk) {
+	VkExternalSemaphoreProperties properties = {
+		.sType = VK_STRUCTURE_TYPE_EXTERNAL_SEMAPHORE_PROPERTIES
+	};
+	vkGetPhysicalDeviceExternalSemaphoreProperties(vk->physical,
+		&(VkPhysicalDeviceExternalSemaphoreInfo){
+			.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_SEMAPHORE_INFO,
+			.handleType = VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_SYNC_FD_BIT,
+		},
+		&properties);
+	const VkExternalSemaphoreFeatureFlags needed =
+		VK_EXTERNAL_SEMAPHORE_FEATURE_EXPORTABLE_BIT | VK_EXTERNAL_SEMAPHORE_FEATURE_IMPORTABLE_BIT;
+	return (properties.externalSemaphoreFeatures & needed) == needed;
+}
+
 int main(int argc, char **argv) {
 	out_begin(argc, argv);
 	struct vk vk;
@@ -160,6 +189,9 @@ int main(int argc, char **argv) {
 		if (!vk_has_extension(&vk, extensions[i])) {
 			out_skip_all("sync files are not offered");
 		}
+	}
+	if (!has_fences(&vk) || !has_semaphores(&vk)) {
+		out_skip_all("fences or semaphores cannot be exchanged as sync files");
 	}
 	vk_open_device(
 		&vk, &(struct vk_wants){ .extensions = extensions, .extension_count = VK_COUNT(extensions) });

@@ -87,6 +87,31 @@ static void device_is_refused_when_memory_would_be_protected(void **state) {
 	rig_destroy(&rig);
 }
 
+static void device_is_refused_when_sparse_binding_has_no_memory(void **state) {
+	(void)state;
+	struct rig rig;
+	rig_create(&rig, NULL);
+	neep_vk_physical_device_from(rig.physical)->has_sparse = false;
+	VkDeviceQueueCreateInfo queue = queues_of(0, 1);
+	VkPhysicalDeviceFeatures2 features = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+		.features = { .sparseBinding = VK_TRUE },
+	};
+	VkDeviceCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+		.pNext = &features,
+		.queueCreateInfoCount = 1,
+		.pQueueCreateInfos = &queue,
+	};
+	assert_int_equal(create(&rig, &info), VK_ERROR_FEATURE_NOT_PRESENT);
+	info.pNext = NULL;
+	info.pEnabledFeatures = &features.features;
+	assert_int_equal(create(&rig, &info), VK_ERROR_FEATURE_NOT_PRESENT);
+	features.features.sparseBinding = VK_FALSE;
+	assert_int_equal(create(&rig, &info), VK_SUCCESS);
+	rig_destroy(&rig);
+}
+
 static void device_is_refused_when_queues_do_not_exist(void **state) {
 	(void)state;
 	struct rig rig;
@@ -193,6 +218,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		fd_checked_test(device_is_made_whatever_extensions_and_layers_guest_names),
 		fd_checked_test(device_is_refused_when_memory_would_be_protected),
+		fd_checked_test(device_is_refused_when_sparse_binding_has_no_memory),
 		fd_checked_test(device_is_refused_when_queues_do_not_exist),
 		fd_checked_test(queue_has_the_same_id_each_time),
 		fd_checked_test(queue_is_none_when_device_was_made_without),

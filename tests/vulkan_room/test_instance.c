@@ -265,6 +265,31 @@ static void queue_families_have_no_protected_memory(void **state) {
 	rig_destroy(&rig);
 }
 
+/* What is bound to a sparse resource must be memory of the driver's own. */
+static void sparse_binding_is_offered_only_when_there_is_memory_for_it(void **state) {
+	(void)state;
+	struct rig rig;
+	rig_create(&rig, NULL);
+	VkPhysicalDeviceMemoryProperties memory;
+	neep_vk_GetPhysicalDeviceMemoryProperties(rig_call(&rig), rig.physical, &memory);
+	bool has_own = false;
+	for (uint32_t i = 0; i < memory.memoryTypeCount; i++) {
+		VkMemoryPropertyFlags flags = memory.memoryTypes[i].propertyFlags;
+		has_own |= flags != 0 && (flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) == 0;
+	}
+	VkPhysicalDeviceFeatures features;
+	neep_vk_GetPhysicalDeviceFeatures(rig_call(&rig), rig.physical, &features);
+	VkQueueFamilyProperties families[16];
+	uint32_t count = 16;
+	neep_vk_GetPhysicalDeviceQueueFamilyProperties(rig_call(&rig), rig.physical, &count, families);
+	for (uint32_t i = 0; i < count; i++) {
+		assert_true(has_own || (families[i].queueFlags & VK_QUEUE_SPARSE_BINDING_BIT) == 0);
+	}
+	assert_true(has_own || (!features.sparseBinding && !features.sparseResidencyAliased));
+	assert_int_equal(neep_vk_physical_device_from(rig.physical)->has_sparse, has_own);
+	rig_destroy(&rig);
+}
+
 static void queue_families_are_none_when_there_is_no_room(void **state) {
 	(void)state;
 	struct rig rig;
@@ -442,6 +467,7 @@ int main(void) {
 		fd_checked_test(properties_are_limited),
 		fd_checked_test(memory_types_are_the_same_in_all_answers),
 		fd_checked_test(queue_families_have_no_protected_memory),
+		fd_checked_test(sparse_binding_is_offered_only_when_there_is_memory_for_it),
 		fd_checked_test(queue_families_are_none_when_there_is_no_room),
 		fd_checked_test(tools_and_external_semaphores_are_none),
 		fd_checked_test(formats_have_the_linear_modifier_and_no_other),

@@ -12,8 +12,8 @@ from tap import Failure
 
 PATIENCE = 60  # seconds
 # What fits into one message of cross-domain, and its neighbours; and more than any buffer holds.
-SIZES = (0, 1, 4071, 4072, 4073, 50_000_000)
-MEDIUM = 8_000_000
+HUGE, LARGE, MEDIUM = 150_000_000, 50_000_000, 8_000_000
+SIZES = (0, 1, 4071, 4072, 4073, LARGE)
 
 
 def make_data(world, size):
@@ -31,13 +31,13 @@ def digest_of(path):
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def copy(world, host, size, wrapper):
-    """wl-copy, once the compositor knows what it offers; with the name of its type."""
+def new_type(world):
     world.count += 1
-    mime = f'application/x-neep-test-{world.count}'
-    with open(make_data(world, size), 'rb') as data:
-        client = world.start(host, ['wl-copy', '--foreground', '--type', mime], wrapper=wrapper, stdin=data)
+    return f'application/x-neep-test-{world.count}'
 
+
+def await_offer(host, mime, client):
+    """Until the compositor knows what wl-copy offers."""
     def is_offered():
         # wl-paste fails while there is nothing.
         types = subprocess.run(['wl-paste', '--list-types'], env=host.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -45,7 +45,32 @@ def copy(world, host, size, wrapper):
         return mime in types.decode().split()
     if await_true(is_offered, 20, 0.1) is None:
         raise Failure(f'wl-copy offers nothing\n{client.said()}')
+
+
+def copy(world, host, size, wrapper):
+    """wl-copy and the type that it offers."""
+    mime = new_type(world)
+    with open(make_data(world, size), 'rb') as data:
+        client = world.start(host, ['wl-copy', '--foreground', '--type', mime], wrapper=wrapper, stdin=data)
+    await_offer(host, mime, client)
     return client, mime
+
+
+def copy_in(world, host, size, crowd):
+    """The same as one of the crowd, named "copy"; only the type is returned."""
+    mime = new_type(world)
+    crowd.start('copy', ['sh', '-c', f'exec wl-copy --foreground --type {mime} <{make_data(world, size)}'])
+    await_offer(host, mime, crowd.client)
+    return mime
+
+
+def drain(client, patience):
+    """Reads to the end, which must come soon."""
+    limit = time.monotonic() + patience
+    while time.monotonic() < limit:
+        if select.select([client.process.stdout], [], [], 0.1)[0] and not os.read(client.process.stdout.fileno(), 1 << 20):
+            return
+    raise Failure(f'the end does not come within {patience} s\n{client.said()}')
 
 
 def start_paste(world, host, mime, wrapper):
@@ -74,10 +99,11 @@ def read_all(clients, pause=0):
     return [(counts[client], digests[client].hexdigest()) for client in clients]
 
 
-def paste(world, host, size, mime, wrapper, count=1, pause=0):
-    """Pastes `count` times at once; returns the seconds it took."""
+def paste(world, host, size, mime, wrapper, count=1, begin=0, pause=0):
+    """Pastes `count` times at once, from `begin` seconds on and with a pause after each read; returns the seconds it took."""
     start = time.monotonic()
     clients = [start_paste(world, host, mime, wrapper) for _ in range(count)]
+    time.sleep(begin)
     for found, digest in read_all(clients, pause):
         if found != size or digest != digest_of(make_data(world, size)):
             raise Failure(f'{found} bytes of {size} arrive' if found != size else f'of {size} bytes some are wrong')
@@ -107,11 +133,11 @@ def several(world, way):
     paste(world, host, MEDIUM, mime, sink, count=4)
 
 
-def slow(world, way):
-    """A reader who takes his time, and far less than a pipe holds at a time."""
+def slow(world, way, size):
+    """A reader who does not begin for a while, and takes his time then: nothing in between may hold it all, or lose it."""
     host, source, sink = setting(world, way)
-    _, mime = copy(world, host, MEDIUM, source)
-    paste(world, host, MEDIUM, mime, sink, pause=0.01)
+    _, mime = copy(world, host, size, source)
+    return f'{paste(world, host, size, mime, sink, begin=1, pause=0.001):.2f} s'
 
 
 def early(world, way):
@@ -133,5 +159,6 @@ def cases(world):
         for size in SIZES:
             yield f'clipboard_{way}_of_{size}_bytes', transfer, way, size
         yield f'clipboard_{way}_to_several_at_once', several, way
-        yield f'clipboard_{way}_to_a_slow_reader', slow, way
+        # What comes out of a guest, the host must hold up in time.
+        yield f'clipboard_{way}_to_a_slow_reader', slow, way, HUGE if way == 'out' else LARGE
         yield f'clipboard_{way}_to_one_who_stops_early', early, way

@@ -31,6 +31,7 @@ default_border none
 default_floating_border none
 seat seat0 hide_cursor 1
 focus_follows_mouse no
+for_window [app_id="org.gtk.WidgetFactory4"] floating enable, move absolute position 0 0
 """ + ''.join(f'for_window [app_id="neep-test-{i}"] floating enable, move absolute position {x} {y}\n'
               for i, (x, y) in enumerate(((0, 0), (400, 0), (0, 300), (400, 300)), 1))
 
@@ -135,6 +136,8 @@ class Sway(Compositor):
             command = ['setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', '--clear-groups', *command]
         self._start(command, SWAY_CONFIG,
                     {'WLR_BACKENDS': 'headless', 'WLR_RENDERER': 'pixman', 'WLR_LIBINPUT_NO_DEVICES': '1'})
+        self.empty = os.path.join(self.folder, 'empty.ppm')
+        self.screenshot(self.empty)
 
     def screenshot(self, path):
         self.run(['grim', '-t', 'ppm', path])

@@ -2,7 +2,7 @@
  * Clients of a Wayland compositor that are at work until their end: SUBJECT APP_ID.
  *
  * frames    shows one picture after the other, and says "frame N" for every tenth
- * truncate  shows a picture, says "shown", takes its memory away when a byte or the end comes on standard input, and goes on
+ * truncate  shows a picture, says "shown", takes its memory away a moment later, and goes on
  */
 #include <stdio.h>
 #include <string.h>
@@ -55,7 +55,7 @@ static _Noreturn void show_frames(struct work *work) {
 static _Noreturn void show_truncated(struct work *work) {
 	show(work, 0);
 	printf("shown\n");
-	wlb_dispatch_until(&work->client, 0, -1);
+	wlb_dispatch_until(&work->client, 0, 300);
 	if (ftruncate(work->memory.fd, 0) < 0) {
 		wlb_die("the memory cannot be taken away");
 	}

@@ -1,7 +1,10 @@
 """Pictures that compositors hand out: PNG files and binary PPM files, held against each other pixel by pixel."""
+import collections
 import re
 import struct
 import zlib
+
+TILE = 16  # pixels
 
 
 def _unfilter(line, before, filter_type, step):
@@ -69,6 +72,29 @@ def is_same(one, other):
     """True for equal files, which is enough: each encoder writes equal pixels as equal bytes."""
     with open(one, 'rb') as first, open(other, 'rb') as second:
         return first.read() == second.read()
+
+
+def tiles(path):
+    """{(column, row): pixels} of squares of the picture."""
+    width, height, pixels = read(path)
+    rows = [pixels[i:i + width * 3] for i in range(0, len(pixels), width * 3)]
+    return {(x, y): b''.join(row[x * 3 * TILE:(x + 1) * 3 * TILE] for row in rows[y * TILE:(y + 1) * TILE])
+            for x in range((width + TILE - 1) // TILE) for y in range((height + TILE - 1) // TILE)}
+
+
+def window(path, background):
+    """What differs from the background: its (left, top, right, bottom), and {color: pixels} within. None: nothing does."""
+    width, _, pixels = read(path)
+    colors = list(zip(pixels[::3], pixels[1::3], pixels[2::3]))
+    found = [i for i, color in enumerate(colors) if color != background]
+    if not found:
+        return None
+    left, right = min(i % width for i in found), max(i % width for i in found)
+    top, bottom = found[0] // width, found[-1] // width
+    inside = collections.Counter()
+    for y in range(top, bottom + 1):
+        inside.update(colors[y * width + left:y * width + right + 1])
+    return (left, top, right, bottom), inside
 
 
 def differences(one, other):

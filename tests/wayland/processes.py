@@ -29,6 +29,12 @@ def family(root):
         members |= more
 
 
+def exists(pid):
+    """Zombies do not."""
+    found = table().get(pid)
+    return found is not None and found[2] != 'Z'
+
+
 def marked(name, value):
     """{pid: name} of those that have name=value in their environment."""
     found = {}

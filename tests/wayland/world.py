@@ -94,19 +94,20 @@ class World:
             raise Failure(f'{path} is missing: it needs libwayland-dev, wayland-protocols and libxkbcommon-dev')
         return path
 
-    def _new_host(self, kind):
+    def new_host(self, kind):
+        """A compositor of that class, until the end of the case."""
         self.count += 1
         host = kind(self.folder, f'{kind.__name__.lower()}-{self.count}')
         self.hosts.append(host)
         return host
 
     def new_weston(self):
-        return self._new_host(compositor.Weston)
+        return self.new_host(compositor.Weston)
 
     def sway(self):
         """The one that all cases share; a new one where it has ended."""
         if self.shared_sway is None or self.shared_sway.process.poll() is not None:
-            self.shared_sway = self._new_host(compositor.Sway)
+            self.shared_sway = self.new_host(compositor.Sway)
         return self.shared_sway
 
     def start(self, host, command, wrapper=None, **options):

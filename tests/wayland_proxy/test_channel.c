@@ -30,7 +30,10 @@ static bool is_zero(const uint8_t *bytes, size_t len) {
 static void init_has_the_bytes_of_other_guests(void **state) {
 	(void)state;
 	uint8_t out[NEEP_WL_CHANNEL_COMMAND_MAX];
-	check_hex(out, neep_wl_channel_init(out, 3, 4), "01001400 00000000 03000000 04000000 01000000");
+	check_hex(
+		out, neep_wl_channel_init(out, 3, 4, false), "01001400 00000000 03000000 04000000 01000000");
+	check_hex(out, neep_wl_channel_init(out, 3, 4, true),
+		"01001800 00000000 03000000 04000000 01000000 02000000");
 }
 
 static void poll_has_the_bytes_of_other_guests(void **state) {
@@ -87,6 +90,10 @@ static void capset_says_whether_there_is_wayland(void **state) {
 	const uint8_t others[NEEP_WL_CAPSET_SIZE] = { 2, 0, 0, 0, 0xfd, 0xff, 0xff, 0xff, 2 };
 	assert_true(neep_wl_capset_has_wayland(wayland));
 	assert_false(neep_wl_capset_has_wayland(others));
+	const uint8_t extended[NEEP_WL_CAPSET_SIZE] = { 1, 0, 0, 0, 2, [16] = 3 };
+	assert_int_equal(neep_wl_capset_extensions(wayland), 0);
+	assert_int_equal(neep_wl_capset_extensions(extended),
+		NEEP_WL_EXTENSION_FLOW | NEEP_WL_EXTENSION_LONG_MESSAGES);
 }
 
 /* ---- messages ---- */
