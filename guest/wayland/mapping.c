@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -74,6 +75,8 @@ int neep_wl_mapping_grow(struct neep_wl_mapping *mapping, size_t size) {
 bool neep_wl_mapping_read(struct neep_wl_mapping *mapping, const struct neep_wl_rows *rows) {
 	const uint8_t *from = mapping->data + rows->from;
 	copying = mapping;
+	// The handler sees who copies for as long as somebody does.
+	atomic_signal_fence(memory_order_seq_cst);
 	if (rows->row_size == rows->stride) {
 		memcpy(rows->to, from, rows->stride * rows->count);
 	} else {
@@ -81,6 +84,7 @@ bool neep_wl_mapping_read(struct neep_wl_mapping *mapping, const struct neep_wl_
 			memcpy(rows->to + row * rows->stride, from + row * rows->stride, rows->row_size);
 		}
 	}
+	atomic_signal_fence(memory_order_seq_cst);
 	copying = NULL;
 	return !mapping->is_broken;
 }

@@ -29,7 +29,9 @@
 #include "wayland/xdg-output-protocol.h"
 #include "wayland/xdg-shell-protocol.h"
 
-/* The versions are those whose messages somebody has looked at: what their fds are, and what the handlers must know. */
+/* The versions are those whose messages somebody has looked at: what their fds are, and what the handlers must know.
+ * Explicit synchronization (zwp_linux_explicit_synchronization_v1, wp_linux_drm_syncobj_manager_v1) is not among them: its fds
+ * are fences and timelines of one kernel, which do not travel. */
 static const struct neep_wl_known known[] = {
 	{ &wl_compositor_interface, 6, false },
 	{ &wl_subcompositor_interface, 1, false },
