@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 
+#include "asg/bell.h"
 #include "asg/layout.h"
 
 static int check_size(uint64_t size) {
@@ -100,11 +101,14 @@ static bool is_settled(int fd) {
 	       has_data(fd, NEEP_ASG_TO_HOST_LARGE) == 0;
 }
 
-/* First the state, so that every write from now on brings a wake-up. */
+/* First what has every write from now on bring a wake-up to the device process. */
 int neep_asg_fail(int fd, uint64_t size, int32_t answer) {
 	int result = check_size(size);
 	if (result == 0) {
 		result = write_word(fd, NEEP_ASG_HOST_STATE, NEEP_ASG_EXIT);
+	}
+	if (result == 0) {
+		result = write_word(fd, NEEP_ASG_HOST_WAIT, NEEP_ASG_UNSERVED);
 	}
 	if (result < 0 || is_settled(fd)) {
 		return result;

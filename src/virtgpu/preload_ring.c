@@ -1,14 +1,17 @@
-/* How a thread of Mesa's gfxstream driver waits for its ring.
+/* How a thread of Mesa's gfxstream driver waits for its ring, and wakes who serves it.
  *
  * Theory of operation. The driver waits in a loop around sched_yield(), for as long as the GPU works. On a machine whose
  * processors are the GPU (lavapipe), or with more waiting threads than processors, that takes from the renderer what the
  * driver waits for. A thread has a ring of its own, so its sched_yield() is told from others': it yields for SPIN_NS, as most
- * replies are there by then, and goes to sleep on the ring's bell (asg/ring.h) after that.
+ * replies are there by then, and goes to sleep on the ring's bell (asg/bell.h) after that.
  *
  * No bell is missed: a thread first says that it will sleep and returns, so that the driver's loop looks once more, and
  * sleeps at its next call only if the bell has not rung since. A sleep has an end all the same, since what wakes
  * the thread may have died. The words are looked at through a mapping of our own, which stays when the driver unmaps
- * its ring: one page a thread. */
+ * its ring: one page a thread.
+ *
+ * The driver's wake-ups would cross the node and the device process on their way to the renderer. Those of a thread for its own
+ * ring are done here, with one call of the kernel, as long as somebody serves the ring. */
 #include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -16,15 +19,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <linux/futex.h>
-
+#include "asg/bell.h"
 #include "asg/ring.h"
 #include "util/clock.h"
 #include "virtgpu/preload.h"
 
-/* The first word of the submit that makes a blob a ring, and its length ("CONTEXT_CREATE"). */
-#define CONTEXT_CREATE     UINT32_C(0x1001)
-#define CONTEXT_CREATE_LEN 8
+/* The submits that make a blob a ring and wake who serves it: these words, each before the resource's id. */
+#define CONTEXT_CREATE UINT32_C(0x1001)
+#define CONTEXT_PING   UINT32_C(0x1002)
+#define COMMAND_LEN    8
 
 /* How long a wait yields before it sleeps. Quick replies are there by then; on two processors that are the GPU too, 50 us cost
  * a tenth of the frames of a millisecond. */
@@ -33,14 +36,14 @@
 #define SAME_WAIT_NS (20 * NEEP_NS_PER_US)
 #define SLEEP_MAX_NS (10 * NEEP_NS_PER_MS)
 
-#define RING_LEN  (NEEP_ASG_BUFFER_OFFSET + NEEP_ASG_BUFFER_SIZE)
-#define PAGE_SIZE 4096
+#define RING_LEN (NEEP_ASG_BUFFER_OFFSET + NEEP_ASG_BUFFER_SIZE)
 
 struct wait {
 	uint8_t *page; // of the ring; NULL: this thread has none
-	bool expects_ring;
-	bool is_armed; // has said that it sleeps
-	uint32_t bell; // as it was then
+	uint32_t resource_id;
+	uint32_t expected_id; // of the ring that is about to be mapped; 0: none
+	bool is_armed;        // has said that it sleeps
+	uint32_t bell;        // as it was then
 	int64_t started_at;
 	int64_t called_at;
 };
@@ -49,30 +52,40 @@ struct wait {
 static _Thread_local struct wait this_wait __attribute__((tls_model("initial-exec")));
 
 static _Atomic uint32_t *word_at(const struct wait *wait, uint32_t offset) {
-	return (_Atomic uint32_t *)(void *)(wait->page + (offset - NEEP_ASG_BELL_PAGE));
+	return neep_asg_bell_word(wait->page, offset);
 }
 
 void neep_preload_ring_submitted(const void *commands, uint32_t len) {
-	if (len == CONTEXT_CREATE_LEN && *(const uint32_t *)commands == CONTEXT_CREATE) {
-		this_wait.expects_ring = true;
+	const uint32_t *words = commands;
+	if (len == COMMAND_LEN && words[0] == CONTEXT_CREATE) {
+		this_wait.expected_id = words[1];
 	}
+}
+
+bool neep_preload_ring_wake(const void *commands, uint32_t len) {
+	struct wait *wait = &this_wait;
+	const uint32_t *words = commands;
+	return wait->page != NULL && len == COMMAND_LEN && words[0] == CONTEXT_PING &&
+	       words[1] == wait->resource_id && neep_asg_host_wake(wait->page);
 }
 
 void neep_preload_ring_mapped(int fd, uint64_t offset, size_t len) {
 	struct wait *wait = &this_wait;
-	if (!wait->expects_ring || len < RING_LEN) {
+	uint32_t resource_id = wait->expected_id;
+	if (resource_id == 0 || len < RING_LEN) {
 		return;
 	}
-	wait->expects_ring = false;
-	void *page = (void *)syscall(SYS_mmap, NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+	wait->expected_id = 0;
+	void *page = (void *)syscall(SYS_mmap, NULL, NEEP_ASG_BELL_PAGE_SIZE, PROT_READ | PROT_WRITE,
+		MAP_SHARED, fd,
 		offset + NEEP_ASG_BELL_PAGE); // NOLINT
 	if (page == MAP_FAILED) {
 		return;
 	}
 	if (wait->page != NULL) {
-		munmap(wait->page, PAGE_SIZE);
+		munmap(wait->page, NEEP_ASG_BELL_PAGE_SIZE);
 	}
-	*wait = (struct wait){ .page = page };
+	*wait = (struct wait){ .page = page, .resource_id = resource_id };
 }
 
 static void arm(struct wait *wait) {
@@ -83,7 +96,7 @@ static void arm(struct wait *wait) {
 
 static void sleep_until_bell(struct wait *wait) {
 	struct timespec limit = { .tv_nsec = SLEEP_MAX_NS };
-	syscall(SYS_futex, word_at(wait, NEEP_ASG_BELL), FUTEX_WAIT, wait->bell, &limit, NULL, 0);
+	neep_asg_bell_wait(word_at(wait, NEEP_ASG_BELL), wait->bell, &limit);
 	wait->is_armed = false;
 }
 
