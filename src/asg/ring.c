@@ -103,7 +103,7 @@ static void keep_awake(struct neep_asg_ring *ring) {
 	}
 }
 
-/* After a position was published. Either the sleeper sees the position after it said that it sleeps, or we see that it does. */
+/* After a position was published, that a guest may wait for. Either the sleeper sees the position after it said that it sleeps, or we see that it does. */
 static void ring_bell(struct neep_asg_ring *ring) {
 	if (load(ring, NEEP_ASG_SLEEPER) == 0) {
 		return;
@@ -112,9 +112,10 @@ static void ring_bell(struct neep_asg_ring *ring) {
 	neep_asg_bell_ring(word_at(ring, NEEP_ASG_BELL));
 }
 
+/* Rings no bell: most guests that sleep then wait for the reply, and would wake up twice. Others hear it when all has been
+ * read. */
 static void release_record(struct neep_asg_ring *ring) {
 	atomic_fetch_add(word_at(ring, NEEP_ASG_TO_HOST + NEEP_ASG_READ_POS), NEEP_ASG_RECORD_SIZE);
-	ring_bell(ring);
 }
 
 /* Remembers the next record that has data. Returns 1, 0 when there is none, or -EPROTO. A guest that sends empty records
@@ -263,6 +264,7 @@ static void sleep_until_woken(struct neep_asg_ring *ring, uint32_t bell) {
 }
 
 static void wait_for_data(struct neep_asg_ring *ring) {
+	ring_bell(ring);
 	if (ring->spin_ns > 0 && spin(ring)) {
 		return;
 	}

@@ -343,7 +343,7 @@ static void bell_is_rung_for_a_sleeper_only(void **state) {
 	assert_int_equal(asg_guest_load(guest, NEEP_ASG_BELL), 0);
 	asg_guest_store(guest, NEEP_ASG_SLEEPER, 1);
 	ask(guest, 4, 4);
-	/* Once when the request was taken; nobody says again that he sleeps. */
+	/* Once for request and reply; nobody says again that he sleeps. */
 	assert_int_equal(asg_guest_load(guest, NEEP_ASG_BELL), 1);
 	assert_int_equal(asg_guest_load(guest, NEEP_ASG_SLEEPER), 0);
 	assert_int_equal(asg_consumer_stop(&consumer), -ECANCELED);
