@@ -293,7 +293,10 @@ static void stop_ends_a_writer_whose_guest_takes_nothing(void **state) {
 	asg_consumer_start(&consumer, guest, 0);
 	struct asg_request request = { .reply = 3 * NEEP_ASG_BUFFER_SIZE };
 	assert_true(asg_guest_send(guest, &request, sizeof(request)));
-	usleep(50000);
+	while (load(guest, NEEP_ASG_FROM_HOST_LARGE, NEEP_ASG_WRITE_POS) < NEEP_ASG_BUFFER_SIZE - 1) {
+		usleep(1000);
+	}
+	usleep(10000);
 	assert_int_equal(load(guest, NEEP_ASG_FROM_HOST_LARGE, NEEP_ASG_WRITE_POS), NEEP_ASG_BUFFER_SIZE - 1);
 	assert_int_equal(asg_consumer_stop(&consumer), -ECANCELED);
 	asg_guest_destroy(guest);
