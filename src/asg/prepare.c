@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "asg/bell.h"
 #include "asg/layout.h"
 
 static int check_size(uint64_t size) {
@@ -125,9 +126,12 @@ static bool is_settled(const struct ring_memory *memory) {
 	       has_data(memory, NEEP_ASG_TO_HOST_LARGE) == 0;
 }
 
-/* First the state, so that every write from now on brings a wake-up. */
+/* First what has every write from now on bring a wake-up to the device process. */
 static int fail(const struct ring_memory *memory, int32_t answer) {
 	int result = write_word(memory, NEEP_ASG_HOST_STATE, NEEP_ASG_EXIT);
+	if (result == 0) {
+		result = write_word(memory, NEEP_ASG_HOST_WAIT, NEEP_ASG_UNSERVED);
+	}
 	if (result < 0 || is_settled(memory)) {
 		return result;
 	}

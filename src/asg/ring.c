@@ -1,8 +1,6 @@
 #include "asg/ring.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -10,11 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include <linux/futex.h>
-
+#include "asg/bell.h"
 #include "asg/layout.h"
 #include "util/checked.h"
 #include "util/clock.h"
@@ -30,11 +25,14 @@
  * Whatever has data is read, records first; the transfer mode says nothing, because the guest sets it back before we look.
  * It never fills one ring while the other has data, so the bytes stay in order.
  *
- * A wake-up costs the guest a trip through its kernel and the device process, so it should almost never send one. From the
- * first byte to just before sleep the state is RENDERING, which asks for none. Before sleeping it is NEED_NOTIFY, then the
+ * A wake-up costs a guest in a virtual machine a trip through its kernel and the device process, so it should almost never send
+ * one. From the first byte to just before sleep the state is RENDERING, which asks for none. Before sleeping it is NEED_NOTIFY, then the
  * rings are looked at once more: either the guest sees that state after its write, or we see its write. The window for
  * which a ring is watched adapts as that of the event loop does. A watcher gives way between its looks: what it waits for
- * may need this very CPU. */
+ * may need this very CPU.
+ *
+ * A sleeper waits for the bell to have another value than it had before the rings were looked at. A guest may set it back at the
+ * wrong moment: it misses its own wake-up then, but a stop rings until nobody sleeps. */
 
 #define RING_SIZE (NEEP_ASG_BUFFER_OFFSET + NEEP_ASG_BUFFER_SIZE)
 
@@ -56,13 +54,13 @@
 
 struct neep_asg_ring {
 	uint8_t *base;
-	int wake_fd;
 	int64_t spin_max_ns;
 	int64_t spin_ns;
 	uint32_t record_offset; // what is left of the record that is being read
 	uint32_t record_left;
 	uint32_t pauses;        // in a row, of a large transfer
 	atomic_bool is_stopped; // atomic: anybody, the consumer
+	atomic_bool is_asleep;  // atomic: the consumer, anybody
 };
 
 static _Atomic uint32_t *word_at(struct neep_asg_ring *ring, uint32_t offset) {
@@ -84,7 +82,7 @@ static uint8_t *data_at(struct neep_asg_ring *ring, uint32_t offset) {
 }
 
 static bool is_stopped(struct neep_asg_ring *ring) {
-	return atomic_load_explicit(&ring->is_stopped, memory_order_relaxed);
+	return atomic_load(&ring->is_stopped);
 }
 
 /* Bytes between the positions of the ring in `page`, or -EPROTO: no ring of `capacity` bytes holds so many. */
@@ -105,19 +103,19 @@ static void keep_awake(struct neep_asg_ring *ring) {
 	}
 }
 
-/* After a position was published. Either the sleeper sees the position after it said that it sleeps, or we see that it does. */
+/* After a position was published, that a guest may wait for. Either the sleeper sees the position after it said that it sleeps, or we see that it does. */
 static void ring_bell(struct neep_asg_ring *ring) {
 	if (load(ring, NEEP_ASG_SLEEPER) == 0) {
 		return;
 	}
 	store(ring, NEEP_ASG_SLEEPER, 0);
-	atomic_fetch_add(word_at(ring, NEEP_ASG_BELL), 1);
-	syscall(SYS_futex, word_at(ring, NEEP_ASG_BELL), FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	neep_asg_bell_ring(word_at(ring, NEEP_ASG_BELL));
 }
 
+/* Rings no bell: most guests that sleep then wait for the reply, and would wake up twice. Others hear it when all has been
+ * read. */
 static void release_record(struct neep_asg_ring *ring) {
 	atomic_fetch_add(word_at(ring, NEEP_ASG_TO_HOST + NEEP_ASG_READ_POS), NEEP_ASG_RECORD_SIZE);
-	ring_bell(ring);
 }
 
 /* Remembers the next record that has data. Returns 1, 0 when there is none, or -EPROTO. A guest that sends empty records
@@ -239,8 +237,8 @@ static bool spin(struct neep_asg_ring *ring) {
 	return false;
 }
 
-/* The `turn`-th wait in a row for a guest that takes or sends nothing. Each is short, so that a stop is seen soon. */
-static void wait_for_guest(uint32_t turn) {
+/* The `turn`-th wait in a row for another that takes or sends nothing. Each is short, so that a stop is seen soon. */
+static void wait_a_turn(uint32_t turn) {
 	if (turn < REPLY_YIELDS) {
 		sched_yield();
 		return;
@@ -251,30 +249,37 @@ static void wait_for_guest(uint32_t turn) {
 	nanosleep(&pause, NULL);
 }
 
-static void sleep_until_woken(struct neep_asg_ring *ring) {
-	struct pollfd pollfd = { .fd = ring->wake_fd, .events = POLLIN };
+/* Unless the bell has rung since it was `bell`. */
+static void sleep_until_woken(struct neep_asg_ring *ring, uint32_t bell) {
 	int64_t slept_at = neep_clock_ns();
-	poll(&pollfd, 1, -1);
-	/* Before the next look, so that the wake-up of a later write stays. */
-	neep_eventfd_drain(ring->wake_fd);
+	/* Either a stop sees this, or this sees the stop. */
+	atomic_store(&ring->is_asleep, true);
+	if (!is_stopped(ring)) {
+		neep_asg_bell_wait(word_at(ring, NEEP_ASG_HOST_BELL), bell, NULL);
+	}
+	atomic_store(&ring->is_asleep, false);
 	if (neep_clock_ns() - slept_at < ring->spin_max_ns + WAKE_UP_NS) {
 		ring->spin_ns = ring->spin_max_ns;
 	}
 }
 
 static void wait_for_data(struct neep_asg_ring *ring) {
+	ring_bell(ring);
 	if (ring->spin_ns > 0 && spin(ring)) {
 		return;
 	}
 	/* The guest sends one wake-up for a large transfer, and no other when it goes on after a pause. */
 	if (load(ring, NEEP_ASG_TRANSFER_SIZE) != 0) {
-		wait_for_guest(ring->pauses++);
+		wait_a_turn(ring->pauses++);
 		return;
 	}
+	uint32_t bell = load(ring, NEEP_ASG_HOST_BELL);
+	store(ring, NEEP_ASG_HOST_WAIT, NEEP_ASG_ASLEEP);
 	set_state(ring, NEEP_ASG_NEED_NOTIFY);
-	if (!has_data(ring) && !is_stopped(ring)) {
-		sleep_until_woken(ring);
+	if (!has_data(ring)) {
+		sleep_until_woken(ring, bell);
 	}
+	store(ring, NEEP_ASG_HOST_WAIT, NEEP_ASG_AWAKE);
 	set_state(ring, NEEP_ASG_RENDERING);
 }
 
@@ -322,7 +327,7 @@ int neep_asg_ring_write(struct neep_asg_ring *ring, const void *buf, size_t len)
 			return (int)count;
 		}
 		if (count == 0) {
-			wait_for_guest(turn);
+			wait_a_turn(turn);
 			continue;
 		}
 		from += count;
@@ -333,8 +338,11 @@ int neep_asg_ring_write(struct neep_asg_ring *ring, const void *buf, size_t len)
 }
 
 void neep_asg_ring_stop(struct neep_asg_ring *ring) {
-	atomic_store_explicit(&ring->is_stopped, true, memory_order_relaxed);
-	neep_eventfd_signal(ring->wake_fd);
+	atomic_store(&ring->is_stopped, true);
+	for (uint32_t turn = 0; atomic_load(&ring->is_asleep); turn++) {
+		neep_asg_bell_ring(word_at(ring, NEEP_ASG_HOST_BELL));
+		wait_a_turn(turn);
+	}
 }
 
 static int map_ring(struct neep_asg_ring *ring, int fd, uint64_t size, struct neep_error *error) {
@@ -350,10 +358,9 @@ static int map_ring(struct neep_asg_ring *ring, int fd, uint64_t size, struct ne
 	return ring->base == MAP_FAILED ? neep_error_set(error, errno, "cannot map a ring") : 0;
 }
 
-struct neep_asg_ring *neep_asg_ring_create(int owned_memory_fd, uint64_t size, int owned_wake_fd,
+struct neep_asg_ring *neep_asg_ring_create(int owned_memory_fd, uint64_t size,
 	const struct neep_asg_options *options, struct neep_error *error) {
 	neep_autoclose int memory_fd = owned_memory_fd;
-	neep_autoclose int wake_fd = owned_wake_fd;
 	struct neep_asg_ring *ring = calloc(1, sizeof(*ring));
 	if (ring == NULL) {
 		neep_error_set(error, ENOMEM, "cannot serve a ring");
@@ -363,8 +370,8 @@ struct neep_asg_ring *neep_asg_ring_create(int owned_memory_fd, uint64_t size, i
 		free(ring);
 		return NULL;
 	}
-	ring->wake_fd = neep_steal_fd(&wake_fd);
 	ring->spin_max_ns = options->spin_ns;
+	store(ring, NEEP_ASG_HOST_WAIT, NEEP_ASG_AWAKE);
 	return ring;
 }
 
@@ -372,8 +379,20 @@ void neep_asg_ring_destroy(struct neep_asg_ring *ring) {
 	if (ring == NULL) {
 		return;
 	}
+	store(ring, NEEP_ASG_HOST_WAIT, NEEP_ASG_UNSERVED);
 	set_state(ring, NEEP_ASG_EXIT);
 	munmap(ring->base, RING_SIZE);
-	neep_close_fd(&ring->wake_fd);
 	free(ring);
+}
+
+uint8_t *neep_asg_bell_map(int fd) {
+	void *page = mmap(
+		NULL, NEEP_ASG_BELL_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, NEEP_ASG_BELL_PAGE);
+	return page == MAP_FAILED ? NULL : page;
+}
+
+void neep_asg_bell_unmap(uint8_t *page) {
+	if (page != NULL) {
+		munmap(page, NEEP_ASG_BELL_PAGE_SIZE);
+	}
 }

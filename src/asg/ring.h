@@ -5,6 +5,8 @@
  * buffer of a power of two bytes that all three share. The guest may rewrite any byte at any moment: every word is loaded once,
  * checked, and what cannot be right ends the ring with -EPROTO. Nothing here knows what the bytes mean.
  *
+ * How its ends wake each other: asg/bell.h.
+ *
  * Threads: read and write belong to the ring's consumer thread; stop may come from any thread. */
 #ifndef NEEP_ASG_RING_H
 #define NEEP_ASG_RING_H
@@ -23,14 +25,6 @@
  * Four slots made that happen all the time; more than 16 gain nothing, and each costs a ring its own page. */
 #define NEEP_ASG_FLUSH_INTERVAL UINT32_C(65536)
 
-/* Mesa's guest waits in a loop around sched_yield(), which takes a processor from whatever it waits for. Our own guest side
- * (libneep-virtgpu.so) makes it sleep: in words of the from_host_large page that the protocol leaves alone, it says that it sleeps
- * (SLEEPER: 1) and waits for the BELL to change, a futex. The consumer rings it when it has taken or sent something, and
- * takes the SLEEPER back. A guest in a virtual machine leaves both zero. Offsets in bytes from the start of the blob. */
-#define NEEP_ASG_BELL_PAGE UINT32_C(0x2000)
-#define NEEP_ASG_SLEEPER   (NEEP_ASG_BELL_PAGE + 16)
-#define NEEP_ASG_BELL      (NEEP_ASG_BELL_PAGE + 20)
-
 struct neep_asg_ring;
 
 /* Writes the configuration that the guest reads into the blob, whose memory is `size` bytes behind `fd` (borrowed), and zeroes the
@@ -47,17 +41,24 @@ int neep_asg_fail(int fd, uint64_t size, int32_t answer);
 /* The same for who has mapped the ring: NEEP_ASG_BUFFER_OFFSET + NEEP_ASG_BUFFER_SIZE bytes that stay. */
 void neep_asg_fail_mapped(uint8_t *ring, int32_t answer);
 
-/* How the consumer waits: it looks at the ring for up to spin_ns after the last byte, as long as that pays off, then sleeps on
- * the wake-up eventfd. NEEP_ASG_SPIN_NS is a good choice. */
+/* How the consumer waits: it looks at the ring for up to spin_ns after the last byte, as long as that pays off, then sleeps until
+ * the guest wakes it. NEEP_ASG_SPIN_NS is a good choice. */
 #define NEEP_ASG_SPIN_NS INT64_C(100000)
 struct neep_asg_options {
 	int64_t spin_ns;
 };
 
-/* Maps the ring for its consumer. owned_memory_fd (at least `size` bytes, sealed against shrinking) and owned_wake_fd (an
- * eventfd) are consumed in every case. NULL with `error` set. */
-struct neep_asg_ring *neep_asg_ring_create(int owned_memory_fd, uint64_t size, int owned_wake_fd,
-	const struct neep_asg_options *options, struct neep_error *error);
+/* Maps the ring for its consumer. owned_memory_fd (at least `size` bytes, sealed against shrinking) is consumed in
+ * every case. NULL with `error` set. */
+struct neep_asg_ring *neep_asg_ring_create(
+	int owned_memory_fd, uint64_t size, const struct neep_asg_options *options, struct neep_error *error);
+
+/* For a process that wakes consumers of others: maps the page of the ring's bells (asg/bell.h). `fd` is the ring's memory,
+ * borrowed. Returns the page, or NULL with errno set. */
+uint8_t *neep_asg_bell_map(int fd);
+
+/* NULL is fine. */
+void neep_asg_bell_unmap(uint8_t *page);
 
 /* Unmaps and frees. No thread is inside read or write. NULL is fine. */
 void neep_asg_ring_destroy(struct neep_asg_ring *ring);
@@ -70,7 +71,7 @@ int64_t neep_asg_ring_read(struct neep_asg_ring *ring, void *buf, size_t len);
  * request must have been read. Returns 0, -ECANCELED or -EPROTO. */
 int neep_asg_ring_write(struct neep_asg_ring *ring, const void *buf, size_t len);
 
-/* Makes read and write return -ECANCELED, now and from now on. Any thread. */
+/* Makes read and write return -ECANCELED, now and from now on: when it returns, nobody sleeps in them. Any thread. */
 void neep_asg_ring_stop(struct neep_asg_ring *ring);
 
 #endif

@@ -79,7 +79,6 @@ static int context_attach(struct neep_context *base, struct neep_resource *resou
 		return -ENOMEM;
 	}
 	attachment->resource = resource;
-	attachment->wake_fd = -1;
 	attachment->is_shared = is_shared(context, resource);
 	neep_idmap_insert(&context->attachments, resource->resource_id, &attachment->link);
 	share(context, attachment);

@@ -18,7 +18,7 @@
 #include "util/list.h"
 #include "worker/worker.h"
 
-/* Each is a thread of the renderer, two fds here and a map of the VMM; guest drivers keep one for every thread that ever made
+/* Each is a thread of the renderer, an fd and a page here and a map of the VMM; guest drivers keep one for every thread that ever made
  * a Vulkan call. */
 #define NEEP_GFX_RINGS_MAX 1024
 /* Between vkGetBlobGOOGLE and the creation of the blob, one for each guest thread at most. */
@@ -68,7 +68,7 @@ struct neep_gfx_attachment {
 	struct neep_resource *resource;
 	bool is_shared; // the renderer is told of its memory
 	bool is_ring;
-	int wake_fd; // of a ring that is served; -1: none
+	uint8_t *bell; // page of a ring that is served (asg/bell.h); NULL: none
 };
 
 enum neep_gfx_memory_kind {

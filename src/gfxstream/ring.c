@@ -6,6 +6,7 @@
  * again and again. */
 #include <errno.h>
 
+#include "asg/bell.h"
 #include "asg/ring.h"
 #include "gfxstream/gfxstream_internal.h"
 #include "util/clock.h"
@@ -39,7 +40,7 @@ static size_t fail_all(struct neep_gfx_context *context) {
 	neep_idmap_for_each (link, &context->attachments) {
 		struct neep_gfx_attachment *attachment =
 			neep_container_of(link, struct neep_gfx_attachment, link);
-		if (attachment->is_ring && attachment->wake_fd < 0) {
+		if (attachment->is_ring && attachment->bell == NULL) {
 			fail(attachment);
 			count++;
 		}
@@ -88,11 +89,9 @@ static int serve(struct neep_gfx_context *context, struct neep_gfx_attachment *a
 	if (rc < 0) {
 		return rc;
 	}
-	attachment->wake_fd = neep_eventfd_create();
-	if (attachment->wake_fd < 0) {
-		rc = attachment->wake_fd;
-		attachment->wake_fd = -1;
-		return rc;
+	attachment->bell = neep_asg_bell_map(attachment->resource->blob_fd);
+	if (attachment->bell == NULL) {
+		return -errno;
 	}
 	context->ring_count++;
 	struct neep_worker_memory memory = {
@@ -100,7 +99,7 @@ static int serve(struct neep_gfx_context *context, struct neep_gfx_attachment *a
 		.size = neep_gfx_memory_of(attachment->resource)->size,
 		.fd = attachment->resource->blob_fd,
 	};
-	neep_worker_ring_add(context->worker, &memory, attachment->wake_fd);
+	neep_worker_ring_add(context->worker, &memory);
 	return 0;
 }
 
@@ -132,8 +131,8 @@ void neep_gfx_ring_ping(struct neep_gfx_context *context, uint32_t resource_id) 
 	if (attachment == NULL || !attachment->is_ring) {
 		return;
 	}
-	if (attachment->wake_fd >= 0) {
-		neep_eventfd_signal(attachment->wake_fd);
+	if (attachment->bell != NULL) {
+		neep_asg_bell_ring(neep_asg_bell_word(attachment->bell, NEEP_ASG_HOST_BELL));
 	} else {
 		/* There is something new to swallow, or the guest's own set-up has wiped out the answer. */
 		fail(attachment);
@@ -141,23 +140,24 @@ void neep_gfx_ring_ping(struct neep_gfx_context *context, uint32_t resource_id) 
 	}
 }
 
-static void close_wake(struct neep_gfx_context *context, struct neep_gfx_attachment *attachment) {
-	if (attachment->wake_fd >= 0) {
-		neep_close_fd(&attachment->wake_fd);
+static void close_bell(struct neep_gfx_context *context, struct neep_gfx_attachment *attachment) {
+	if (attachment->bell != NULL) {
+		neep_asg_bell_unmap(attachment->bell);
+		attachment->bell = NULL;
 		context->ring_count--;
 	}
 }
 
 void neep_gfx_ring_stop(struct neep_gfx_context *context, struct neep_gfx_attachment *attachment) {
-	if (attachment->wake_fd >= 0 && context->worker != NULL) {
+	if (attachment->bell != NULL && context->worker != NULL) {
 		neep_worker_ring_remove(context->worker, attachment->resource->resource_id);
 	}
-	close_wake(context, attachment);
+	close_bell(context, attachment);
 }
 
 void neep_gfx_rings_fail(struct neep_gfx_context *context) {
 	neep_idmap_for_each (link, &context->attachments) {
-		close_wake(context, neep_container_of(link, struct neep_gfx_attachment, link));
+		close_bell(context, neep_container_of(link, struct neep_gfx_attachment, link));
 	}
 	if (fail_all(context) > 0) {
 		begin_burial(context);

@@ -109,9 +109,7 @@ union message {
 
 static void handle_ring_add(
 	struct neep_renderer *renderer, const union message *message, struct neep_fds *fds) {
-	int memory_fd = neep_fds_take(fds, 0);
-	int wake_fd = neep_fds_take(fds, 1);
-	neep_renderer_ring_add(renderer, &message->ring_add, memory_fd, wake_fd);
+	neep_renderer_ring_add(renderer, &message->ring_add, neep_fds_take(fds, 0));
 }
 
 static void handle_ring_remove(
@@ -148,7 +146,7 @@ static const struct {
 	uint32_t fd_count;
 	void (*handle)(struct neep_renderer *renderer, const union message *message, struct neep_fds *fds);
 } messages[] = {
-	{ NEEP_WORKER_RING_ADD, sizeof(struct neep_worker_ring_add), 2, handle_ring_add },
+	{ NEEP_WORKER_RING_ADD, sizeof(struct neep_worker_ring_add), 1, handle_ring_add },
 	{ NEEP_WORKER_RING_REMOVE, sizeof(struct neep_worker_resource_id), 0, handle_ring_remove },
 	{ NEEP_WORKER_RESOURCE_ADD, sizeof(struct neep_worker_resource_add), 1, handle_resource_add },
 	{ NEEP_WORKER_RESOURCE_REMOVE, sizeof(struct neep_worker_resource_id), 0, handle_resource_remove },

@@ -42,8 +42,8 @@ extern const struct neep_vk_host_impl neep_renderer_host_impl;
 /* rings.c. Main thread. */
 
 /* Serves the ring on a thread of its own. One that cannot be served loses the context, so that its guest thread does not wait. */
-void neep_renderer_ring_add(struct neep_renderer *renderer, const struct neep_worker_ring_add *add,
-	int owned_memory_fd, int owned_wake_fd);
+void neep_renderer_ring_add(
+	struct neep_renderer *renderer, const struct neep_worker_ring_add *add, int owned_memory_fd);
 
 /* Has the ring's thread end, which may take its time: the ring is freed by neep_renderer_rings_reap(). */
 void neep_renderer_ring_remove(struct neep_renderer *renderer, uint32_t resource_id);

@@ -66,9 +66,8 @@ static void ring_free(struct ring *ring) {
 
 /* NULL with `error` set. */
 static struct ring *ring_create(struct neep_renderer *renderer, const struct neep_worker_ring_add *add,
-	int owned_memory_fd, int owned_wake_fd, struct neep_error *error) {
+	int owned_memory_fd, struct neep_error *error) {
 	neep_autoclose int memory_fd = owned_memory_fd;
-	neep_autoclose int wake_fd = owned_wake_fd;
 	struct neep_asg_options options = { .spin_ns = renderer->options->spin_us * NEEP_NS_PER_US };
 	struct ring *ring = calloc(1, sizeof(*ring));
 	if (ring == NULL) {
@@ -81,8 +80,7 @@ static struct ring *ring_create(struct neep_renderer *renderer, const struct nee
 		.memory_fd = fcntl(memory_fd, F_DUPFD_CLOEXEC, 0),
 		.size = add->size,
 	};
-	ring->asg = neep_asg_ring_create(
-		neep_steal_fd(&memory_fd), add->size, neep_steal_fd(&wake_fd), &options, error);
+	ring->asg = neep_asg_ring_create(neep_steal_fd(&memory_fd), add->size, &options, error);
 	if (ring->asg == NULL) {
 		neep_asg_fail(ring->memory_fd, ring->size, NEEP_WORKER_DEVICE_LOST);
 		ring_free(ring);
@@ -108,15 +106,14 @@ static int ring_start(struct ring *ring, uint32_t resource_id, struct neep_error
 	return 0;
 }
 
-void neep_renderer_ring_add(struct neep_renderer *renderer, const struct neep_worker_ring_add *add,
-	int owned_memory_fd, int owned_wake_fd) {
+void neep_renderer_ring_add(
+	struct neep_renderer *renderer, const struct neep_worker_ring_add *add, int owned_memory_fd) {
 	struct neep_error error = { 0 };
 	if (neep_idmap_find(&renderer->rings, add->resource_id) != NULL) {
 		neep_close_fd(&owned_memory_fd);
-		neep_close_fd(&owned_wake_fd);
 		return;
 	}
-	struct ring *ring = ring_create(renderer, add, owned_memory_fd, owned_wake_fd, &error);
+	struct ring *ring = ring_create(renderer, add, owned_memory_fd, &error);
 	if (ring == NULL || ring_start(ring, add->resource_id, &error) < 0) {
 		/* A guest thread would wait at it for ever: the device process sees to those of lost contexts. */
 		char reason[NEEP_WORKER_REASON_SIZE];

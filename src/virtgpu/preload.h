@@ -69,10 +69,14 @@ int neep_preload_sync_ioctl(int fd, unsigned long request, void *arg);
 /* Answers an ioctl on a file of the node. Returns 0 or a negative errno. */
 int neep_preload_drm_ioctl(uint64_t file_id, unsigned long request, void *arg);
 
-/* ---- preload_ring.c: how a thread of Mesa's gfxstream driver waits ---- */
+/* ---- preload_ring.c: how a thread of Mesa's gfxstream driver waits, and wakes its ring's consumer ---- */
 
 /* The calling thread has submitted these `len` bytes: is it about to map a ring? */
 void neep_preload_ring_submitted(const void *commands, uint32_t len);
+
+/* The calling thread is about to submit these `len` bytes, and nobody can wait for it: whether they were a wake-up of its own
+ * ring, and it has been done. */
+bool neep_preload_ring_wake(const void *commands, uint32_t len);
 
 /* The calling thread has mapped `len` bytes from `offset` of `fd`. */
 void neep_preload_ring_mapped(int fd, uint64_t offset, size_t len);

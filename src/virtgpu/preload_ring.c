@@ -1,14 +1,17 @@
-/* How a thread of Mesa's gfxstream driver waits for its ring.
+/* How a thread of Mesa's gfxstream driver waits for its ring, and wakes who serves it.
  *
  * Theory of operation. The driver waits in a loop around sched_yield(), for as long as the GPU works. On a machine whose
  * processors are the GPU (lavapipe), or with more waiting threads than processors, that takes from the renderer what the
  * driver waits for. A thread has a ring of its own, so its sched_yield() is told from others': it yields for SPIN_NS, as most
- * replies are there by then, and goes to sleep on the ring's bell (asg/ring.h) after that.
+ * replies are there by then, and goes to sleep on the ring's bell (asg/bell.h) after that.
  *
  * No bell is missed: a thread first says that it will sleep and returns, so that the driver's loop looks once more, and
  * sleeps at its next call only if the bell has not rung since. A sleep has an end all the same, since what wakes
  * the thread may have died. The ring is looked at through a mapping of our own, which stays when the driver unmaps
  * its own.
+ *
+ * The driver's wake-ups would cross the node and the device process on their way to the renderer. Those of a thread for its own
+ * ring are done here, with one call of the kernel, as long as somebody serves the ring.
  *
  * When the device process dies, the device sees to the rings no more, and its renderers are gone too. A thread that has
  * slept in vain for a while asks whether the node is still there, which ends with its device, and answers itself from then
@@ -20,15 +23,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <linux/futex.h>
-
+#include "asg/bell.h"
 #include "asg/ring.h"
 #include "util/clock.h"
 #include "virtgpu/preload.h"
 
-/* The first word of the submit that makes a blob a ring, and its length ("CONTEXT_CREATE"). */
-#define CONTEXT_CREATE     UINT32_C(0x1001)
-#define CONTEXT_CREATE_LEN 8
+/* The submits that make a blob a ring and wake who serves it: these words, each before the resource's id. */
+#define CONTEXT_CREATE UINT32_C(0x1001)
+#define CONTEXT_PING   UINT32_C(0x1002)
+#define COMMAND_LEN    8
 
 /* How long a wait yields before it sleeps. Quick replies are there by then; on two processors that are the GPU too, 50 us cost
  * a tenth of the frames of a millisecond. */
@@ -46,9 +49,10 @@
 
 struct wait {
 	uint8_t *ring; // NULL: this thread has none
-	bool expects_ring;
-	bool is_armed; // has said that it sleeps
-	uint32_t bell; // as it was then
+	uint32_t resource_id;
+	uint32_t expected_id; // of the ring that is about to be mapped; 0: none
+	bool is_armed;        // has said that it sleeps
+	uint32_t bell;        // as it was then
 	uint32_t sleeps_in_vain;
 	int64_t started_at;
 	int64_t called_at;
@@ -58,21 +62,30 @@ struct wait {
 static _Thread_local struct wait this_wait __attribute__((tls_model("initial-exec")));
 
 static _Atomic uint32_t *word_at(const struct wait *wait, uint32_t offset) {
-	return (_Atomic uint32_t *)(void *)(wait->ring + offset);
+	return neep_asg_bell_word(wait->ring + NEEP_ASG_BELL_PAGE, offset);
 }
 
 void neep_preload_ring_submitted(const void *commands, uint32_t len) {
-	if (len == CONTEXT_CREATE_LEN && *(const uint32_t *)commands == CONTEXT_CREATE) {
-		this_wait.expects_ring = true;
+	const uint32_t *words = commands;
+	if (len == COMMAND_LEN && words[0] == CONTEXT_CREATE) {
+		this_wait.expected_id = words[1];
 	}
+}
+
+bool neep_preload_ring_wake(const void *commands, uint32_t len) {
+	struct wait *wait = &this_wait;
+	const uint32_t *words = commands;
+	return wait->ring != NULL && len == COMMAND_LEN && words[0] == CONTEXT_PING &&
+	       words[1] == wait->resource_id && neep_asg_host_wake(wait->ring + NEEP_ASG_BELL_PAGE);
 }
 
 void neep_preload_ring_mapped(int fd, uint64_t offset, size_t len) {
 	struct wait *wait = &this_wait;
-	if (!wait->expects_ring || len < RING_LEN) {
+	uint32_t resource_id = wait->expected_id;
+	if (resource_id == 0 || len < RING_LEN) {
 		return;
 	}
-	wait->expects_ring = false;
+	wait->expected_id = 0;
 	void *ring = (void *)syscall(
 		SYS_mmap, NULL, RING_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset); // NOLINT
 	if (ring == MAP_FAILED) {
@@ -81,7 +94,7 @@ void neep_preload_ring_mapped(int fd, uint64_t offset, size_t len) {
 	if (wait->ring != NULL) {
 		munmap(wait->ring, RING_LEN);
 	}
-	*wait = (struct wait){ .ring = ring };
+	*wait = (struct wait){ .ring = ring, .resource_id = resource_id };
 }
 
 static void arm(struct wait *wait) {
@@ -92,10 +105,9 @@ static void arm(struct wait *wait) {
 
 static void sleep_until_bell(struct wait *wait) {
 	struct timespec limit = { .tv_nsec = SLEEP_MAX_NS };
-	long result =
-		syscall(SYS_futex, word_at(wait, NEEP_ASG_BELL), FUTEX_WAIT, wait->bell, &limit, NULL, 0);
+	bool is_in_vain = neep_asg_bell_wait(word_at(wait, NEEP_ASG_BELL), wait->bell, &limit);
 	wait->is_armed = false;
-	wait->sleeps_in_vain = result < 0 && errno == ETIMEDOUT ? wait->sleeps_in_vain + 1 : 0;
+	wait->sleeps_in_vain = is_in_vain ? wait->sleeps_in_vain + 1 : 0;
 	if (wait->sleeps_in_vain == SLEEPS_PER_LOOK) {
 		wait->sleeps_in_vain = 0;
 		neep_preload_look_for_node();

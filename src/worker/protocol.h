@@ -32,7 +32,7 @@ enum neep_worker_message_type {
 	NEEP_WORKER_EXITED = 16, // struct neep_worker_exited, once per SPAWN
 
 	/* device process -> renderer */
-	NEEP_WORKER_RING_ADD = 32,   // struct neep_worker_ring_add, 2 fds: ring memory, wake-up eventfd
+	NEEP_WORKER_RING_ADD = 32,   // struct neep_worker_ring_add, fd: ring memory
 	NEEP_WORKER_RING_REMOVE,     // struct neep_worker_resource_id
 	NEEP_WORKER_RESOURCE_ADD,    // struct neep_worker_resource_add, 1 fd: the memory
 	NEEP_WORKER_RESOURCE_REMOVE, // struct neep_worker_resource_id

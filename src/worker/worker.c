@@ -234,14 +234,13 @@ static void send_message(struct neep_worker *worker, const void *message, const 
 	neep_worker_break(worker, "%s", rc == -EPIPE || rc == -ECONNRESET ? "" : strerror(-rc));
 }
 
-void neep_worker_ring_add(struct neep_worker *worker, const struct neep_worker_memory *memory, int wake_fd) {
+void neep_worker_ring_add(struct neep_worker *worker, const struct neep_worker_memory *memory) {
 	struct neep_worker_ring_add message = {
 		.header = { NEEP_WORKER_RING_ADD, sizeof(message) },
 		.resource_id = memory->resource_id,
 		.size = memory->size,
 	};
-	const int fds[] = { memory->fd, wake_fd };
-	send_message(worker, &message, fds, NEEP_ARRAY_LEN(fds));
+	send_message(worker, &message, &memory->fd, 1);
 }
 
 void neep_worker_resource_add(struct neep_worker *worker, const struct neep_worker_memory *memory) {

@@ -96,7 +96,7 @@ struct neep_worker_memory {
 	uint64_t size;
 	int fd;
 };
-void neep_worker_ring_add(struct neep_worker *worker, const struct neep_worker_memory *memory, int wake_fd);
+void neep_worker_ring_add(struct neep_worker *worker, const struct neep_worker_memory *memory);
 void neep_worker_ring_remove(struct neep_worker *worker, uint32_t resource_id);
 void neep_worker_resource_add(struct neep_worker *worker, const struct neep_worker_memory *memory);
 void neep_worker_resource_remove(struct neep_worker *worker, uint32_t resource_id);

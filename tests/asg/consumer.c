@@ -9,8 +9,8 @@
 struct neep_asg_ring *asg_consumer_ring(struct asg_guest *guest, int64_t spin_ns) {
 	struct neep_asg_options options = { .spin_ns = spin_ns };
 	struct neep_error error;
-	struct neep_asg_ring *ring = neep_asg_ring_create(fcntl(guest->memory_fd, F_DUPFD_CLOEXEC, 0),
-		ASG_GUEST_SIZE, fcntl(guest->wake_fd, F_DUPFD_CLOEXEC, 0), &options, &error);
+	struct neep_asg_ring *ring = neep_asg_ring_create(
+		fcntl(guest->memory_fd, F_DUPFD_CLOEXEC, 0), ASG_GUEST_SIZE, &options, &error);
 	neep_assert(ring != NULL);
 	return ring;
 }

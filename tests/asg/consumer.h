@@ -22,7 +22,7 @@ struct asg_request {
 	uint32_t reply;
 };
 
-/* The guest keeps its fds: the ring gets copies. */
+/* The guest keeps its memory: the ring gets a copy of the fd. */
 struct neep_asg_ring *asg_consumer_ring(struct asg_guest *guest, int64_t spin_ns);
 
 /* Serves until the ring ends. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "asg/bell.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/macros.h"
@@ -19,8 +20,7 @@ struct asg_guest *asg_guest_create(void) {
 	struct asg_guest *guest = calloc(1, sizeof(*guest));
 	neep_assert(guest != NULL);
 	guest->memory_fd = neep_memfd_create("ring", ASG_GUEST_SIZE);
-	guest->wake_fd = neep_eventfd_create();
-	neep_assert(guest->memory_fd >= 0 && guest->wake_fd >= 0);
+	neep_assert(guest->memory_fd >= 0);
 	neep_assert(neep_asg_prepare(guest->memory_fd, ASG_GUEST_SIZE) == 0);
 	guest->base = mmap(NULL, ASG_GUEST_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, guest->memory_fd, 0);
 	neep_assert(guest->base != MAP_FAILED);
@@ -30,7 +30,6 @@ struct asg_guest *asg_guest_create(void) {
 void asg_guest_destroy(struct asg_guest *guest) {
 	munmap(guest->base, ASG_GUEST_SIZE);
 	neep_close_fd(&guest->memory_fd);
-	neep_close_fd(&guest->wake_fd);
 	free(guest);
 }
 
@@ -64,7 +63,7 @@ static void ping(struct asg_guest *guest) {
 	guest->pings++;
 	for (int64_t end = neep_clock_ns() + guest->ping_ns; neep_clock_ns() < end;) {
 	}
-	neep_eventfd_signal(guest->wake_fd);
+	neep_asg_host_wake(guest->base + NEEP_ASG_BELL_PAGE);
 }
 
 static bool must_ping(struct asg_guest *guest) {

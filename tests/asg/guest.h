@@ -14,7 +14,6 @@
 struct asg_guest {
 	uint8_t *base;
 	int memory_fd;
-	int wake_fd;
 	uint32_t slot; // offset of the slot that the next record uses
 	uint64_t pings;
 	int64_t ping_ns; // what a wake-up costs the guest, as far as this thread is concerned

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "asg/bell.h"
 #include "asg/consumer.h"
 #include "asg/guest.h"
 #include "support/cmocka.h"
@@ -59,11 +60,9 @@ static void create_refuses_a_memory_that_is_too_small(void **state) {
 	(void)state;
 	struct neep_asg_options options = { .spin_ns = 0 };
 	struct neep_error error;
-	assert_null(neep_asg_ring_create(
-		neep_memfd_create("ring", 4096), ASG_GUEST_SIZE, neep_eventfd_create(), &options, &error));
-	assert_null(neep_asg_ring_create(
-		neep_memfd_create("ring", ASG_GUEST_SIZE), 4096, neep_eventfd_create(), &options, &error));
-	assert_null(neep_asg_ring_create(-1, ASG_GUEST_SIZE, neep_eventfd_create(), &options, &error));
+	assert_null(neep_asg_ring_create(neep_memfd_create("ring", 4096), ASG_GUEST_SIZE, &options, &error));
+	assert_null(neep_asg_ring_create(neep_memfd_create("ring", ASG_GUEST_SIZE), 4096, &options, &error));
+	assert_null(neep_asg_ring_create(-1, ASG_GUEST_SIZE, &options, &error));
 	neep_asg_ring_destroy(NULL);
 }
 
@@ -294,7 +293,10 @@ static void stop_ends_a_writer_whose_guest_takes_nothing(void **state) {
 	asg_consumer_start(&consumer, guest, 0);
 	struct asg_request request = { .reply = 3 * NEEP_ASG_BUFFER_SIZE };
 	assert_true(asg_guest_send(guest, &request, sizeof(request)));
-	usleep(50000);
+	while (load(guest, NEEP_ASG_FROM_HOST_LARGE, NEEP_ASG_WRITE_POS) < NEEP_ASG_BUFFER_SIZE - 1) {
+		usleep(1000);
+	}
+	usleep(10000);
 	assert_int_equal(load(guest, NEEP_ASG_FROM_HOST_LARGE, NEEP_ASG_WRITE_POS), NEEP_ASG_BUFFER_SIZE - 1);
 	assert_int_equal(asg_consumer_stop(&consumer), -ECANCELED);
 	asg_guest_destroy(guest);
@@ -344,11 +346,89 @@ static void bell_is_rung_for_a_sleeper_only(void **state) {
 	assert_int_equal(asg_guest_load(guest, NEEP_ASG_BELL), 0);
 	asg_guest_store(guest, NEEP_ASG_SLEEPER, 1);
 	ask(guest, 4, 4);
-	/* Once when the request was taken; nobody says again that he sleeps. */
+	while (asg_guest_load(guest, NEEP_ASG_BELL) == 0) {
+		usleep(100);
+	}
+	/* Nobody says again that he sleeps. */
+	ask(guest, 4, 4);
 	assert_int_equal(asg_guest_load(guest, NEEP_ASG_BELL), 1);
 	assert_int_equal(asg_guest_load(guest, NEEP_ASG_SLEEPER), 0);
 	assert_int_equal(asg_consumer_stop(&consumer), -ECANCELED);
 	asg_guest_destroy(guest);
+}
+
+static void await_wait(struct asg_guest *guest, uint32_t wait) {
+	while (asg_guest_load(guest, NEEP_ASG_HOST_WAIT) != wait) {
+		usleep(100);
+	}
+}
+
+static void consumer_is_woken_when_it_sleeps_only(void **state) {
+	(void)state;
+	struct asg_guest *guest = asg_guest_create();
+	uint8_t *page = neep_asg_bell_map(guest->memory_fd);
+	assert_non_null(page);
+	assert_false(neep_asg_host_wake(page));
+	struct neep_asg_ring *ring = asg_consumer_ring(guest, SPIN_NS);
+	assert_true(neep_asg_host_wake(page));
+	assert_int_equal(asg_guest_load(guest, NEEP_ASG_HOST_BELL), 0);
+	neep_asg_ring_destroy(ring);
+	assert_false(neep_asg_host_wake(page));
+	struct asg_consumer consumer;
+	asg_guest_init(guest);
+	asg_consumer_start(&consumer, guest, 0);
+	await_wait(guest, NEEP_ASG_ASLEEP);
+	assert_true(neep_asg_host_wake(page));
+	assert_int_equal(asg_guest_load(guest, NEEP_ASG_HOST_BELL), 1);
+	await_wait(guest, NEEP_ASG_ASLEEP);
+	assert_int_equal(asg_consumer_stop(&consumer), -ECANCELED);
+	assert_false(neep_asg_host_wake(page));
+	neep_asg_bell_unmap(page);
+	neep_asg_bell_unmap(NULL);
+	asg_guest_destroy(guest);
+}
+
+static void wake_ups_are_the_device_s_again_when_the_ring_has_failed(void **state) {
+	(void)state;
+	struct asg_guest *guest = asg_guest_create();
+	asg_guest_init(guest);
+	uint8_t *page = guest->base + NEEP_ASG_BELL_PAGE;
+	/* As a consumer leaves them that dies in its sleep. */
+	asg_guest_store(guest, NEEP_ASG_HOST_WAIT, NEEP_ASG_ASLEEP);
+	assert_int_equal(neep_asg_fail(guest->memory_fd, ASG_GUEST_SIZE, -4), 0);
+	assert_false(neep_asg_host_wake(page));
+	/* Also when there is nothing new to answer. */
+	asg_guest_store(guest, NEEP_ASG_HOST_WAIT, NEEP_ASG_AWAKE);
+	assert_int_equal(neep_asg_fail(guest->memory_fd, ASG_GUEST_SIZE, -4), 0);
+	assert_false(neep_asg_host_wake(page));
+	asg_guest_destroy(guest);
+}
+
+/* A guest that turns the bell back, and wakes whom it likes. */
+static void *meddle(void *data) {
+	struct asg_guest *guest = data;
+	while (asg_guest_load(guest, NEEP_ASG_HOST_STATE) != NEEP_ASG_EXIT) {
+		asg_guest_store(guest, NEEP_ASG_HOST_BELL, 0);
+		neep_asg_host_wake(guest->base + NEEP_ASG_BELL_PAGE);
+		asg_guest_store(guest, NEEP_ASG_HOST_WAIT, NEEP_ASG_AWAKE);
+	}
+	return NULL;
+}
+
+static void stop_ends_a_sleeper_whose_bell_is_turned_back(void **state) {
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		struct asg_guest *guest = asg_guest_create();
+		struct asg_consumer consumer;
+		pthread_t thread;
+		asg_guest_init(guest);
+		asg_consumer_start(&consumer, guest, 0);
+		assert_int_equal(pthread_create(&thread, NULL, meddle, guest), 0);
+		usleep((unsigned int)i);
+		assert_int_equal(asg_consumer_stop(&consumer), -ECANCELED);
+		pthread_join(thread, NULL);
+		asg_guest_destroy(guest);
+	}
 }
 
 /* Requests that take more of the buffer than the answers that lie ready there. */
@@ -463,6 +543,9 @@ int main(void) {
 		fd_checked_test(fail_releases_a_guest_that_waits_for_a_reply),
 		fd_checked_test(fail_releases_a_guest_that_sends),
 		fd_checked_test(bell_is_rung_for_a_sleeper_only),
+		fd_checked_test(consumer_is_woken_when_it_sleeps_only),
+		fd_checked_test(wake_ups_are_the_device_s_again_when_the_ring_has_failed),
+		fd_checked_test(stop_ends_a_sleeper_whose_bell_is_turned_back),
 		fd_checked_test(fail_answers_again_when_the_guest_has_sent_more),
 		fd_checked_test(idle_ring_costs_nothing),
 		fd_checked_test(busy_ring_needs_no_pings),

@@ -122,8 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	map_once();
 	neep_assert(neep_asg_prepare(memory_fd, RING_SIZE) == 0);
 	struct hostile hostile;
-	hostile.ring = neep_asg_ring_create(
-		fcntl(memory_fd, F_DUPFD_CLOEXEC, 0), RING_SIZE, neep_eventfd_create(), &options, NULL);
+	hostile.ring = neep_asg_ring_create(fcntl(memory_fd, F_DUPFD_CLOEXEC, 0), RING_SIZE, &options, NULL);
 	neep_assert(hostile.ring != NULL);
 	neep_reader_init(&hostile.in, data, size);
 	pthread_t thread;

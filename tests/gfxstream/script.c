@@ -29,7 +29,6 @@
 struct memory {
 	uint32_t resource_id;
 	uint32_t *words;
-	int wake_fd;
 };
 
 static struct renderer {
@@ -218,7 +217,7 @@ static bool obey(uint64_t order, uint64_t operand) {
 		publish_plain(operand);
 		return true;
 	case SCRIPT_REPORT:
-		renderer.rings[0].words[SCRIPT_PINGS / 4 + 1] = count_fds();
+		renderer.rings[0].words[SCRIPT_FDS / 4] = count_fds();
 		return true;
 	case SCRIPT_DEAF:
 		renderer.is_deaf = true;
@@ -264,12 +263,12 @@ static void on_message(const union message *message, struct neep_fds *fds) {
 	case NEEP_WORKER_RING_ADD:
 		memory = &renderer.rings[renderer.ring_count++ % RINGS_MAX];
 		*memory = (struct memory){ message->ring_add.resource_id,
-			map(fds->fd[0], message->ring_add.size), neep_fds_take(fds, 1) };
+			map(fds->fd[0], message->ring_add.size) };
 		break;
 	case NEEP_WORKER_RESOURCE_ADD:
 		memory = &renderer.memories[renderer.memory_count++ % MEMORIES_MAX];
 		*memory = (struct memory){ message->resource_add.resource_id,
-			map(fds->fd[0], message->resource_add.size), -1 };
+			map(fds->fd[0], message->resource_add.size) };
 		memory->words[0] = memory->resource_id;
 		break;
 	case NEEP_WORKER_RESOURCE_REMOVE:
@@ -287,28 +286,9 @@ static void on_message(const union message *message, struct neep_fds *fds) {
 	}
 }
 
-static void count_pings(const struct pollfd *polled, size_t count) {
-	for (size_t i = 0; i < count; i++) {
-		if ((polled[i].revents & POLLIN) != 0) {
-			neep_eventfd_drain(renderer.rings[i].wake_fd);
-			renderer.rings[i].words[SCRIPT_PINGS / 4]++;
-		}
-	}
-}
-
 static void render(int socket) {
 	renderer.socket = socket;
 	for (;;) {
-		struct pollfd polled[RINGS_MAX + 1] = { { .fd = socket, .events = POLLIN } };
-		size_t rings = renderer.ring_count < RINGS_MAX ? renderer.ring_count : RINGS_MAX;
-		for (size_t i = 0; i < rings; i++) {
-			polled[i + 1] = (struct pollfd){ renderer.rings[i].wake_fd, POLLIN, 0 };
-		}
-		poll(polled, rings + 1, -1);
-		count_pings(polled + 1, rings);
-		if (polled[0].revents == 0) {
-			continue;
-		}
 		union message message;
 		struct neep_fds fds = { .count = 0 };
 		if (neep_recv(socket, &message, sizeof(message), &fds) <= 0) {

@@ -2,7 +2,7 @@
  *
  * The test speaks to it as a guest would: the `fence` of a sync (0xa000) is one of the orders below, and its `device` an
  * operand. Besides, it
- *	- counts wake-ups of a ring in the ring's data buffer, as a u32 at SCRIPT_PINGS
+ *	- leaves the bell of a ring alone, so that it counts wake-ups, as a u32 at SCRIPT_PINGS
  *	- writes the resource id into the first word of each memory that it is told of, and 0 when it is told to forget it
  *	- dies by SIGKILL at the start in a context whose name begins with "stillborn"
  *	- is refused by its spawner (EAGAIN) in one whose name begins with "refused"
@@ -12,21 +12,25 @@
 
 #include <stdint.h>
 
-#define SCRIPT_PINGS 12288
+#include "asg/bell.h"
+
+/* In the memory of a ring. */
+#define SCRIPT_PINGS NEEP_ASG_HOST_BELL
+#define SCRIPT_FDS   UINT32_C(12288)
 
 /* Of a published blob; each of its words is its blob_id. */
 #define SCRIPT_BLOB_SIZE 65536
 
 enum script_order {
-	SCRIPT_DONE,    // the sync is done at once
-	SCRIPT_HOLD,    // it is done at SCRIPT_RELEASE
-	SCRIPT_RELEASE, // those that are held are done, the youngest first, and this one
-	SCRIPT_PUBLISH, // publishes blob `device`; done
-	SCRIPT_REPORT,  // writes the number of its open fds to the ring, as a u32 at SCRIPT_PINGS + 4; done
-	SCRIPT_CRASH,   // SIGSEGV
-	SCRIPT_EXIT,    // ends with status 7
-	SCRIPT_EOF,     // closes its socket and lives on
-	SCRIPT_GIVE_UP, // says LOST, with an escape sequence in its words, and ends
+	SCRIPT_DONE,           // the sync is done at once
+	SCRIPT_HOLD,           // it is done at SCRIPT_RELEASE
+	SCRIPT_RELEASE,        // those that are held are done, the youngest first, and this one
+	SCRIPT_PUBLISH,        // publishes blob `device`; done
+	SCRIPT_REPORT,         // writes the number of its open fds to the ring, as a u32 at SCRIPT_FDS; done
+	SCRIPT_CRASH,          // SIGSEGV
+	SCRIPT_EXIT,           // ends with status 7
+	SCRIPT_EOF,            // closes its socket and lives on
+	SCRIPT_GIVE_UP,        // says LOST, with an escape sequence in its words, and ends
 	SCRIPT_STOP_READING,   // sleeps for ever
 	SCRIPT_DEAF,           // from now on outlives its context
 	SCRIPT_TWICE,          // says DONE twice

@@ -2,6 +2,7 @@
 #include "rig.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,11 @@ static void ring_is_configured_when_its_creation_returns(void **state) {
 	assert_int_equal(map_info & RUTABAGA_MAP_CACHE_MASK, RUTABAGA_MAP_CACHE_CACHED);
 }
 
+static void *sleep_at(void *data) {
+	neep_asg_bell_wait(data, 0, NULL);
+	return NULL;
+}
+
 static void ping_wakes_the_consumer_of_its_ring(void **state) {
 	struct rig *rig = *state;
 	assert_int_equal(rig_context(rig, 1, "plain"), 0);
@@ -49,6 +55,13 @@ static void ping_wakes_the_consumer_of_its_ring(void **state) {
 		rig_await_word(rig, pings, i);
 	}
 	assert_int_equal(rig_words(rig, 11)[SCRIPT_PINGS / 4], 0);
+	pthread_t sleeper;
+	assert_int_equal(pthread_create(&sleeper, NULL, sleep_at,
+				 (void *)(uintptr_t)(rig_words(rig, 11) + SCRIPT_PINGS / 4)),
+		0);
+	usleep(10000);
+	assert_int_equal(rig_ping(rig, 1, 11), 0);
+	assert_int_equal(pthread_join(sleeper, NULL), 0);
 }
 
 static void ping_is_ignored_when_there_is_no_such_ring(void **state) {
@@ -216,11 +229,11 @@ static void blob_is_found_when_nobody_has_dispatched(void **state) {
 	struct rig *rig = *state;
 	assert_int_equal(rig_context(rig, 1, "plain"), 0);
 	assert_int_equal(rig_ring(rig, 1, 10), 0);
-	volatile uint32_t *pings = rig_words(rig, 10) + SCRIPT_PINGS / 4;
+	volatile uint32_t *report = rig_words(rig, 10) + SCRIPT_FDS / 4;
 	assert_int_equal(rig_order(rig, 1, SCRIPT_PUBLISH, 5), 0);
-	/* The ping is handled after the order: the blob is on its way. */
+	/* The report is handled after the order: the blob is on its way. */
 	assert_int_equal(rig_order(rig, 1, SCRIPT_REPORT, 0), 0);
-	while (pings[1] == 0) {
+	while (*report == 0) {
 		usleep(1000);
 	}
 	assert_int_equal(rig_blob(rig, 1, 20, 5, SCRIPT_BLOB_SIZE), 0);
@@ -293,10 +306,10 @@ static void renderer_has_the_fds_it_needs_and_no_others(void **state) {
 	assert_int_equal(rig_ring(rig, 1, 10), 0);
 	assert_int_equal(rig_context(rig, 2, "second"), 0);
 	assert_int_equal(rig_ring(rig, 2, 11), 0);
-	volatile uint32_t *report = rig_words(rig, 11) + SCRIPT_PINGS / 4 + 1;
+	volatile uint32_t *report = rig_words(rig, 11) + SCRIPT_FDS / 4;
 	assert_int_equal(rig_order(rig, 2, SCRIPT_REPORT, 0), 0);
-	/* Standard three, context socket, wake-up, and the spawner's signalfd. */
-	rig_await_word(rig, report, 6);
+	/* Standard three, context socket, and the spawner's signalfd. */
+	rig_await_word(rig, report, 5);
 }
 
 static void rings_are_refused_beyond_the_quota(void **state) {

@@ -127,8 +127,7 @@ struct asg_guest *harness_ring_add(struct harness_context *context, uint32_t res
 		.resource_id = resource_id,
 		.size = ASG_GUEST_SIZE,
 	};
-	int fds[] = { guest->memory_fd, guest->wake_fd };
-	harness_send(context->socket, &add, sizeof(add), fds, 2);
+	harness_send(context->socket, &add, sizeof(add), &guest->memory_fd, 1);
 	asg_guest_init(guest);
 	return guest;
 }

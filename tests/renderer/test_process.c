@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "asg/bell.h"
 #include "renderer/harness.h"
 #include "support/cmocka.h"
 #include "support/fd_check.h"
@@ -113,7 +114,7 @@ static void ring_that_was_removed_is_served_no_more(void **state) {
 	for (int i = 0; i < 1000 && harness_ask(fixture.guest, ECHO_FDS, 0) == before; i++) {
 		usleep(1000);
 	}
-	assert_int_equal(harness_ask(fixture.guest, ECHO_FDS, 0), before - 2);
+	assert_int_equal(harness_ask(fixture.guest, ECHO_FDS, 0), before - 1);
 	asg_guest_destroy(second);
 	/* The id is free again. */
 	second = harness_ring_add(&fixture.context, 2);
@@ -151,8 +152,7 @@ static void ring_that_cannot_be_served_loses_the_context(void **state) {
 		.resource_id = 2,
 		.size = ASG_GUEST_SIZE + 4096,
 	};
-	int fds[] = { bad->memory_fd, bad->wake_fd };
-	harness_send(fixture.context.socket, &add, sizeof(add), fds, 2);
+	harness_send(fixture.context.socket, &add, sizeof(add), &bad->memory_fd, 1);
 	expect_lost(&fixture,
 		"command ring 2 cannot be served: a ring of 1064960 bytes in a memory of 1060864: it needs "
 		"1060864: Invalid argument");
@@ -197,7 +197,7 @@ static void broken_ring_loses_the_context(void **state) {
 	start(&fixture, NULL);
 	assert_int_equal(harness_ask(fixture.guest, ECHO_ARGUMENT, 1), 1);
 	asg_guest_store(fixture.guest, NEEP_ASG_TO_HOST + NEEP_ASG_WRITE_POS, 77777);
-	neep_eventfd_signal(fixture.guest->wake_fd);
+	neep_asg_bell_ring(asg_guest_word(fixture.guest, NEEP_ASG_HOST_BELL));
 	expect_lost(&fixture, "command ring 1 cannot be served: Protocol error");
 	finish(&fixture);
 }
@@ -211,7 +211,7 @@ static void wrong_message_loses_the_context(void **state) {
 							 .type = NEEP_WORKER_SYNC, .size = sizeof(sync) } };
 		sync.header.type = i == 0 ? 999 : i == 1 ? NEEP_WORKER_RING_ADD : NEEP_WORKER_SYNC;
 		size_t size = i == 2 ? 4 : sizeof(sync);
-		int fd = fixture.guest->wake_fd;
+		int fd = fixture.guest->memory_fd;
 		harness_send(fixture.context.socket, &sync, size, &fd, i == 3 ? 1 : 0);
 		expect_lost(&fixture, "the device process said what this renderer does not understand");
 		finish(&fixture);
@@ -453,7 +453,6 @@ static void idle_rings_cost_little(void **state) {
 	finish_in_order(&fixture);
 	for (uint32_t i = 0; i < IDLE_RINGS; i++) {
 		neep_close_fd(&guests[i]->memory_fd);
-		neep_close_fd(&guests[i]->wake_fd);
 		free(guests[i]);
 	}
 }
