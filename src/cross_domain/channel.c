@@ -35,7 +35,7 @@ static int after_send(struct neep_xd_context *context, int rc) {
 		return 0;
 	}
 	if (has_more && !context->wants_to_send) {
-		rc = neep_xd_watch_room(context->xd, context->ctx_id, 0, context->socket);
+		rc = neep_xd_watch_room(context->xd, context->ctx_id, NEEP_XD_TOKEN_SOCKET, context->socket);
 		context->wants_to_send = rc == 0;
 	}
 	if (rc < 0 || !has_more) {
@@ -85,7 +85,8 @@ static void throttle(struct neep_xd_context *context) {
 
 void neep_xd_channel_resume(struct neep_xd_context *context) {
 	if (context->is_throttled && has_room(context)) {
-		context->is_throttled = neep_xd_context_watch(context, 0, context->socket) < 0;
+		context->is_throttled =
+			neep_xd_context_watch(context, NEEP_XD_TOKEN_SOCKET, context->socket) < 0;
 	}
 }
 

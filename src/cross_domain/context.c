@@ -108,7 +108,7 @@ static bool read_one(struct neep_xd_context *context) {
 	if (context->read_fd < 0 || epoll_wait(context->read_fd, &event, 1, 0) != 1) {
 		return false;
 	}
-	if (event.data.u64 == 0) {
+	if (event.data.u64 == NEEP_XD_TOKEN_SOCKET) {
 		return neep_xd_channel_receive(context);
 	}
 	struct neep_xd_item *item = neep_xd_item_find(context, event.data.u64);

@@ -40,7 +40,7 @@
 #define NEEP_XD_WRITE_BYTES_MAX ((size_t)64 << 20)
 /* A pipe with less than this takes more: fences of flow control are completed. */
 #define NEEP_XD_WRITE_LOW ((size_t)256 << 10)
-/* All queues of all contexts. */
+/* All queues and layouts of all contexts. */
 #define NEEP_XD_TOTAL_BYTES_MAX ((size_t)1 << 30)
 /* Pipes that still have to be written when their context has ended. */
 #define NEEP_XD_LINGERING_MAX 64
@@ -50,7 +50,7 @@
 
 /* What an event of the component's set is about: an item of a context, or one of these; with ctx_id 0 a lingering pipe. */
 #define NEEP_XD_TOKEN(ctx_id, id) ((uint64_t)(ctx_id) << 32 | (id))
-#define NEEP_XD_TOKEN_SOCKET      0 // room in the socket
+#define NEEP_XD_TOKEN_SOCKET      0 // room in the socket; in read_fd: something to be read
 #define NEEP_XD_TOKEN_READ        1 // read_fd
 #define NEEP_XD_TOKEN_RETRY       0 // the timer: no lingering pipe has this number
 
@@ -63,7 +63,8 @@ struct neep_xd {
 	struct neep_idmap contexts;  // neep_xd_context.link
 	struct neep_idmap lingering; // neep_xd_pipe.item.link, by a serial number
 	uint32_t last_lingering;
-	/* Of all contexts: what is queued, and the fds of sockets and items. A guest must not use up those of the device. */
+	/* Of all contexts: what is queued and what layouts take, and the fds of sockets and items. A guest must not use up the
+	 * memory and the fds of the device. */
 	struct neep_xd_budget budget;
 	struct neep_list connecting;       // neep_xd_context.connecting_link
 	int retry_fd;                      // a timer for those

@@ -112,9 +112,18 @@ static void index_template(struct neep_xd_context *context, struct neep_xd_templ
 	first->same_size = template;
 }
 
+/* What one takes with its places in tables. */
+#define TEMPLATE_CHARGE (2 * sizeof(struct neep_xd_template))
+
+static bool has_room_for_template(const struct neep_xd_context *context) {
+	const struct neep_xd_budget *budget = &context->xd->budget;
+	return context->template_count < NEEP_XD_TEMPLATES_MAX &&
+	       TEMPLATE_CHARGE <= budget->bytes_max - budget->bytes;
+}
+
 static int add_template(
 	struct neep_xd_context *context, const struct neep_xd_layout *layout, struct neep_xd_template **out) {
-	if (context->template_count >= NEEP_XD_TEMPLATES_MAX) {
+	if (!has_room_for_template(context)) {
 		return -ENOMEM;
 	}
 	struct neep_xd_template *template = calloc(1, sizeof(*template));
@@ -129,6 +138,7 @@ static int add_template(
 	}
 	index_template(context, template);
 	context->template_count++;
+	context->xd->budget.bytes += TEMPLATE_CHARGE;
 	*out = template;
 	return 0;
 }
@@ -136,6 +146,7 @@ static int add_template(
 void neep_xd_template_free(struct neep_xd_context *context, struct neep_xd_template *template) {
 	/* They end with their context only, so the index needs no repair. */
 	context->template_count--;
+	context->xd->budget.bytes -= TEMPLATE_CHARGE;
 	free(template);
 }
 

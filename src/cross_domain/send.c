@@ -19,10 +19,16 @@ struct transfer {
 	uint32_t pipe_count;
 };
 
+/* What others can make sense of: not the private handles of a driver. */
+static bool is_sharable(const struct neep_resource *resource) {
+	return resource->blob_fd >= 0 && (resource->handle_type == RUTABAGA_HANDLE_TYPE_MEM_SHM ||
+						 resource->handle_type == RUTABAGA_HANDLE_TYPE_MEM_DMABUF);
+}
+
 /* The memory of a resource. Not of one that is guest memory: there is no fd to it alone. */
 static int add_blob(struct transfer *transfer, uint32_t resource_id) {
 	const struct neep_resource *resource = neep_xd_attached(transfer->context, resource_id);
-	if (resource == NULL || resource->blob_fd < 0) {
+	if (resource == NULL || !is_sharable(resource)) {
 		return -EINVAL;
 	}
 	int fd = neep_fd_dup(resource->blob_fd);

@@ -41,6 +41,8 @@ static const struct mistake {
 	{ "--keep-listening=yes", "--keep-listening: takes no value" },
 	{ "--no-mem-slots=yes", "--no-mem-slots: takes no value" },
 	{ "--display gtk", "--display: \"gtk\" is not one of qemu, headless, none" },
+	{ "--x11-socket-path=", "--x11-socket-path: \"\" has 0 bytes; a socket path has 1 to 107" },
+	{ "--pipewire-socket-path=", "--pipewire-socket-path: \"\" has 0 bytes; a socket path has 1 to 107" },
 	{ "--wsi wayland", "--wsi: \"wayland\" is not one of surfaceless, headless" },
 	{ "--socket-path a --wsi headless --display headless",
 		"--display: \"headless\" shows pixels, which --wsi headless forbids; give one of the two" },
