@@ -22,7 +22,7 @@ if [ "${1:-}" = --bare ]; then
     exec tests/vm/bare.py --kernel "$build/tests/vm/bare/bare" --expected "$build/tests/vm/expected" \
         --backend "$build/src/daemon/vhost-user-neep $words" --artifacts "$build/guest-pictures" "${qemus[@]}"
 fi
-scripts/guest-image.sh --draw "$build/tests/vm/draw" --blob "$build/tests/vm/blob"
+scripts/guest-image.sh --draw "$build/tests/vm/draw" --blob "$build/tests/vm/blob" --wayland "$build/tests/vm/wayland"
 exec tests/vm/boot.py --image "${NEEP_VM_DIR:-build/vm}" --expected "$build/tests/vm/expected" --peer neep ${quick:+"$quick"} \
     --backend "$build/src/daemon/vhost-user-neep $words" --backend-3d "$build/tests/vm/vhost-user-neep-fake $words" \
     --screenshot "$neep screenshot --control {control} --scanout {scanout} {out}" \

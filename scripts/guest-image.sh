@@ -5,11 +5,12 @@ set -eu
 
 usage() {
     cat <<END
-usage: scripts/guest-image.sh [--dir DIR] [--kernel-root ROOT] --draw PROGRAM [--blob PROGRAM]
+usage: scripts/guest-image.sh [--dir DIR] [--kernel-root ROOT] --draw PROGRAM [--blob PROGRAM] [--wayland PROGRAM]
   --dir DIR           where the guest and what is downloaded for it go (default: \$NEEP_VM_DIR or build/vm)
   --kernel-root ROOT  take kernel and modules from this unpacked Debian tree instead of the host's distribution
   --draw PROGRAM      the statically linked guest program (build/tests/vm/draw)
   --blob PROGRAM      another one, for back-ends with 3D (build/tests/vm/blob)
+  --wayland PROGRAM   another one, for back-ends with cross-domain (build/tests/vm/wayland)
 END
 }
 
@@ -18,6 +19,7 @@ dir=${NEEP_VM_DIR:-build/vm}
 root=
 draw=
 blob=
+wayland=
 PATH=$PATH:/usr/sbin:/sbin
 
 die() {
@@ -31,13 +33,14 @@ say() {
 
 while [ $# -gt 0 ]; do
     case $1 in
-    --dir | --kernel-root | --draw | --blob)
+    --dir | --kernel-root | --draw | --blob | --wayland)
         [ $# -ge 2 ] || die "$1 needs a value"
         case $1 in
         --dir) dir=$2 ;;
         --kernel-root) root=$2 ;;
         --draw) draw=$2 ;;
         --blob) blob=$2 ;;
+        --wayland) wayland=$2 ;;
         esac
         shift 2
         ;;
@@ -52,7 +55,9 @@ while [ $# -gt 0 ]; do
     esac
 done
 [ -x "$draw" ] || die "no guest program '$draw': build it first and name it with --draw"
-[ -z "$blob" ] || [ -x "$blob" ] || die "no guest program '$blob'"
+for program in "$blob" "$wayland"; do
+    [ -z "$program" ] || [ -x "$program" ] || die "no guest program '$program'"
+done
 for tool in busybox cpio depmod modprobe xz zstd; do
     command -v "$tool" >/dev/null || die "$tool is missing: run scripts/deps.sh"
 done
@@ -160,6 +165,7 @@ pack() {
     cp "$dir"/modules/* "$image/modules/"
     cp "$draw" "$image/bin/draw"
     [ -z "$blob" ] || cp "$blob" "$image/bin/blob"
+    [ -z "$wayland" ] || cp "$wayland" "$image/bin/wayland"
     cp "$here/tests/vm/guest/init" "$image/init"
     chmod 755 "$image/init" "$image/bin/"*
     (cd "$image" && find . | sort | cpio --quiet -o -H newc -R 0:0) >"$work/initrd.cpio"

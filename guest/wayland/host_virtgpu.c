@@ -234,9 +234,6 @@ static void host_set_receiving(struct neep_wl_host *base, bool is_receiving) {
 static int pump_write(void *data, const uint8_t *command, size_t len, int *fence_fd) {
 	struct host *host = data;
 	struct neep_wl_submit write = { .command = command, .len = len, .ring = NEEP_WL_RING_NONE };
-	if (fence_fd != NULL) {
-		*fence_fd = -1;
-	}
 	if ((host->gpu->extensions & NEEP_WL_EXTENSION_FLOW) != 0 && fence_fd != NULL) {
 		write.ring = NEEP_WL_RING_FLOW;
 		write.fence_fd = fence_fd;
@@ -272,6 +269,7 @@ static void host_destroy(struct neep_wl_host *base) {
 	struct host *host = from_base(base);
 	/* What a client said before it left, the compositor hears. */
 	flush(host);
+	neep_wl_pumps_drain(&host->pumps);
 	neep_task_cancel(&host->task);
 	neep_source_remove(&host->source);
 	neep_wl_pumps_finish(&host->pumps);

@@ -86,7 +86,8 @@ static int create_pool(
 
 static struct neep_wl_mirror *create_mirror(
 	struct neep_wl_client *client, const struct neep_wl_object *shm, size_t size) {
-	struct neep_wl_mirror *mirror = calloc(1, sizeof(*mirror));
+	// A compositor can say that it has deleted any object.
+	struct neep_wl_mirror *mirror = shm != NULL ? calloc(1, sizeof(*mirror)) : NULL;
 	if (mirror == NULL) {
 		return NULL;
 	}
@@ -122,9 +123,18 @@ int neep_wl_mirrors_put(struct neep_wl_mirrors *mirrors, struct neep_wl_mirror *
 	return result;
 }
 
+/* The mirror's pool. NULL: the compositor has deleted it, which it must not; others may have its id now. */
+static struct neep_wl_object *find_pool(
+	const struct neep_wl_client *client, const struct neep_wl_mirror *mirror) {
+	struct neep_wl_object *object = neep_wl_objects_by_host(&client->objects, mirror->pool_host_id);
+	bool is_ours =
+		object != NULL && object->client_id == 0 && object->interface == &wl_shm_pool_interface;
+	return is_ours ? object : NULL;
+}
+
 int neep_wl_mirrors_give_up(struct neep_wl_mirrors *mirrors, struct neep_wl_mirror *mirror) {
 	struct neep_wl_client *client = mirrors->client;
-	struct neep_wl_object *pool = neep_wl_objects_by_host(&client->objects, mirror->pool_host_id);
+	struct neep_wl_object *pool = find_pool(client, mirror);
 	int result = 0;
 	if (pool != NULL) {
 		// It stays until the compositor's delete_id.

@@ -11,6 +11,8 @@
 
 /* Of the client's pipe: what is read at once. The kernel may refuse it. */
 #define PIPE_SIZE (256 << 10)
+/* Commands for what is left in a pipe: more than it has room for, so whoever writes on goes unheard. */
+#define DRAIN_MAX 16
 
 struct to_client {
 	struct neep_list link; // neep_wl_pumps.to_client
@@ -190,7 +192,8 @@ static void destroy_to_host(struct to_host *pump) {
 /* Rests until the host has passed on what it got. A source without events would still tell of the client's end. */
 static int rest(struct to_host *pump, int fence_fd) {
 	pump->unfenced = 0;
-	if (fence_fd < 0) {
+	if (fence_fd < 0 || pump->fence_fd >= 0) {
+		neep_close_fd(&fence_fd);
 		return 0;
 	}
 	pump->fence_fd = fence_fd;
@@ -224,20 +227,31 @@ static int send_on(struct to_host *pump, size_t len) {
 	return result;
 }
 
-/* One command a turn: others have theirs. */
-static void host_pipe_ready(struct neep_source *source, uint32_t events) {
-	(void)events;
-	struct to_host *pump = neep_container_of(source, struct to_host, source);
+/* Passes on one command of what is in the pipe. Returns whether there was something; not at the end, and of the pump. */
+static bool pass_to_host(struct to_host *pump) {
 	struct neep_wl_pumps *pumps = pump->pumps;
 	ssize_t got = read(pump->fd, pumps->buf + NEEP_WL_CHANNEL_WRITE_HEAD, NEEP_WL_CHANNEL_WRITE_MAX);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-		return;
+		return false;
 	}
 	/* Nothing at all is the end; little is not. */
-	int result = send_on(pump, got < 0 ? 0 : (size_t)got);
-	if (got <= 0 || result < 0) {
+	if (send_on(pump, got < 0 ? 0 : (size_t)got) < 0 || got <= 0) {
 		destroy_to_host(pump);
-		pumps->listener->changed(pumps->listener_data);
+		return false;
+	}
+	return true;
+}
+
+/* One command a turn: others have theirs. */
+static void host_pipe_ready(struct neep_source *source, uint32_t events) {
+	(void)events;
+	pass_to_host(neep_container_of(source, struct to_host, source));
+}
+
+void neep_wl_pumps_drain(struct neep_wl_pumps *pumps) {
+	neep_list_for_each_safe (pump, &pumps->to_host, struct to_host, link) {
+		for (int i = 0; i < DRAIN_MAX && pass_to_host(pump); i++) {
+		}
 	}
 }
 

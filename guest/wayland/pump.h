@@ -20,10 +20,10 @@
 #define NEEP_WL_PUMP_WINDOW ((size_t)256 << 10)
 
 struct neep_wl_pumps_listener {
-	/* Submits a WRITE command. Where `fence_fd` is not NULL it gets an fd that is readable when more may be written, or -1
-	 * where the host tells nothing of that. Returns 0 or a negative errno, then the pump ends. */
+	/* Submits a WRITE command. Where `fence_fd` is not NULL it gets an fd that is readable when more may be written, or it
+	 * stays -1 where the host tells nothing of that. Returns 0 or a negative errno, then the pump ends. */
 	int (*write)(void *data, const uint8_t *command, size_t len, int *fence_fd);
-	/* A pump has ended, or they are no longer full. From the loop. */
+	/* They may be no longer full. From the loop. */
 	void (*changed)(void *data);
 };
 
@@ -46,6 +46,9 @@ void neep_wl_pumps_finish(struct neep_wl_pumps *pumps);
 
 /* Whether one of them has more than it may. */
 bool neep_wl_pumps_is_full(const struct neep_wl_pumps *pumps);
+
+/* Passes on what clients have left in their pipes, before the pumps are finished: clients write, and go. */
+void neep_wl_pumps_drain(struct neep_wl_pumps *pumps);
 
 /* No pump is left. */
 bool neep_wl_pumps_is_idle(const struct neep_wl_pumps *pumps);

@@ -113,7 +113,11 @@ static struct neep_wl_host *make_host(void *data, const struct neep_wl_host_list
 	struct fuzz *fuzz = data;
 	(void)error;
 	fuzz->host = (struct neep_wl_host){
-		.impl = &host_impl, .listener = listener, .listener_data = listener_data
+		.impl = &host_impl,
+		.listener = listener,
+		.listener_data = listener_data,
+		.takes_dmabufs = true,
+		.render_device = 1,
 	};
 	return &fuzz->host;
 }

@@ -1,7 +1,12 @@
 """The cases of the guest boot test. Each takes a Setup and a device and raises Failure when it does not hold; it leaves the
 guest waiting for commands, or says that the machine is spent."""
 
+import os
+import shutil
+import socket
 import subprocess
+import tempfile
+import threading
 import time
 
 from machine import Failure, is_generic, wait_until
@@ -406,6 +411,80 @@ def memory_comes_and_goes_while_drawing(setup, device):
         machine.check_alive()
 
 
+class Compositor:
+    """A program of the host that listens for one guest, as tests/vm/guest/wayland.c expects it."""
+
+    MEMORY_SIZE, PIPE_BYTES = 300000, 200000
+    KEYMAP = b"a keymap of the host\0"
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix="neep-compositor-")
+        self.path = os.path.join(self.folder, "socket")
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        self.listener.settimeout(120)
+        self.wrong = "nothing came"
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+        shutil.rmtree(self.folder)
+
+    def _serve(self):
+        try:
+            guest, _ = self.listener.accept()
+            guest.settimeout(120)
+            with guest:
+                self.wrong = self._talk(guest)
+        except OSError as error:
+            self.wrong = str(error)
+
+    def _talk(self, guest):
+        """Returns what was wrong."""
+        pattern = bytes(i % 251 for i in range(self.MEMORY_SIZE))
+        greeting, fds, _, _ = socket.recv_fds(guest, 64, 4)
+        if greeting != b"hello" or len(fds) != 2:
+            return f"the guest sent {greeting} and {len(fds)} fds"
+        if os.pread(fds[0], self.MEMORY_SIZE, 0) != pattern:
+            return "the memory that the guest sent is not as it was written"
+        keymap = os.memfd_create("keymap", os.MFD_CLOEXEC)
+        os.write(keymap, self.KEYMAP)
+        reader, writer = os.pipe()
+        socket.send_fds(guest, [b"answer"], [keymap, writer])
+        for fd in (keymap, writer, fds[0]):
+            os.close(fd)
+        sender = threading.Thread(target=self._write, args=(fds[1], pattern[: self.PIPE_BYTES]), daemon=True)
+        sender.start()
+        with open(reader, "rb") as pipe:
+            got = pipe.read()
+        sender.join()
+        if got != pattern[: self.PIPE_BYTES]:
+            return f"{len(got)} bytes came through the pipe, and not as they were"
+        farewell = guest.recv(64)
+        return None if farewell == b"done" else f"the guest ended with {farewell}"
+
+    @staticmethod
+    def _write(fd, data):
+        with open(fd, "wb") as pipe:
+            pipe.write(data)
+
+
+def wayland_reaches_the_compositor(setup, device):
+    with Compositor() as compositor:
+        words = (*WINDOW, "--capset-names=cross-domain", f"--wayland-socket-path={compositor.path}")
+        with setup.machine(device, backend=words) as machine:
+            machine.wait_ready()
+            machine.is_spent = True
+            machine.run("wayland")
+            machine.finish(timeout=90)
+            compositor.thread.join(10)
+            want(compositor.wrong, None, "what the compositor found wrong")
+            machine.check_alive()
+
+
 # What runs on which device, in this order: cases on the same kind of machine follow each other and share it.
 CASES = (
     (features_reach_the_guest, ALL_DEVICES),
@@ -425,6 +504,7 @@ CASES = (
     (blobs_are_shared_without_memory_slots, RENDERER),
     (live_blobs_end_with_a_reboot, RENDERER),
     (live_blobs_end_with_the_driver, RENDERER),
+    (wayland_reaches_the_compositor, ("generic",)),
     (resize_is_followed, ("generic",)),
     (page_flips_are_all_shown, DISPLAY_DEVICES),
     (partial_update_carries_its_rectangle, DISPLAY_DEVICES),

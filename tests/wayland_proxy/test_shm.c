@@ -256,6 +256,34 @@ static void client_is_told_when_the_host_has_no_memory(void **state) {
 	assert_failed(&rig, DISPLAY, WL_DISPLAY_ERROR_NO_MEMORY);
 }
 
+static void client_is_told_when_the_compositor_has_deleted_what_pools_are_made_with(void **state) {
+	(void)state;
+	struct rig rig;
+	rig_start(&rig);
+	uint32_t pool = make_pool(&rig), surface = rig_create_surface(&rig);
+	rig_settle(&rig);
+	rig_event(&rig, 1, WL_DISPLAY_DELETE_ID, -1, 1, (uint32_t[]){ rig_host_id(&rig, SHM) });
+	show(&rig, surface, pool, 10);
+	assert_failed(&rig, DISPLAY, WL_DISPLAY_ERROR_NO_MEMORY);
+}
+
+static void mirror_goes_when_the_compositor_has_deleted_its_pool(void **state) {
+	(void)state;
+	struct rig rig;
+	rig_start(&rig);
+	uint32_t pool = make_pool(&rig), surface = rig_create_surface(&rig);
+	uint32_t buffer = show(&rig, surface, pool, 10);
+	uint32_t pool_id = 0;
+	while (rig.compositor->things[++pool_id].interface != &wl_shm_pool_interface) {
+	}
+	rig_event(&rig, 1, WL_DISPLAY_DELETE_ID, -1, 1, &pool_id);
+	rig_destroy(&rig, buffer, 0);
+	rig_settle(&rig);
+	assert_false(rig.has_ended);
+	assert_int_equal(rig_deleted(&rig, buffer), 1);
+	rig_stop(&rig);
+}
+
 /* ---- bad pools ---- */
 
 static void pool_is_refused_when_its_size_is_not_positive(void **state) {
@@ -408,6 +436,8 @@ int main(void) {
 		fd_checked_test(spare_mirrors_are_few),
 		fd_checked_test(spare_mirrors_go_when_time_passes),
 		fd_checked_test(client_is_told_when_the_host_has_no_memory),
+		fd_checked_test(client_is_told_when_the_compositor_has_deleted_what_pools_are_made_with),
+		fd_checked_test(mirror_goes_when_the_compositor_has_deleted_its_pool),
 		fd_checked_test(pool_is_refused_when_its_size_is_not_positive),
 		fd_checked_test(pool_is_refused_when_its_fd_cannot_be_mapped),
 		fd_checked_test(pool_is_refused_when_there_are_too_many),
