@@ -27,6 +27,7 @@ struct neep_wl_conn {
 	struct neep_wl_queue out;
 	bool is_receiving;
 	bool is_blocked; // the socket takes nothing more
+	bool was_full;   // the listener may have seen it, and waits for drained()
 	bool has_ended;
 	const struct neep_wl_conn_listener *listener;
 	void *listener_data;
@@ -48,10 +49,11 @@ static void watch(struct neep_wl_conn *conn) {
 }
 
 static void end(struct neep_wl_conn *conn, int result) {
+	bool is_peers_end = result == -EPIPE || result == -ECONNRESET;
 	if (!conn->has_ended) {
 		conn->has_ended = true;
 		watch(conn);
-		conn->listener->closed(conn->listener_data, result);
+		conn->listener->closed(conn->listener_data, is_peers_end ? 0 : result);
 	}
 }
 
@@ -79,14 +81,14 @@ static int send_queued(struct neep_wl_conn *conn) {
 }
 
 static void flush(struct neep_wl_conn *conn) {
-	bool was_full = neep_wl_conn_is_full(conn);
 	int result = send_queued(conn);
 	if (result < 0) {
 		end(conn, result);
 		return;
 	}
 	watch(conn);
-	if (was_full && !neep_wl_conn_is_full(conn)) {
+	if (conn->was_full && !neep_wl_conn_is_full(conn)) {
+		conn->was_full = false;
 		conn->listener->drained(conn->listener_data);
 	}
 }
@@ -102,6 +104,7 @@ int neep_wl_conn_send(
 		return 0;
 	}
 	int result = neep_wl_queue_push_fds(&conn->out, bytes, len, owned_fds, fd_count);
+	conn->was_full |= neep_wl_conn_is_full(conn);
 	if (conn->out.len >= BATCH_LEN) {
 		/* A failure comes again in the task, where the listener may hear of it. */
 		send_queued(conn);
@@ -143,18 +146,19 @@ static void receive(struct neep_wl_conn *conn) {
 	if (got == 0 && conn->is_receiving) {
 		end(conn, 0);
 	} else if (got < 0 && got != -EAGAIN) {
-		end(conn, got == -ECONNRESET ? 0 : (int)got);
+		end(conn, (int)got);
 	}
 }
 
+/* Reading comes first: what a client said before it left is still to be heard. */
 static void ready(struct neep_source *source, uint32_t events) {
 	struct neep_wl_conn *conn = neep_container_of(source, struct neep_wl_conn, source);
-	if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0 && conn->is_blocked) {
+	if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0 && conn->is_receiving) {
+		receive(conn);
+	}
+	if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0 && conn->is_blocked && !conn->has_ended) {
 		conn->is_blocked = false;
 		flush(conn);
-	}
-	if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0 && conn->is_receiving && !conn->has_ended) {
-		receive(conn);
 	}
 }
 

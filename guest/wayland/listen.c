@@ -103,6 +103,7 @@ static void unlock(struct neep_wl_listen *listen) {
 	}
 }
 
+/* Returns 0 or a negative errno; -EWOULDBLOCK: the name is taken. */
 static int bind_to(struct neep_wl_listen *listen) {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	size_t len = strlen(listen->path) + 1;
@@ -121,7 +122,7 @@ static int bind_to(struct neep_wl_listen *listen) {
 		return result;
 	}
 	listen->fd = neep_steal_fd(&fd);
-	return (listen)->fd;
+	return 0;
 }
 
 /* Returns 0 or a negative errno; the path is empty then. */
@@ -131,10 +132,8 @@ static int make(struct neep_wl_listen *listen, const char *folder, const char *n
 	int result = len >= (int)sizeof(listen->path) ? -ENAMETOOLONG : bind_to(listen);
 	if (result < 0) {
 		listen->path[0] = '\0';
-		return result;
 	}
-	/* The backlog is the only thing that can be wrong with it. */
-	return 0;
+	return result;
 }
 
 static int make_first_free(struct neep_wl_listen *listen, const char *folder, struct neep_error *error) {
@@ -143,9 +142,6 @@ static int make_first_free(struct neep_wl_listen *listen, const char *folder, st
 	for (int number = FIRST_NUMBER; number <= LAST_NUMBER && result < 0; number++) {
 		snprintf(name, sizeof(name), "wayland-%d", number);
 		result = make(listen, folder, name);
-		if (result < 0 && result != -EWOULDBLOCK && result != -EADDRINUSE) {
-			break;
-		}
 	}
 	if (result < 0) {
 		return neep_error_set(error, -result, "cannot make a socket wayland-N in %s", folder);

@@ -18,6 +18,77 @@ static struct peer_message got;
 
 #define HEADER(size, opcode) ((uint32_t)(size) << 16 | (opcode))
 
+/* ---- a connection by itself ---- */
+
+struct owner {
+	int readable, drained, closed, result;
+};
+
+static void owner_readable(void *data) {
+	((struct owner *)data)->readable++;
+}
+
+static void owner_drained(void *data) {
+	((struct owner *)data)->drained++;
+}
+
+static void owner_closed(void *data, int result) {
+	struct owner *owner = data;
+	owner->closed++;
+	owner->result = result;
+}
+
+static const struct neep_wl_conn_listener owner_listener = { owner_readable, owner_drained, owner_closed };
+
+static void conn_tells_that_it_is_drained_however_it_was(void **state) {
+	(void)state;
+	static uint8_t bytes[70000];
+	struct owner owner = { 0 };
+	int ends[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+	struct neep_loop *loop = neep_loop_create();
+	struct neep_wl_conn *conn = neep_wl_conn_create(loop, ends[1], &owner_listener, &owner);
+	/* Full of fds, of which the next batch sends some at once. */
+	for (int i = 0; i < 130; i++) {
+		int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		assert_int_equal(neep_wl_conn_send(conn, bytes, 8, &fd, 1), 0);
+	}
+	assert_true(neep_wl_conn_is_full(conn));
+	assert_int_equal(neep_wl_conn_send(conn, bytes, sizeof(bytes), NULL, 0), 0);
+	assert_false(neep_wl_conn_is_full(conn));
+	assert_int_equal(owner.drained, 0);
+	neep_loop_step(loop, 0);
+	assert_int_equal(owner.drained, 1);
+	neep_wl_conn_destroy(conn);
+	neep_loop_destroy(loop);
+	close(ends[0]);
+}
+
+static void conn_reads_what_a_client_said_before_it_left(void **state) {
+	(void)state;
+	static uint8_t bytes[60000];
+	struct owner owner = { 0 };
+	int ends[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+	struct neep_loop *loop = neep_loop_create();
+	struct neep_wl_conn *conn = neep_wl_conn_create(loop, ends[1], &owner_listener, &owner);
+	for (int i = 0; i < 8; i++) {
+		assert_int_equal(neep_wl_conn_send(conn, bytes, sizeof(bytes), NULL, 0), 0);
+	}
+	neep_loop_step(loop, 0);
+	assert_int_equal(write(ends[0], "last", 4), 4);
+	close(ends[0]);
+	neep_loop_step(loop, 0);
+	size_t len, fd_count;
+	neep_wl_conn_peek(conn, &len, &fd_count);
+	assert_int_equal(len, 4);
+	assert_int_equal(owner.readable, 1);
+	assert_int_equal(owner.closed, 1);
+	assert_int_equal(owner.result, 0);
+	neep_wl_conn_destroy(conn);
+	neep_loop_destroy(loop);
+}
+
 /* ---- queues ---- */
 
 static void front_never_splits_a_message_from_its_fds(void **state) {
@@ -315,6 +386,8 @@ static void bytes_after_the_end_are_dropped_with_their_fds(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
+		fd_checked_test(conn_tells_that_it_is_drained_however_it_was),
+		fd_checked_test(conn_reads_what_a_client_said_before_it_left),
 		fd_checked_test(front_never_splits_a_message_from_its_fds),
 		fd_checked_test(push_fails_and_closes_when_over_a_limit),
 		fd_checked_test(program_waits_while_the_compositor_does_not_read),
