@@ -42,7 +42,8 @@ struct host {
 	bool is_polling;  // a POLL is outstanding
 	bool has_message; // in the channel ring
 	bool has_failed;
-	bool has_closed; // closed() was called
+	bool has_closed;  // closed() was called
+	bool was_refused; // drained() is to be called
 	struct neep_error error;
 };
 
@@ -78,6 +79,10 @@ static int submit(struct host *host, const struct neep_wl_submit *submit) {
 static int host_send(struct neep_wl_host *base, const uint8_t *bytes, size_t len,
 	const struct neep_wl_attachment *attachments, size_t count) {
 	struct host *host = from_base(base);
+	if (neep_wl_outgoing_is_full(&host->outgoing)) {
+		host->was_refused = true;
+		return -EAGAIN;
+	}
 	int result = neep_wl_outgoing_add(&host->outgoing, bytes, len, attachments, count);
 	if (result == 0) {
 		neep_task_queue(host->loop, &host->task);
@@ -231,11 +236,11 @@ static void host_set_receiving(struct neep_wl_host *base, bool is_receiving) {
 
 /* ---- pipes ---- */
 
-static int pump_write(void *data, const uint8_t *command, size_t len, int *fence_fd) {
+static int pump_write(void *data, const uint8_t *command, size_t len, uint32_t lane, int *fence_fd) {
 	struct host *host = data;
 	struct neep_wl_submit write = { .command = command, .len = len, .ring = NEEP_WL_RING_NONE };
 	if ((host->gpu->extensions & NEEP_WL_EXTENSION_FLOW) != 0 && fence_fd != NULL) {
-		write.ring = NEEP_WL_RING_FLOW;
+		write.ring = NEEP_WL_RING_PIPES + lane % (NEEP_WL_RING_COUNT - NEEP_WL_RING_PIPES);
 		write.fence_fd = fence_fd;
 	}
 	return submit(host, &write);
@@ -290,6 +295,15 @@ static const struct neep_wl_host_impl impl = {
 	.can_pass = host_can_pass,
 };
 
+static void outgoing_drained(struct neep_wl_outgoing *outgoing) {
+	struct host *host = neep_container_of(outgoing, struct host, outgoing);
+	bool was_refused = host->was_refused && !host->has_failed;
+	host->was_refused = false;
+	if (was_refused) {
+		host->base.listener->drained(host->base.listener_data);
+	}
+}
+
 /* Connects. What becomes of it shows when the ring is polled. */
 static int start(struct host *host) {
 	uint8_t command[NEEP_WL_CHANNEL_COMMAND_MAX];
@@ -312,7 +326,8 @@ static int start(struct host *host) {
 
 static int set_up(struct host *host) {
 	int result = neep_wl_pumps_init(&host->pumps, host->loop, &pumps_listener, host);
-	neep_wl_outgoing_init(&host->outgoing, host->gpu, &host->pumps);
+	neep_wl_outgoing_init(&host->outgoing, host->loop, host->gpu, &host->pumps);
+	host->outgoing.drained = outgoing_drained;
 	if (result == 0) {
 		result = neep_wl_allocator_init(&host->allocator, host->gpu);
 	}
