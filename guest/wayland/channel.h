@@ -17,7 +17,7 @@
 
 /* What neep's device has beside what all hosts have. */
 enum neep_wl_extension {
-	/* A fence on NEEP_WL_RING_FLOW tells that the pipe of the last WRITE has room. */
+	/* A fence on a ring above NEEP_WL_RING_CHANNEL tells that there is room where the last WRITE, or SEND, went. */
 	NEEP_WL_EXTENSION_FLOW = 1 << 0,
 	/* Messages fill the channel ring, for those that ask for it in INIT. */
 	NEEP_WL_EXTENSION_LONG_MESSAGES = 1 << 1,

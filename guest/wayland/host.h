@@ -5,7 +5,7 @@
  * not trusted.
  *
  * Whoever uses a host embeds nothing: it gives callbacks. No callback is called from within a call of this header, but
- * from the loop. */
+ * from the loop; and none destroys the host, but a task may. */
 #ifndef NEEP_WAYLAND_HOST_H
 #define NEEP_WAYLAND_HOST_H
 

@@ -1,6 +1,7 @@
 /* Theory of operation
  *
- * To the host: bytes are gathered until the end of the loop's turn (outgoing.c).
+ * To the host: bytes are gathered until the end of the loop's turn (outgoing.c). Commands have no answers; where the device
+ * has flow control, a fence now and then says that they have gone on, and until then no more is taken.
  *
  * From the host: one POLL is outstanding. When its fence signals there is a message in the channel ring, which stays as it is
  * until the next POLL. A message of the stream is left there while the listener does not receive; one for a pipe is
@@ -11,14 +12,12 @@
 #include "wayland/host.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "util/fd.h"
 #include "wayland/channel.h"
+#include "wayland/incoming.h"
 #include "wayland/outgoing.h"
 #include "wayland/pump.h"
 #include "wayland/virtgpu.h"
@@ -42,7 +41,8 @@ struct host {
 	bool is_polling;  // a POLL is outstanding
 	bool has_message; // in the channel ring
 	bool has_failed;
-	bool has_closed; // closed() was called
+	bool has_closed;  // closed() was called
+	bool was_refused; // drained() is to be called
 	struct neep_error error;
 };
 
@@ -78,6 +78,10 @@ static int submit(struct host *host, const struct neep_wl_submit *submit) {
 static int host_send(struct neep_wl_host *base, const uint8_t *bytes, size_t len,
 	const struct neep_wl_attachment *attachments, size_t count) {
 	struct host *host = from_base(base);
+	if (neep_wl_outgoing_is_full(&host->outgoing)) {
+		host->was_refused = true;
+		return -EAGAIN;
+	}
 	int result = neep_wl_outgoing_add(&host->outgoing, bytes, len, attachments, count);
 	if (result == 0) {
 		neep_task_queue(host->loop, &host->task);
@@ -96,43 +100,6 @@ static void flush(struct host *host) {
 
 /* ---- from the host ---- */
 
-/* For what a client would not know what to do with, and the host should not have sent: a pipe that nobody reads. */
-static int dead_pipe(void) {
-	int ends[2];
-	if (pipe2(ends, O_CLOEXEC) < 0) {
-		return -errno;
-	}
-	neep_close_fd(&ends[0]);
-	return ends[1];
-}
-
-static int fd_of_blob(struct host *host, const struct neep_wl_channel_id *id) {
-	struct neep_wl_bo bo;
-	/* What has no size cannot be a buffer: devices, which stand for "nothing". */
-	if (id->size == 0) {
-		return neep_memfd_create("wayland-empty", 0);
-	}
-	int result =
-		neep_wl_virtgpu_create(host->gpu, id->id, neep_wl_virtgpu_round(host->gpu, id->size), &bo);
-	if (result == 0) {
-		result = neep_wl_virtgpu_export(host->gpu, &bo);
-		neep_wl_virtgpu_release(host->gpu, &bo);
-	}
-	return result;
-}
-
-/* What the client gets for an id. An fd, or a negative errno. */
-static int fd_of(struct host *host, const struct neep_wl_channel_id *id) {
-	switch (id->type) {
-	case NEEP_WL_ID_BLOB:
-		return fd_of_blob(host, id);
-	case NEEP_WL_ID_WRITE_PIPE:
-		return neep_wl_pumps_add_to_host(&host->pumps, id->id);
-	default:
-		return dead_pipe();
-	}
-}
-
 static void receive(struct host *host, const struct neep_wl_channel_message *message) {
 	int fds[NEEP_WL_CHANNEL_IDS_MAX];
 	if (message->id_count == 0 && message->len == 0) {
@@ -140,7 +107,7 @@ static void receive(struct host *host, const struct neep_wl_channel_message *mes
 		return;
 	}
 	for (size_t i = 0; i < message->id_count; i++) {
-		fds[i] = fd_of(host, &message->ids[i]);
+		fds[i] = neep_wl_incoming_fd(host->gpu, &host->pumps, &message->ids[i]);
 		if (fds[i] < 0) {
 			fail(host, -fds[i], "cannot make an fd of what the compositor sent");
 			while (i > 0) {
@@ -231,11 +198,11 @@ static void host_set_receiving(struct neep_wl_host *base, bool is_receiving) {
 
 /* ---- pipes ---- */
 
-static int pump_write(void *data, const uint8_t *command, size_t len, int *fence_fd) {
+static int pump_write(void *data, const uint8_t *command, size_t len, uint32_t lane, int *fence_fd) {
 	struct host *host = data;
 	struct neep_wl_submit write = { .command = command, .len = len, .ring = NEEP_WL_RING_NONE };
 	if ((host->gpu->extensions & NEEP_WL_EXTENSION_FLOW) != 0 && fence_fd != NULL) {
-		write.ring = NEEP_WL_RING_FLOW;
+		write.ring = NEEP_WL_RING_PIPES + lane % (NEEP_WL_RING_COUNT - NEEP_WL_RING_PIPES);
 		write.fence_fd = fence_fd;
 	}
 	return submit(host, &write);
@@ -290,6 +257,15 @@ static const struct neep_wl_host_impl impl = {
 	.can_pass = host_can_pass,
 };
 
+static void outgoing_drained(struct neep_wl_outgoing *outgoing) {
+	struct host *host = neep_container_of(outgoing, struct host, outgoing);
+	bool was_refused = host->was_refused && !host->has_failed;
+	host->was_refused = false;
+	if (was_refused) {
+		host->base.listener->drained(host->base.listener_data);
+	}
+}
+
 /* Connects. What becomes of it shows when the ring is polled. */
 static int start(struct host *host) {
 	uint8_t command[NEEP_WL_CHANNEL_COMMAND_MAX];
@@ -312,7 +288,8 @@ static int start(struct host *host) {
 
 static int set_up(struct host *host) {
 	int result = neep_wl_pumps_init(&host->pumps, host->loop, &pumps_listener, host);
-	neep_wl_outgoing_init(&host->outgoing, host->gpu, &host->pumps);
+	neep_wl_outgoing_init(&host->outgoing, host->loop, host->gpu, &host->pumps);
+	host->outgoing.drained = outgoing_drained;
 	if (result == 0) {
 		result = neep_wl_allocator_init(&host->allocator, host->gpu);
 	}

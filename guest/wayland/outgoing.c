@@ -9,9 +9,23 @@
 #include "wayland/virtgpu_memory.h"
 #include "wayland/wire.h"
 
-void neep_wl_outgoing_init(
-	struct neep_wl_outgoing *outgoing, struct neep_wl_virtgpu *gpu, struct neep_wl_pumps *pumps) {
-	*outgoing = (struct neep_wl_outgoing){ .gpu = gpu, .pumps = pumps };
+/* On its way to the compositor before the host must say that it has gone on. An fd counts like some bytes: hosts hold fewer of
+ * them. */
+#define WINDOW   ((size_t)256 << 10)
+#define FD_COUNT ((size_t)1024)
+
+static void fence_ready(struct neep_source *source, uint32_t events) {
+	(void)events;
+	struct neep_wl_outgoing *outgoing = neep_container_of(source, struct neep_wl_outgoing, fence_source);
+	neep_source_remove(source);
+	neep_close_fd(&outgoing->fence_fd);
+	outgoing->drained(outgoing);
+}
+
+void neep_wl_outgoing_init(struct neep_wl_outgoing *outgoing, struct neep_loop *loop,
+	struct neep_wl_virtgpu *gpu, struct neep_wl_pumps *pumps) {
+	*outgoing = (struct neep_wl_outgoing){ .loop = loop, .gpu = gpu, .pumps = pumps, .fence_fd = -1 };
+	outgoing->fence_source = (struct neep_source){ .fd = -1, .ready = fence_ready };
 }
 
 static void release(struct neep_wl_outgoing *outgoing, struct neep_wl_outgoing_item *items, size_t count) {
@@ -20,6 +34,21 @@ static void release(struct neep_wl_outgoing *outgoing, struct neep_wl_outgoing_i
 		neep_wl_memory_unref(items[i].memory);
 		neep_close_fd(&items[i].fd);
 	}
+}
+
+/* A window full of SENDs asks for a fence. While that is outstanding the rest of a long add() may follow, but no more. */
+static int submit(struct neep_wl_outgoing *outgoing, struct neep_wl_submit *command) {
+	bool has_flow = (outgoing->gpu->extensions & NEEP_WL_EXTENSION_FLOW) != 0;
+	outgoing->unfenced += command->len + outgoing->count * FD_COUNT;
+	if (outgoing->unfenced < WINDOW || outgoing->fence_fd >= 0 || !has_flow) {
+		return neep_wl_virtgpu_submit(outgoing->gpu, command);
+	}
+	command->ring = NEEP_WL_RING_STREAM;
+	command->fence_fd = &outgoing->fence_fd;
+	int result = neep_wl_virtgpu_submit(outgoing->gpu, command);
+	outgoing->unfenced = 0;
+	outgoing->fence_source.fd = outgoing->fence_fd;
+	return result < 0 ? result : neep_source_add(outgoing->loop, &outgoing->fence_source, EPOLLIN);
 }
 
 /* Submits what was gathered; without a byte it waits for one. */
@@ -37,7 +66,7 @@ int neep_wl_outgoing_flush(struct neep_wl_outgoing *outgoing) {
 		       outgoing->len,
 		.ring = NEEP_WL_RING_NONE,
 	};
-	int result = neep_wl_virtgpu_submit(outgoing->gpu, &command);
+	int result = submit(outgoing, &command);
 	release(outgoing, outgoing->items, outgoing->count);
 	outgoing->count = 0;
 	outgoing->len = 0;
@@ -143,4 +172,6 @@ void neep_wl_outgoing_finish(struct neep_wl_outgoing *outgoing) {
 	release(outgoing, outgoing->items, outgoing->count);
 	outgoing->count = 0;
 	outgoing->len = 0;
+	neep_source_remove(&outgoing->fence_source);
+	neep_close_fd(&outgoing->fence_fd);
 }

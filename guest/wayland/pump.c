@@ -32,8 +32,9 @@ struct to_host {
 	struct neep_list link; // neep_wl_pumps.to_host
 	struct neep_wl_pumps *pumps;
 	uint32_t id;
+	uint32_t lane;
 	int fd;
-	struct neep_source source; // of fd, or while that rests
+	struct neep_source source; // of fd, unless that rests
 	int fence_fd;
 	struct neep_source fence_source; // of the fence
 	size_t unfenced;                 // bytes since the last fence
@@ -220,7 +221,7 @@ static int send_on(struct to_host *pump, size_t len) {
 	bool wants_fence = pump->unfenced >= NEEP_WL_PUMP_WINDOW;
 	size_t head = neep_wl_channel_write(pumps->buf, pump->id, len, len == 0);
 	int result = pumps->listener->write(
-		pumps->listener_data, pumps->buf, head + len, wants_fence ? &fence_fd : NULL);
+		pumps->listener_data, pumps->buf, head + len, pump->lane, wants_fence ? &fence_fd : NULL);
 	if (result == 0 && wants_fence) {
 		result = rest(pump, fence_fd);
 	}
@@ -264,7 +265,9 @@ int neep_wl_pumps_add_to_host(struct neep_wl_pumps *pumps, uint32_t write_id) {
 		return result;
 	}
 	fcntl(ends[0], F_SETPIPE_SZ, PIPE_SIZE);
-	*pump = (struct to_host){ .pumps = pumps, .id = write_id, .fd = ends[0], .fence_fd = -1 };
+	*pump = (struct to_host){
+		.pumps = pumps, .id = write_id, .lane = pumps->next_lane++, .fd = ends[0], .fence_fd = -1
+	};
 	pump->source = (struct neep_source){ .fd = pump->fd, .ready = host_pipe_ready };
 	pump->fence_source = (struct neep_source){ .fd = -1, .ready = fence_ready };
 	neep_list_append(&pumps->to_host, &pump->link);

@@ -20,9 +20,9 @@
 #define NEEP_WL_PUMP_WINDOW ((size_t)256 << 10)
 
 struct neep_wl_pumps_listener {
-	/* Submits a WRITE command. Where `fence_fd` is not NULL it gets an fd that is readable when more may be written, or it
+	/* Submits a WRITE command of pipe number `lane`, from 0 on. Where `fence_fd` is not NULL it gets an fd that is readable when more may be written, or it
 	 * stays -1 where the host tells nothing of that. Returns 0 or a negative errno, then the pump ends. */
-	int (*write)(void *data, const uint8_t *command, size_t len, int *fence_fd);
+	int (*write)(void *data, const uint8_t *command, size_t len, uint32_t lane, int *fence_fd);
 	/* They may be no longer full. From the loop. */
 	void (*changed)(void *data);
 };
@@ -34,6 +34,7 @@ struct neep_wl_pumps {
 	struct neep_list to_client; // struct to_client.link
 	struct neep_list to_host;   // struct to_host.link
 	uint32_t next_read_id;
+	uint32_t next_lane;
 	size_t full_count;
 	uint8_t *buf; // a WRITE command
 };

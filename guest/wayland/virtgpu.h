@@ -20,8 +20,11 @@ enum neep_wl_ring {
 	NEEP_WL_RING_NONE = -1, // no fence where the kernel needs none
 	NEEP_WL_RING_QUERY = 0,
 	NEEP_WL_RING_CHANNEL = 1, // its fences become events
-	NEEP_WL_RING_FLOW = 2, // of neep's device: a fence there tells that pipes have taken what was written
-	NEEP_WL_RING_COUNT,
+	/* Where there is flow control: fences of one ring wait for each other, so the stream has one and pipes share the
+	 * others. */
+	NEEP_WL_RING_STREAM = 2,
+	NEEP_WL_RING_PIPES = 3,
+	NEEP_WL_RING_COUNT = 64, // the most there are
 };
 
 struct neep_wl_virtgpu {

@@ -3,6 +3,24 @@
 
 #include "cross_domain/cross_domain_internal.h"
 
+static bool has_taken_most(const struct neep_xd_context *context) {
+	return context->out.bytes < NEEP_XD_WRITE_LOW && context->out.fds < NEEP_XD_SEND_FDS_LOW;
+}
+
+static void let_flow(struct neep_xd_context *context) {
+	neep_list_for_each_safe (fence, &context->flowing, struct neep_fence, component_link) {
+		neep_fence_signal(fence);
+	}
+}
+
+void neep_xd_channel_flow(struct neep_xd_context *context, struct neep_fence *fence) {
+	if (has_taken_most(context)) {
+		neep_fence_signal(fence);
+		return;
+	}
+	neep_list_append(&context->flowing, &fence->component_link);
+}
+
 /* Nothing can be sent any more; what the host sent can still be read. */
 static void stop_sending(struct neep_xd_context *context) {
 	if (context->wants_to_send) {
@@ -10,6 +28,7 @@ static void stop_sending(struct neep_xd_context *context) {
 		neep_xd_unwatch_room(context->xd, context->socket);
 	}
 	neep_xd_queue_finish(&context->out);
+	let_flow(context);
 }
 
 void neep_xd_channel_close(struct neep_xd_context *context) {
@@ -40,6 +59,8 @@ static int after_send(struct neep_xd_context *context, int rc) {
 	}
 	if (rc < 0 || !has_more) {
 		stop_sending(context);
+	} else if (has_taken_most(context)) {
+		let_flow(context);
 	}
 	if (rc < 0 && !is_gone(rc)) {
 		neep_xd_tell(context, "the host does not take what is sent, the connection is given up: %s",

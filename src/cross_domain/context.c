@@ -159,7 +159,11 @@ static int context_create_fence(struct neep_context *base, struct neep_fence *fe
 		park(context, fence);
 		break;
 	default:
-		neep_xd_pipe_flow(context, fence);
+		if (context->last_written == 0) {
+			neep_xd_channel_flow(context, fence);
+		} else {
+			neep_xd_pipe_flow(context, fence);
+		}
 	}
 	return 0;
 }
@@ -294,6 +298,7 @@ int neep_xd_context_create(
 	context->last_item_id = NEEP_XD_ITEM_ID_BASE;
 	context->last_read_id = NEEP_XD_READ_ID_BASE;
 	neep_list_init(&context->parked);
+	neep_list_init(&context->flowing);
 	neep_list_init(&context->connecting_link);
 	neep_xd_queue_init(&context->out, &(struct neep_xd_queue){
 						  .budget = &xd->budget,

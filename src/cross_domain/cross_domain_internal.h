@@ -36,9 +36,11 @@
 /* Bytes and fds for a host that does not read: some thousand messages. Then the context is given up. */
 #define NEEP_XD_SEND_BYTES_MAX ((size_t)4 << 20)
 #define NEEP_XD_SEND_FDS_MAX   1024
+/* The same for fds as NEEP_XD_WRITE_LOW is for bytes. */
+#define NEEP_XD_SEND_FDS_LOW 256
 /* Bytes for a pipe that is not read. Guests that know of no flow control write a whole clipboard at once. */
 #define NEEP_XD_WRITE_BYTES_MAX ((size_t)64 << 20)
-/* A pipe with less than this takes more: fences of flow control are completed. */
+/* A pipe, or the socket, with less than this takes more: fences of flow control are completed. */
 #define NEEP_XD_WRITE_LOW ((size_t)256 << 10)
 /* All queues and layouts of all contexts. */
 #define NEEP_XD_TOTAL_BYTES_MAX ((size_t)1 << 30)
@@ -104,6 +106,7 @@ struct neep_xd_context {
 	bool is_throttled;  // not read, for want of room for items
 	bool wants_to_send; // waits for room
 	struct neep_xd_queue out;
+	struct neep_list flowing; // neep_fence.component_link, that wait for the socket to take what was sent
 	const char *connecting_path; // NULL: connected, or nothing to connect to
 	int64_t connecting_until_ns;
 	struct neep_list connecting_link; // neep_xd.connecting
@@ -114,7 +117,7 @@ struct neep_xd_context {
 	uint32_t last_read_id;
 	struct neep_idmap templates; // neep_xd_template.by_size
 	size_t template_count;
-	uint32_t last_written; // the item of the last WRITE
+	uint32_t last_written; // the item of the last WRITE; 0: a SEND came after it
 	struct neep_xd_account *account;
 };
 
@@ -234,6 +237,8 @@ void neep_xd_connect_retry(struct neep_xd *xd);
 void neep_xd_channel_close(struct neep_xd_context *context);
 /* Sends, or queues, bytes with fds, which are taken. -ENOBUFS: the context was given up; -EPIPE: nobody is there. */
 int neep_xd_channel_send(struct neep_xd_context *context, const struct neep_xd_bytes *bytes);
+/* Signals a fence when the socket has taken most of what was sent. */
+void neep_xd_channel_flow(struct neep_xd_context *context, struct neep_fence *fence);
 /* There is room in the socket. */
 void neep_xd_channel_flush(struct neep_xd_context *context);
 /* Reads one message into the channel ring. Returns whether there is one. */

@@ -137,5 +137,6 @@ int neep_xd_send(struct neep_xd_context *context, struct neep_reader *in) {
 	if (transfer.count > 0 && bytes.len == 0) {
 		return -EINVAL;
 	}
+	context->last_written = 0;
 	return context->socket >= 0 ? run(&transfer, &bytes) : -EPIPE;
 }

@@ -252,6 +252,35 @@ static void flow_fences_wait_for_the_reader(void **state) {
 	close(host);
 }
 
+static void flow_fences_wait_for_the_socket(void **state) {
+	struct rig *rig = *state;
+	static char bytes[2048];
+	int host = rig_connect(rig, 1);
+	memset(bytes, 'x', sizeof(bytes) - 1);
+	assert_int_equal(rig_send(rig, 1, NULL, 0, bytes), 0);
+	assert_true(rig_is_done(rig, rig_fence(rig, 1, 2)));
+	for (int i = 0; i < 500; i++) {
+		assert_int_equal(rig_send(rig, 1, NULL, 0, bytes), 0);
+	}
+	uint64_t fence = rig_fence(rig, 1, 2), killed = rig_fence(rig, 1, 3);
+	rig_idle(rig, 5);
+	assert_false(rig_is_done(rig, fence));
+	char buf[65536];
+	for (size_t left = 501 * 2047 - 100000; left > 0;) {
+		ssize_t got = recv(host, buf, left < sizeof(buf) ? left : sizeof(buf), MSG_DONTWAIT);
+		left -= got > 0 ? (size_t)got : 0;
+		rig_idle(rig, 1);
+	}
+	rig_await(rig, fence);
+	rig_await(rig, killed);
+	for (int i = 0; i < 500; i++) {
+		assert_int_equal(rig_send(rig, 1, NULL, 0, bytes), 0);
+	}
+	fence = rig_fence(rig, 1, 2);
+	close(host);
+	rig_await(rig, fence);
+}
+
 static void reader_that_is_gone_is_no_mistake(void **state) {
 	struct rig *rig = *state;
 	int host = rig_connect(rig, 1);
@@ -299,6 +328,7 @@ int main(void) {
 		rig_test(slow_reader_gets_all_of_it),
 		rig_test(reader_gets_all_of_it_when_the_context_has_ended),
 		rig_test(flow_fences_wait_for_the_reader),
+		rig_test(flow_fences_wait_for_the_socket),
 		rig_test(reader_that_is_gone_is_no_mistake),
 		rig_test(pipe_that_is_never_read_is_given_up),
 	};

@@ -24,7 +24,8 @@ struct world {
 	uint8_t *copy;
 };
 
-static int host_write(void *data, const uint8_t *command, size_t len, int *fence_fd) {
+static int host_write(void *data, const uint8_t *command, size_t len, uint32_t lane, int *fence_fd) {
+	(void)lane;
 	(void)data;
 	(void)command;
 	(void)len;

@@ -41,6 +41,7 @@ struct world {
 	size_t calls;
 	struct neep_fds fds;
 	bool is_closed;
+	size_t drains;
 	/* What came to the compositor. */
 	uint8_t *sent;
 	size_t sent_len;
@@ -63,8 +64,8 @@ static void host_received(
 }
 
 static void host_drained(void *data) {
-	(void)data;
-	fail();
+	struct world *world = data;
+	world->drains++;
 }
 
 static void host_closed(void *data, const struct neep_error *error) {
@@ -204,6 +205,30 @@ static void nothing_comes_while_the_client_does_not_read(void **state) {
 	UNTIL(world, world->len == 3);
 	compositor_sends(world, "two", 3, NULL, 0);
 	UNTIL(world, world->len == 6);
+}
+
+static void compositor_that_does_not_read_holds_the_stream_back(void **state) {
+	struct world *world = *state;
+	static uint8_t bytes[10000];
+	size_t sent = 0, came = 0;
+	fill(bytes, sizeof(bytes));
+	int result = 0;
+	for (int i = 0; i < 1000 && result == 0; i++) {
+		result = send_bytes(world, bytes, sizeof(bytes));
+		sent += result == 0 ? sizeof(bytes) : 0;
+		assert_int_equal(neep_loop_step(world->loop, 0), 0);
+	}
+	/* In the socket, in the host, on the way. */
+	assert_int_equal(result, -EAGAIN);
+	assert_true(sent < 2 << 20);
+	assert_int_equal(world->drains, 0);
+	UNTIL(world, world->sent_len == sent);
+	UNTIL(world, world->drains == 1);
+	for (; came < sent; came += sizeof(bytes)) {
+		assert_memory_equal(world->sent + came, bytes, sizeof(bytes));
+	}
+	assert_int_equal(send_bytes(world, "x", 1), 0);
+	UNTIL(world, world->sent_len == sent + 1);
 }
 
 static void what_was_sent_before_the_end_arrives(void **state) {
@@ -564,6 +589,7 @@ int main(int argc, char **argv) {
 		host_test(long_streams_stay_whole),
 		host_test(end_of_the_compositor_is_told_once),
 		host_test(nothing_comes_while_the_client_does_not_read),
+		host_test(compositor_that_does_not_read_holds_the_stream_back),
 		host_test(what_was_sent_before_the_end_arrives),
 		host_test(compositor_sees_what_is_written_to_memory),
 		host_test(memory_is_zeroed_and_outlives_its_host),

@@ -38,7 +38,8 @@ static uint32_t add_up(uint32_t sum, const uint8_t *bytes, size_t len) {
 	return sum;
 }
 
-static int host_write(void *data, const uint8_t *command, size_t len, int *fence_fd) {
+static int host_write(void *data, const uint8_t *command, size_t len, uint32_t lane, int *fence_fd) {
+	(void)lane;
 	struct world *world = data;
 	uint32_t words[5];
 	memcpy(words, command, sizeof(words));
