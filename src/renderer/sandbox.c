@@ -118,12 +118,13 @@ static void drop_capabilities(void) {
 }
 
 void neep_renderer_sandbox_prepare(const struct neep_renderer_options *options) {
-	set_environment();
 	set_limits(options);
 	close_descriptors();
 	if (options->has_namespaces) {
 		enter_view();
 	}
+	/* After the view, which shows the host's folder for shaders: /tmp is meant to be the one inside. */
+	set_environment();
 	if (options->has_sandbox) {
 		drop_capabilities();
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

@@ -35,7 +35,6 @@ static struct functions {
 	int (*fstat)(int fd, struct stat *st);
 	int (*fstatat)(int folder, const char *path, struct stat *st, int flags);
 	int (*statx)(int folder, const char *path, int flags, unsigned int mask, struct statx *st);
-	int (*access)(const char *path, int mode);
 	int (*faccessat)(int folder, const char *path, int mode, int flags);
 	ssize_t (*readlink)(const char *path, char *buf, size_t size);
 	ssize_t (*readlinkat)(int folder, const char *path, char *buf, size_t size);
@@ -63,7 +62,6 @@ static void find_symbols(void) {
 	find_symbol(&real.fstat, "fstat");
 	find_symbol(&real.fstatat, "fstatat");
 	find_symbol(&real.statx, "statx");
-	find_symbol(&real.access, "access");
 	find_symbol(&real.faccessat, "faccessat");
 	find_symbol(&real.readlink, "readlink");
 	find_symbol(&real.readlinkat, "readlinkat");
@@ -324,14 +322,22 @@ PRELOAD_EXPORT int __fxstat64(int version, int fd, struct stat *st) __attribute_
 PRELOAD_EXPORT int __fxstatat64(int version, int folder, const char *path, struct stat *st, int flags)
 	__attribute__((alias("__fxstatat")));
 
+/* The node is everybody's; the file that stands for it is the one's who installed it. */
+static int mode_to_ask(int folder, const char *path, int mode) {
+	struct stat st;
+	bool is_node = (mode & W_OK) != 0 && real_functions()->fstatat(folder, path, &st, 0) == 0 &&
+		       is_node_file(&st);
+	return is_node ? mode & ~W_OK : mode;
+}
+
 PRELOAD_EXPORT int access(const char *path, int mode) {
-	struct redirected redirected;
-	return real_functions()->access(redirect(path, &redirected), mode);
+	return faccessat(AT_FDCWD, path, mode, 0);
 }
 
 PRELOAD_EXPORT int faccessat(int folder, const char *path, int mode, int flags) {
 	struct redirected redirected;
-	return real_functions()->faccessat(folder, redirect(path, &redirected), mode, flags);
+	path = redirect(path, &redirected);
+	return real_functions()->faccessat(folder, path, mode_to_ask(folder, path, mode), flags);
 }
 
 PRELOAD_EXPORT ssize_t readlink(const char *restrict path, char *restrict buf, size_t size) {
