@@ -36,23 +36,23 @@ def new_type(world):
     return f'application/x-neep-test-{world.count}'
 
 
-def await_offer(host, mime, client):
+def await_offer(host, mime, client, *words):
     """Until the compositor knows what wl-copy offers."""
     def is_offered():
         # wl-paste fails while there is nothing.
-        types = subprocess.run(['wl-paste', '--list-types'], env=host.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        types = subprocess.run(['wl-paste', '--list-types', *words], env=host.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                timeout=PATIENCE, check=False).stdout
         return mime in types.decode().split()
     if await_true(is_offered, 20, 0.1) is None:
         raise Failure(f'wl-copy offers nothing\n{client.said()}')
 
 
-def copy(world, host, size, wrapper):
-    """wl-copy and the type that it offers."""
+def copy(world, host, size, wrapper, *words):
+    """wl-copy, with more words, and the type that it offers."""
     mime = new_type(world)
     with open(make_data(world, size), 'rb') as data:
-        client = world.start(host, ['wl-copy', '--foreground', '--type', mime], wrapper=wrapper, stdin=data)
-    await_offer(host, mime, client)
+        client = world.start(host, ['wl-copy', '--foreground', '--type', mime, *words], wrapper=wrapper, stdin=data)
+    await_offer(host, mime, client, *words)
     return client, mime
 
 
@@ -140,6 +140,18 @@ def slow(world, way, size):
     return f'{paste(world, host, size, mime, sink, begin=1, pause=0.001):.2f} s'
 
 
+def primary(world, way):
+    """The other selection, which holds something else meanwhile."""
+    host, source, sink = setting(world, way)
+    _, mime = copy(world, host, 5000, source, '--primary')
+    _, other = copy(world, host, 6000, source)
+    client = world.start(host, ['wl-paste', '--primary', '--no-newline', '--type', mime], wrapper=sink,
+                         stdin=subprocess.DEVNULL)
+    if read_all([client]) != [(5000, digest_of(make_data(world, 5000)))]:
+        raise Failure(f'the primary selection is something else\n{client.said()}')
+    paste(world, host, 6000, other, sink)
+
+
 def early(world, way):
     """A reader who has enough: the next one gets all of it."""
     host, source, sink = setting(world, way)
@@ -162,3 +174,4 @@ def cases(world):
         # What comes out of a guest, the host must hold up in time.
         yield f'clipboard_{way}_to_a_slow_reader', slow, way, HUGE if way == 'out' else LARGE
         yield f'clipboard_{way}_to_one_who_stops_early', early, way
+        yield f'primary_selection_{way}_is_another', primary, way

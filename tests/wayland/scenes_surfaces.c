@@ -112,6 +112,43 @@ static void show_shared(struct stage *stage) {
 	stage_show(stage, 0);
 }
 
+static void configure_popup(void *data, struct xdg_surface *surface, uint32_t serial) {
+	bool *is_configured = data;
+	xdg_surface_ack_configure(surface, serial);
+	*is_configured = true;
+}
+
+static const struct xdg_surface_listener popup_listener = { .configure = configure_popup };
+
+/* At the right bottom of a rectangle within the window. */
+static struct xdg_positioner *make_positioner(const struct stage *stage) {
+	struct xdg_positioner *positioner = xdg_wm_base_create_positioner(stage->client.shell);
+	xdg_positioner_set_size(positioner, 64, 48);
+	xdg_positioner_set_anchor_rect(positioner, 40, 50, 60, 70);
+	xdg_positioner_set_anchor(positioner, XDG_POSITIONER_ANCHOR_BOTTOM_RIGHT);
+	xdg_positioner_set_gravity(positioner, XDG_POSITIONER_GRAVITY_BOTTOM_RIGHT);
+	return positioner;
+}
+
+static void show_popup(struct stage *stage) {
+	const struct wlb_shape shape = { (size_t)WIDTH * HEIGHT * 4, 64, 48, 64 * 4, WL_SHM_FORMAT_XRGB8888 };
+	bool is_configured = false;
+	make_family(stage, 1);
+	stage_show(stage, 0);
+	struct wl_surface *surface = wl_compositor_create_surface(stage->client.compositor);
+	struct xdg_surface *shell_surface = xdg_wm_base_get_xdg_surface(stage->client.shell, surface);
+	xdg_surface_add_listener(shell_surface, &popup_listener, &is_configured);
+	xdg_surface_get_popup(shell_surface, stage->window.shell_surface, make_positioner(stage));
+	wl_surface_commit(surface);
+	while (!is_configured) {
+		wlb_dispatch(&stage->client);
+	}
+	wlb_picture_create(&stage->memory, &shape, &stage->pictures[1]);
+	paint(&stage->memory, &stage->pictures[1], 4);
+	wlb_attach(surface, &stage->pictures[1]);
+	wlb_commit_and_wait(&stage->client, surface);
+}
+
 const struct scene scenes_surfaces[] = {
 	{ "scale", show_scale },
 	{ "transform", show_transform },
@@ -121,5 +158,6 @@ const struct scene scenes_surfaces[] = {
 	{ "children", show_children },
 	{ "crowd", show_crowd },
 	{ "shared", show_shared },
+	{ "popup", show_popup },
 	{ 0 },
 };
