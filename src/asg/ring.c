@@ -29,7 +29,8 @@
  * one. From the first byte to just before sleep the state is RENDERING, which asks for none. Before sleeping it is NEED_NOTIFY, then the
  * rings are looked at once more: either the guest sees that state after its write, or we see its write. The window for
  * which a ring is watched adapts as that of the event loop does. A watcher gives way between its looks: what it waits for
- * may need this very CPU.
+ * may need this very CPU. Not for a guest that wakes us itself, for which a sleep is cheap: it is watched briefly, and without giving
+ * way, as whoever gives way may have to wait for a whole time slice of a third.
  *
  * A sleeper waits for the bell to have another value than it had before the rings were looked at. A guest may set it back at the
  * wrong moment: it misses its own wake-up then, but a stop rings until nobody sleeps. */
@@ -41,6 +42,9 @@
 /* What a wake-up may take on its way from the guest: a sleep contains it, so one that is shorter than this and the window
  * ended by data that watching would have found. */
 #define WAKE_UP_NS (200 * NEEP_NS_PER_US)
+/* The same for a guest that wakes us itself, and how long it is watched at most: about as long as a sleep costs. */
+#define NEAR_WAKE_UP_NS (20 * NEEP_NS_PER_US)
+#define NEAR_SPIN_NS    (10 * NEEP_NS_PER_US)
 /* Looks before a watcher gives way. */
 #define SPIN_LOOKS 16
 /* What such a round and giving way take at most, when nobody else wants the processor. What lasts longer is others' time: it is
@@ -59,6 +63,7 @@ struct neep_asg_ring {
 	uint32_t record_offset; // what is left of the record that is being read
 	uint32_t record_left;
 	uint32_t pauses;        // in a row, of a large transfer
+	bool is_near;           // the guest wakes us itself (asg/bell.h)
 	atomic_bool is_stopped; // atomic: anybody, the consumer
 	atomic_bool is_asleep;  // atomic: the consumer, anybody
 };
@@ -220,15 +225,21 @@ static bool look_often(struct neep_asg_ring *ring) {
 	return is_stopped(ring);
 }
 
+static int64_t longest_spin(const struct neep_asg_ring *ring) {
+	return ring->is_near && ring->spin_max_ns > NEAR_SPIN_NS ? NEAR_SPIN_NS : ring->spin_max_ns;
+}
+
 /* Watches the ring for as long as the window is open. Returns whether there is something to do. */
 static bool spin(struct neep_asg_ring *ring) {
 	int64_t now = neep_clock_ns();
 	for (int64_t left = ring->spin_ns; left > 0;) {
 		if (look_often(ring)) {
-			ring->spin_ns = ring->spin_max_ns;
+			ring->spin_ns = longest_spin(ring);
 			return true;
 		}
-		sched_yield();
+		if (!ring->is_near) {
+			sched_yield();
+		}
 		int64_t before = now;
 		now = neep_clock_ns();
 		left -= now - before < SPIN_ROUND_NS ? now - before : SPIN_ROUND_NS;
@@ -258,8 +269,10 @@ static void sleep_until_woken(struct neep_asg_ring *ring, uint32_t bell) {
 		neep_asg_bell_wait(word_at(ring, NEEP_ASG_HOST_BELL), bell, NULL);
 	}
 	atomic_store(&ring->is_asleep, false);
-	if (neep_clock_ns() - slept_at < ring->spin_max_ns + WAKE_UP_NS) {
-		ring->spin_ns = ring->spin_max_ns;
+	ring->is_near = load(ring, NEEP_ASG_HOST_WAIT) == NEEP_ASG_AWAKE;
+	int64_t wake_up_ns = ring->is_near ? NEAR_WAKE_UP_NS : WAKE_UP_NS;
+	if (neep_clock_ns() - slept_at < longest_spin(ring) + wake_up_ns) {
+		ring->spin_ns = longest_spin(ring);
 	}
 }
 

@@ -2,7 +2,7 @@
  *
  * Theory of operation. The driver waits in a loop around sched_yield(), for as long as the GPU works. On a machine whose
  * processors are the GPU (lavapipe), or with more waiting threads than processors, that takes from the renderer what the
- * driver waits for. A thread has a ring of its own, so its sched_yield() is told from others': it yields for SPIN_NS, as most
+ * driver waits for. A thread has a ring of its own, so its sched_yield() is told from others': it only returns for SPIN_NS, as most
  * replies are there by then, and goes to sleep on the ring's bell (asg/bell.h) after that.
  *
  * No bell is missed: a thread first says that it will sleep and returns, so that the driver's loop looks once more, and
@@ -26,6 +26,7 @@
 #include "asg/bell.h"
 #include "asg/ring.h"
 #include "util/clock.h"
+#include "util/cpu.h"
 #include "virtgpu/preload.h"
 
 /* The submits that make a blob a ring and wake who serves it: these words, each before the resource's id. */
@@ -33,8 +34,8 @@
 #define CONTEXT_PING   UINT32_C(0x1002)
 #define COMMAND_LEN    8
 
-/* How long a wait yields before it sleeps. Quick replies are there by then; on two processors that are the GPU too, 50 us cost
- * a tenth of the frames of a millisecond. */
+/* How long a wait looks before it sleeps, without giving way: who does may have to wait for a whole time slice of a third. Quick
+ * replies are there by then; on two processors that are the GPU too, 50 us cost a tenth of the frames of a millisecond. */
 #define SPIN_NS (10 * NEEP_NS_PER_US)
 /* Calls that lie further apart belong to two waits. */
 #define SAME_WAIT_NS (20 * NEEP_NS_PER_US)
@@ -124,7 +125,7 @@ static void pause_wait(struct wait *wait) {
 		wait->started_at = now;
 	}
 	if (now - wait->started_at < SPIN_NS) {
-		syscall(SYS_sched_yield);
+		neep_cpu_relax();
 	} else if (!wait->is_armed) {
 		arm(wait);
 	} else {

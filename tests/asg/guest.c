@@ -63,7 +63,11 @@ static void ping(struct asg_guest *guest) {
 	guest->pings++;
 	for (int64_t end = neep_clock_ns() + guest->ping_ns; neep_clock_ns() < end;) {
 	}
-	neep_asg_host_wake(guest->base + NEEP_ASG_BELL_PAGE);
+	if (guest->is_far) {
+		neep_asg_bell_ring(asg_guest_word(guest, NEEP_ASG_HOST_BELL));
+	} else {
+		neep_asg_host_wake(guest->base + NEEP_ASG_BELL_PAGE);
+	}
 }
 
 static bool must_ping(struct asg_guest *guest) {

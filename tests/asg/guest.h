@@ -15,6 +15,7 @@ struct asg_guest {
 	uint8_t *base;
 	int memory_fd;
 	uint32_t slot; // offset of the slot that the next record uses
+	bool is_far;   // in a virtual machine: the device process rings for it
 	uint64_t pings;
 	int64_t ping_ns; // what a wake-up costs the guest, as far as this thread is concerned
 	size_t taken;    // of the reply bytes in `reply`
