@@ -89,14 +89,18 @@ _Noreturn static void read_at_the_end(void) {
 
 /* Maps a ring as Mesa's gfxstream driver does: the submit says what the blob is. */
 static uint8_t *map_ring(int fd) {
-	static const uint32_t words[] = { 0x1001, 0 };
+	uint32_t words[] = { 0x1001, 0 };
 	struct neep_drm_execbuffer exec = {
 		.flags = NEEP_DRM_EXEC_RING_IDX,
 		.command = (uintptr_t)words,
 		.size = sizeof(words),
 	};
 	struct node_blob blob = { .handle = 0 };
-	if (node_blob_create(fd, RING_LEN, 0, &blob) < 0 || NODE_IOCTL(fd, EXECBUFFER, &exec) < 0) {
+	if (node_blob_create(fd, RING_LEN, 0, &blob) < 0) {
+		return NULL;
+	}
+	words[1] = blob.resource_id;
+	if (NODE_IOCTL(fd, EXECBUFFER, &exec) < 0) {
 		return NULL;
 	}
 	return node_map(fd, blob.handle, RING_LEN);
