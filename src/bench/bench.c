@@ -10,6 +10,7 @@
 #include "bench/bench_internal.h"
 #include "bench/program.h"
 #include "bench/vulkan.h"
+#include "bench/wayland.h"
 #include "bench/words.h"
 #include "driver/frontend.h"
 #include "util/checked.h"
@@ -317,6 +318,9 @@ static char *default_command(void) {
 int neep_bench_main(int argc, char **argv) {
 	if (argc > 1 && strcmp(argv[1], "vulkan") == 0) {
 		return bench_vulkan_main(argc - 1, argv + 1);
+	}
+	if (argc > 1 && strcmp(argv[1], "wayland") == 0) {
+		return bench_wayland_main(argc - 1, argv + 1);
 	}
 	char *command = default_command();
 	struct bench_options options = {

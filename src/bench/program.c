@@ -52,6 +52,17 @@ char *bench_program_find(const char *name, const char *room) {
 	return strdup(name);
 }
 
+char *bench_neep_prefix(const char *run_options) {
+	char *prefix = NULL;
+	char *neep = bench_program_find("neep", "cli");
+	if (neep != NULL && asprintf(&prefix, "'%s' run %s%s--", neep, run_options,
+				    run_options[0] != '\0' ? " " : "") < 0) {
+		prefix = NULL;
+	}
+	free(neep);
+	return prefix;
+}
+
 /* ---- starting ---- */
 
 _Noreturn static void become(const struct bench_program_params *params, int input, int output, int errors) {

@@ -13,6 +13,9 @@
  * its name. To be freed; NULL for want of memory. */
 char *bench_program_find(const char *name, const char *room);
 
+/* The shell words that run a program through `neep run` with these options, to be freed; NULL for want of memory. */
+char *bench_neep_prefix(const char *run_options);
+
 struct bench_program_params {
 	const char *prefix; // shell words before the program, "" for none
 	const char **words; // the program and its arguments, NULL at the end

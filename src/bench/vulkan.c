@@ -304,22 +304,10 @@ static int parse_options(int argc, char **argv, struct arguments *arguments) {
 	return optind == argc ? 0 : usage("\"%s\" is too much", argv[optind]);
 }
 
-/* The shell words that run a program through neep, to be freed; NULL for want of memory. */
-static char *neep_prefix(const char *run_options) {
-	char *prefix = NULL;
-	char *neep = bench_program_find("neep", "cli");
-	if (neep != NULL && asprintf(&prefix, "'%s' run %s%s--", neep, run_options,
-				    run_options[0] != '\0' ? " " : "") < 0) {
-		prefix = NULL;
-	}
-	free(neep);
-	return prefix;
-}
-
 static int run_with(const struct arguments *arguments) {
 	struct vulkan_options *options = arguments->options;
 	char *found = arguments->program == NULL ? bench_program_find("neep-bench-vulkan", "vkbench") : NULL;
-	char *prefix = neep_prefix(arguments->run);
+	char *prefix = bench_neep_prefix(arguments->run);
 	struct vulkan_results *results = calloc(1, sizeof(*results));
 	options->program = arguments->program != NULL ? arguments->program : found;
 	options->peers[VULKAN_NEEP].prefix = arguments->is_native ? NULL : prefix;

@@ -3,9 +3,12 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bench/bench.h"
+#include "support/cmocka.h"
 
 static int redirect(int fd, FILE *file) {
 	fflush(stdout);
@@ -35,4 +38,36 @@ void run_bench(struct run *run, int argc, const char **argv) {
 	run->out[len] = '\0';
 	fclose(out);
 	fclose(err);
+}
+
+/* ---- scripts in place of programs ---- */
+
+static char folder[] = "/tmp/neep-test-XXXXXX";
+static char program_path[64];
+
+static void write_script(const char *name, const char *text, char path[64]) {
+	snprintf(path, 64, "%s/%s", folder, name);
+	FILE *file = fopen(path, "we");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	chmod(path, 0755);
+}
+
+const char *bench_scripts_make(const char *program, const char *neep) {
+	char neep_path[64], path[4096];
+	assert_non_null(mkdtemp(folder));
+	write_script("program", program, program_path);
+	write_script("neep", neep, neep_path);
+	snprintf(path, sizeof(path), "%s:%s", folder, getenv("PATH"));
+	assert_int_equal(setenv("PATH", path, 1), 0);
+	return program_path;
+}
+
+void bench_scripts_remove(void) {
+	char path[64];
+	unlink(program_path);
+	snprintf(path, sizeof(path), "%s/neep", folder);
+	unlink(path);
+	rmdir(folder);
 }

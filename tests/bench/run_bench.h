@@ -12,6 +12,10 @@ struct run {
 /* Its output goes into `run`; the TAP stream stays clean. */
 void run_bench(struct run *run, int argc, const char **argv);
 
+/* Puts two scripts into a folder of their own, which comes first in PATH: the program, whose path is returned, and `neep`. */
+const char *bench_scripts_make(const char *program, const char *neep);
+void bench_scripts_remove(void);
+
 #define BENCH(run, ...)                                                  \
 	do {                                                             \
 		const char *words[] = { "bench", __VA_ARGS__, NULL };    \

@@ -2,15 +2,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "run_bench.h"
 #include "support/cmocka.h"
 #include "support/fd_check.h"
 
-static char folder[] = "/tmp/neep-test-XXXXXX";
-static char program[64];
+static const char *program;
 
 static const char fake_program[] =
 	"#!/bin/sh\n"
@@ -30,34 +27,16 @@ static const char fake_neep[] = "#!/bin/sh\n"
 				"shift\n"
 				"FAKE_FRAMES=94 exec \"$@\"\n";
 
-static void write_script(const char *name, const char *text) {
-	char path[64];
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	FILE *file = fopen(path, "we");
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-	chmod(path, 0755);
-}
-
 static int make_scripts(void **state) {
 	(void)state;
-	char path[4096];
-	assert_non_null(mkdtemp(folder));
-	write_script("program", fake_program);
-	write_script("neep", fake_neep);
-	snprintf(program, sizeof(program), "%s/program", folder);
-	snprintf(path, sizeof(path), "%s:%s", folder, getenv("PATH"));
-	return setenv("PATH", path, 1);
+	program = bench_scripts_make(fake_program, fake_neep);
+	return 0;
 }
 
 static int remove_scripts(void **state) {
 	(void)state;
-	char path[64];
-	unlink(program);
-	snprintf(path, sizeof(path), "%s/neep", folder);
-	unlink(path);
-	return rmdir(folder);
+	bench_scripts_remove();
+	return 0;
 }
 
 static void table_holds_neep_against_the_targets(void **state) {
