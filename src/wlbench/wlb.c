@@ -226,6 +226,10 @@ void wlb_picture_destroy(struct wlb_picture *picture) {
 static void configure_surface(void *data, struct xdg_surface *surface, uint32_t serial) {
 	struct wlb_window *window = data;
 	xdg_surface_ack_configure(surface, serial);
+	/* Compositors hold back what they show until the answer is committed, too. */
+	if (window->is_configured) {
+		wl_surface_commit(window->surface);
+	}
 	window->is_configured = true;
 }
 

@@ -102,7 +102,8 @@ struct wlb_window {
 	bool is_configured;
 };
 
-/* A top-level window, ready for its first buffer. It keeps its size, whatever the compositor wishes. */
+/* A top-level window, ready for its first buffer. It keeps its size, whatever the compositor wishes. What was requested of its
+ * surface may be committed whenever events are dispatched. */
 void wlb_window_open(struct wlb_client *client, const char *app_id, struct wlb_window *window);
 void wlb_window_close(struct wlb_window *window);
 

@@ -2,6 +2,8 @@
 from seat import Seat
 from tap import Failure
 
+TYPE = 'application/x-neep-test'
+COPY = 1  # of wl_data_device_manager.dnd_action
 KEYS = (30, 42, 48, 1, 103)  # of Linux' input events: a, left shift, b, escape, up
 
 
@@ -36,9 +38,20 @@ def keyboard(world):
     return keymap[-1]
 
 
+def read_until(client, last):
+    """What the client says, to that line."""
+    lines = []
+    while not lines or lines[-1] != last:
+        lines.append(client.line())
+        if lines[-1] is None:
+            raise Failure(f'{client.process.args[-1]} has ended without "{last}": {lines}\n{client.said()}')
+    return lines
+
+
 def drag(world, source_wrapper, target_wrapper, size):
     host = world.sway()
     seat = Seat(world, host)
+    seat.tell('move 350 100')  # over neither of the windows
     source = world.start(host, [world.program('wl-drag'), 'source', 'neep-test-1', str(size)], wrapper=source_wrapper)
     source.expect('shown')
     target = world.start(host, [world.program('wl-drag'), 'target', 'neep-test-4'], wrapper=target_wrapper)
@@ -48,15 +61,12 @@ def drag(world, source_wrapper, target_wrapper, size):
     seat.tell('button 1')
     source.expect('dragging')
     seat.tell('move 250 250', 'move 300 310', 'move 500 400', 'move 510 410')
-    target.expect('over application/x-neep-test')
+    target.expect(f'over {TYPE}')
+    lines = read_until(source, f'action {COPY}')
     seat.tell('button 0')
     target.expect(f'dropped {size}, 0 wrong')
-    lines = []
-    while 'finished' not in lines:
-        lines.append(source.line())
-        if lines[-1] is None:
-            raise Failure(f'the source has ended: {lines}\n{source.said()}')
-    if sorted(lines) != ['finished', 'performed', 'send application/x-neep-test']:
+    lines += read_until(source, 'finished')
+    if sorted(line for line in lines if not line.startswith('action')) != ['finished', 'performed', f'send {TYPE}']:
         raise Failure(f'the source says {lines}')
     source.finish()
     target.finish()

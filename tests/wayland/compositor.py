@@ -29,7 +29,6 @@ SWAY_CONFIG = f"""xwayland disable
 output HEADLESS-1 mode {WIDTH}x{HEIGHT}@60Hz
 default_border none
 default_floating_border none
-seat seat0 hide_cursor 1
 focus_follows_mouse no
 for_window [app_id="org.gtk.WidgetFactory4"] floating enable, move absolute position 0 0
 """ + ''.join(f'for_window [app_id="neep-test-{i}"] floating enable, move absolute position {x} {y}\n'

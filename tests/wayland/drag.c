@@ -81,10 +81,11 @@ static void say_finished(void *data, struct wl_data_source *source) {
 	printf("finished\n");
 }
 
+/* Once the target has accepted: what is let go before that is cancelled. */
 static void say_action(void *data, struct wl_data_source *source, uint32_t action) {
 	(void)data;
 	(void)source;
-	(void)action;
+	printf("action %u\n", action);
 }
 
 static const struct wl_data_source_listener source_listener = {

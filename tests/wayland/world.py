@@ -43,7 +43,10 @@ class Client:
         return line.decode(errors='replace')
 
     def expect(self, line):
-        found = self.line()
+        try:
+            found = self.line()
+        except Failure as failure:
+            raise Failure(f'waiting for "{line}": {failure}') from None
         if found != line:
             raise Failure(f'{" ".join(self.process.args)} says "{found}", not "{line}" '
                           f'(status {self.process.poll()})\n{self.said()}')
