@@ -99,7 +99,7 @@ static int add_rules(scmp_filter_ctx filter) {
 	/* Guests are connected to the compositor while they run; there is no network to connect to. */
 	if (result == 0) {
 		result = seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
 	}
 	return result;
 }
