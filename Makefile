@@ -3,7 +3,7 @@
 
 BUILD ?= build
 
-.PHONY: all demo check check-long install clean
+.PHONY: all demo demo-vm check check-long install clean
 
 all:
 	@scripts/build.sh $(BUILD)
@@ -15,6 +15,12 @@ demo:
 	@scripts/build.sh $(BUILD)
 	@scripts/demo-vulkan.sh --build $(BUILD)
 	@scripts/demo.sh --build $(BUILD)
+
+# Boots a Debian guest by neep vm, and shows its Vulkan window on a weston of this machine (demo-vm.png).
+demo-vm:
+	@scripts/deps.sh build vm
+	@scripts/build.sh $(BUILD)
+	@scripts/demo-vm.sh --build $(BUILD)
 
 # Everything that can be tested here: style, unit and device tests (plain and under the sanitizers), fuzzers, guests.
 check:
@@ -28,4 +34,4 @@ install: all
 	@meson install -C $(BUILD)
 
 clean:
-	rm -rf build build-asan build-fuzz demo.png demo-vulkan.png
+	rm -rf build build-asan build-fuzz demo.png demo-vulkan.png demo-vm.png

@@ -7,8 +7,11 @@ command -v waypipe >/dev/null || {
     exit 1
 }
 folder=$(mktemp -d)
-waypipe --oneshot --no-gpu --socket "$folder/socket" client &
+waypipe --no-gpu --socket "$folder/socket" client &
 client=$!
 trap 'kill $client 2>/dev/null; rm -rf "$folder"' EXIT
 until [ -e "$folder/socket" ]; do sleep 0.05; done
-waypipe --oneshot --no-gpu --socket "$folder/socket" server -- "$@"
+# Its own exit status tells of the connection, which the command ends.
+export folder
+waypipe --no-gpu --socket "$folder/socket" server -- sh -c '"$@"; echo $? >"$folder/status"' - "$@" || true
+exit "$(cat "$folder/status")"
