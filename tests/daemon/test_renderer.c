@@ -94,13 +94,17 @@ static pid_t spawner_of(const struct machine *machine) {
 	return spawner;
 }
 
-static size_t await_renderers(const struct machine *machine, size_t count, pid_t *pids, size_t max) {
+/* Until `pid` has `count` children. */
+static void await_children(pid_t pid, size_t count, pid_t *children, size_t max) {
 	int64_t end = neep_clock_ns() + PATIENCE;
-	while (children_of(spawner_of(machine), pids, max) != count) {
+	while (children_of(pid, children, max) != count) {
 		assert_true(neep_clock_ns() < end);
 		usleep(5000);
 	}
-	return count;
+}
+
+static void await_renderers(const struct machine *machine, size_t count, pid_t *pids, size_t max) {
+	await_children(spawner_of(machine), count, pids, max);
 }
 
 static size_t fds_of(pid_t pid) {
@@ -335,6 +339,7 @@ static void device_lives_on_when_the_spawner_is_killed(void **state) {
 	(void)state;
 	struct machine machine = boot();
 	struct submit held, late;
+	pid_t none;
 	/* A spawner may be started again one second after it was. */
 	usleep(1100000);
 	create_context(&machine, 1);
@@ -343,6 +348,8 @@ static void device_lives_on_when_the_spawner_is_killed(void **state) {
 	assert_int_equal(kill(spawner_of(&machine), SIGKILL), 0);
 	finish(&machine, &held);
 	await_word(ring + HOST_STATE, STATE_EXIT);
+	/* A dying process closes its socket before it can be reaped, and only then may another take its place. */
+	await_children(machine.daemon, 0, &none, 1);
 	/* The sandbox lets no process be started: later contexts are refused, and the rest works. */
 	create_context(&machine, 2);
 	assert_int_equal(create_blob(&machine, 2, 11, 0, RING_SIZE), OK);
