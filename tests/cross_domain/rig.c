@@ -9,137 +9,55 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "support/await.h"
 #include "support/fd_check.h"
-#include "util/clock.h"
-
-#define PATIENCE_NS (10 * NEEP_NS_PER_S)
-
-static struct rig *rig_of(uint64_t user_data) {
-	return (struct rig *)(uintptr_t)user_data;
-}
-
-static void on_fence(uint64_t user_data, const struct rutabaga_fence *fence) {
-	struct rig *rig = rig_of(user_data);
-	pthread_mutex_lock(&rig->lock);
-	rig->fences[rig->fence_count++ % RIG_FENCES_MAX] = fence->fence_id;
-	pthread_mutex_unlock(&rig->lock);
-}
-
-static void on_message(uint64_t user_data, const struct rutabaga_debug *debug) {
-	struct rig *rig = rig_of(user_data);
-	pthread_mutex_lock(&rig->lock);
-	size_t used = strlen(rig->messages);
-	snprintf(rig->messages + used, sizeof(rig->messages) - used, "%s\n", debug->message);
-	pthread_mutex_unlock(&rig->lock);
-	if (getenv("NEEP_TEST_LOG") != NULL) {
-		fprintf(stderr, "# %s\n", debug->message);
-	}
-}
 
 struct rutabaga_builder rig_builder(struct rig *rig) {
 	static struct rutabaga_channel channel = { .channel_type = RUTABAGA_CHANNEL_TYPE_WAYLAND };
 	static struct rutabaga_channels channels = { .channels = &channel, .num_channels = 1 };
-	channel.channel_name = rig->path;
-	return (struct rutabaga_builder){
-		.user_data = (uint64_t)(uintptr_t)rig,
-		.capset_mask = UINT64_C(1) << RUTABAGA_CAPSET_CROSS_DOMAIN,
-		.wsi = RUTABAGA_WSI_SURFACELESS,
-		.fence_cb = on_fence,
-		.debug_cb = on_message,
-		.channels = &channels,
-	};
+	channel.channel_name = rig_host(rig)->path;
+	struct rutabaga_builder builder = rig_callbacks(rig, RUTABAGA_CAPSET_CROSS_DOMAIN);
+	builder.channels = &channels;
+	return builder;
 }
 
-static void listen_as_compositor(struct rig *rig) {
-	strcpy(rig->folder, "/tmp/neep-xd-XXXXXX");
-	assert_non_null(mkdtemp(rig->folder));
-	snprintf(rig->path, sizeof(rig->path), "%s/wayland-t", rig->folder);
+static void listen_as_compositor(struct rig_host *host) {
+	strcpy(host->folder, "/tmp/neep-xd-XXXXXX");
+	assert_non_null(mkdtemp(host->folder));
+	snprintf(host->path, sizeof(host->path), "%s/wayland-t", host->folder);
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	strcpy(address.sun_path, rig->path);
-	rig->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(rig->listen_fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(rig->listen_fd, 64), 0);
-}
-
-static struct rig *rig_create(void **state) {
-	struct rig *rig = calloc(1, sizeof(*rig));
-	fd_check_setup(state);
-	pthread_mutex_init(&rig->lock, NULL);
-	rig->event_fd = -1;
-	listen_as_compositor(rig);
-	struct rutabaga_builder builder = rig_builder(rig);
-	assert_int_equal(rutabaga_init(&builder, &rig->rutabaga), 0);
-	*state = rig;
-	return rig;
-}
-
-int rig_setup(void **state) {
-	struct rig *rig = rig_create(state);
-	rig->event_fd = neep_rutabaga_event_fd(rig->rutabaga);
-	return rig->event_fd < 0 ? -1 : 0;
+	strcpy(address.sun_path, host->path);
+	host->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(host->listen_fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(host->listen_fd, 64), 0);
 }
 
 int rig_setup_thread(void **state) {
-	rig_create(state);
+	struct rig_host *host = calloc(1, sizeof(*host));
+	fd_check_setup(state);
+	listen_as_compositor(host);
+	struct rutabaga_builder builder = rig_builder(&host->base);
+	rig_open(&host->base, &builder);
+	*state = &host->base;
 	return 0;
 }
 
+int rig_setup(void **state) {
+	rig_setup_thread(state);
+	return rig_take_turns(*state);
+}
+
 int rig_teardown(void **state) {
-	struct rig *rig = *state;
-	int rc = rutabaga_finish(&rig->rutabaga);
-	for (size_t i = 0; i < rig->page_count; i++) {
-		free(rig->pages[i].bytes);
+	struct rig_host *host = rig_host(*state);
+	int rc = rig_close(&host->base);
+	for (size_t i = 0; i < host->page_count; i++) {
+		free(host->pages[i].bytes);
 	}
-	close(rig->listen_fd);
-	unlink(rig->path);
-	rmdir(rig->folder);
-	pthread_mutex_destroy(&rig->lock);
-	free(rig);
+	close(host->listen_fd);
+	unlink(host->path);
+	rmdir(host->folder);
+	free(host);
 	return rc != 0 ? rc : fd_check_teardown(state);
-}
-
-void rig_turn(struct rig *rig, int ms) {
-	struct pollfd polled = { .fd = rig->event_fd, .events = POLLIN };
-	if (poll(&polled, 1, ms) > 0 && rig->event_fd >= 0) {
-		assert_int_equal(neep_rutabaga_dispatch(rig->rutabaga), 0);
-	}
-}
-
-void rig_idle(struct rig *rig, int ms) {
-	int64_t end = neep_clock_ns() + ms * NEEP_NS_PER_MS;
-	while (neep_clock_ns() < end) {
-		rig_turn(rig, 1);
-	}
-}
-
-bool rig_is_done(struct rig *rig, uint64_t fence_id) {
-	size_t told = 0;
-	pthread_mutex_lock(&rig->lock);
-	assert_true(rig->fence_count <= RIG_FENCES_MAX);
-	for (size_t i = 0; i < rig->fence_count; i++) {
-		told += rig->fences[i] == fence_id;
-	}
-	pthread_mutex_unlock(&rig->lock);
-	assert_true(told <= 1);
-	return told == 1;
-}
-
-void rig_await(struct rig *rig, uint64_t fence_id) {
-	int64_t end = neep_clock_ns() + PATIENCE_NS;
-	while (!rig_is_done(rig, fence_id)) {
-		if (neep_clock_ns() >= end) {
-			fail_msg("fence %llu is not told; messages: %s", (unsigned long long)fence_id,
-				rig->messages);
-		}
-		rig_turn(rig, 1);
-	}
-}
-
-bool rig_has_message(struct rig *rig, const char *words) {
-	pthread_mutex_lock(&rig->lock);
-	bool has = strstr(rig->messages, words) != NULL;
-	pthread_mutex_unlock(&rig->lock);
-	return has;
 }
 
 void rig_context(struct rig *rig, uint32_t ctx_id) {
@@ -148,10 +66,11 @@ void rig_context(struct rig *rig, uint32_t ctx_id) {
 }
 
 void rig_page(struct rig *rig, uint32_t ctx_id, uint32_t resource_id, size_t size) {
-	assert_true(rig->page_count < RIG_PAGES_MAX);
+	struct rig_host *host = rig_host(rig);
+	assert_true(host->page_count < RIG_PAGES_MAX);
 	uint8_t *bytes = calloc(1, size);
-	rig->pages[rig->page_count].resource_id = resource_id;
-	rig->pages[rig->page_count++].bytes = bytes;
+	host->pages[host->page_count].resource_id = resource_id;
+	host->pages[host->page_count++].bytes = bytes;
 	struct iovec iov = { .iov_base = bytes, .iov_len = size };
 	struct rutabaga_iovecs iovecs = { .iovecs = &iov, .num_iovecs = 1 };
 	struct rutabaga_create_blob create = {
@@ -165,9 +84,10 @@ void rig_page(struct rig *rig, uint32_t ctx_id, uint32_t resource_id, size_t siz
 }
 
 uint8_t *rig_bytes(struct rig *rig, uint32_t resource_id) {
-	for (size_t i = 0; i < rig->page_count; i++) {
-		if (rig->pages[i].resource_id == resource_id) {
-			return rig->pages[i].bytes;
+	struct rig_host *host = rig_host(rig);
+	for (size_t i = 0; i < host->page_count; i++) {
+		if (host->pages[i].resource_id == resource_id) {
+			return host->pages[i].bytes;
 		}
 	}
 	fail_msg("no page %u", resource_id);
@@ -249,17 +169,6 @@ int rig_blob(struct rig *rig, uint32_t ctx_id, uint32_t resource_id, uint32_t bl
 	return rc < 0 ? rc : rutabaga_context_attach_resource(rig->rutabaga, ctx_id, resource_id);
 }
 
-uint64_t rig_fence(struct rig *rig, uint32_t ctx_id, uint32_t ring_idx) {
-	struct rutabaga_fence fence = {
-		.flags = RUTABAGA_FLAG_FENCE | RUTABAGA_FLAG_INFO_RING_IDX,
-		.fence_id = ++rig->next_fence,
-		.ctx_id = ctx_id,
-		.ring_idx = ring_idx,
-	};
-	assert_int_equal(rutabaga_create_fence(rig->rutabaga, &fence), 0);
-	return fence.fence_id;
-}
-
 uint64_t rig_poll(struct rig *rig, uint32_t ctx_id) {
 	const uint32_t words[] = { 16 << 16 | NEEP_XD_POLL, 0, 0, 0 };
 	assert_int_equal(rig_submit_words(rig, ctx_id, words, 4), 0);
@@ -275,7 +184,7 @@ int rig_connect(struct rig *rig, uint32_t ctx_id) {
 	rig_page(rig, ctx_id, rig_query_ring(ctx_id), NEEP_XD_RING_SIZE);
 	rig_page(rig, ctx_id, rig_channel_ring(ctx_id), NEEP_XD_RING_SIZE);
 	assert_int_equal(rig_init(rig, ctx_id, RIG_WAYLAND), 0);
-	int fd = accept4(rig->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	int fd = accept4(rig_host(rig)->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(fd >= 0);
 	return fd;
 }
@@ -289,7 +198,7 @@ void host_expect(int fd, const char *text, struct neep_fds *fds) {
 	char buf[8192];
 	struct neep_fds unwanted = { .count = 0 };
 	struct pollfd polled = { .fd = fd, .events = POLLIN };
-	assert_int_equal(poll(&polled, 1, 1000), 1);
+	assert_int_equal(poll(&polled, 1, (int)AWAIT_MS), 1);
 	int64_t got = neep_recv(fd, buf, sizeof(buf), fds != NULL ? fds : &unwanted);
 	assert_int_equal(got, (int64_t)strlen(text));
 	assert_memory_equal(buf, text, strlen(text));

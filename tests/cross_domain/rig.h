@@ -3,28 +3,17 @@
 #ifndef NEEP_TESTS_CROSS_DOMAIN_RIG_H
 #define NEEP_TESTS_CROSS_DOMAIN_RIG_H
 
-#include <pthread.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "cross_domain/protocol.h"
-#include "rutabaga/api.h"
-#include "support/cmocka.h"
+#include "support/rig.h"
 #include "util/fd.h"
+#include "util/macros.h"
 
-#define RIG_FENCES_MAX 4096
-#define RIG_PAGES_MAX  64
-#define RIG_WAYLAND    1
+#define RIG_PAGES_MAX 64
+#define RIG_WAYLAND   1
 
-struct rig {
-	struct rutabaga *rutabaga;
-	int event_fd;         // -1: the library has its own thread
-	pthread_mutex_t lock; // guards the next ones
-	uint64_t fences[RIG_FENCES_MAX];
-	size_t fence_count;
-	char messages[8192]; // a line each
-	uint64_t next_fence;
+/* What this room's rigs are a part of. */
+struct rig_host {
+	struct rig base;
 	char folder[32];
 	char path[64]; // of the compositor
 	int listen_fd;
@@ -35,6 +24,10 @@ struct rig {
 	size_t page_count;
 };
 
+static inline struct rig_host *rig_host(struct rig *rig) {
+	return neep_container_of(rig, struct rig_host, base);
+}
+
 /* cmocka: *state is a struct rig; no fd is left behind. */
 int rig_setup(void **state);
 int rig_setup_thread(void **state);
@@ -44,15 +37,6 @@ int rig_teardown(void **state);
 
 /* A builder whose callbacks write to the rig, with the Wayland channel at its socket. The channels are static. */
 struct rutabaga_builder rig_builder(struct rig *rig);
-
-/* One turn of the loop: waits at most `ms`. */
-void rig_turn(struct rig *rig, int ms);
-/* Turns for `ms`. */
-void rig_idle(struct rig *rig, int ms);
-/* Whether the fence was told; and turns until it is, 10 s at most. */
-bool rig_is_done(struct rig *rig, uint64_t fence_id);
-void rig_await(struct rig *rig, uint64_t fence_id);
-bool rig_has_message(struct rig *rig, const char *words);
 
 void rig_context(struct rig *rig, uint32_t ctx_id);
 /* A guest blob of `size` bytes, attached. */
@@ -83,7 +67,6 @@ int rig_blob(struct rig *rig, uint32_t ctx_id, uint32_t resource_id, uint32_t bl
 
 /* Submits a POLL and its fence; returns that. */
 uint64_t rig_poll(struct rig *rig, uint32_t ctx_id);
-uint64_t rig_fence(struct rig *rig, uint32_t ctx_id, uint32_t ring_idx);
 /* Polls until there is a message. */
 void rig_next(struct rig *rig, uint32_t ctx_id);
 
@@ -91,7 +74,7 @@ void rig_next(struct rig *rig, uint32_t ctx_id);
 int rig_connect(struct rig *rig, uint32_t ctx_id);
 /* From the compositor. */
 void host_send(int fd, const void *data, size_t len, const int *fds, size_t count);
-/* What arrived at the compositor within a second is this text. */
+/* What arrived at the compositor is this text, once there is something. */
 void host_expect(int fd, const char *text, struct neep_fds *fds);
 
 #endif

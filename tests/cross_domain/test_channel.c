@@ -41,7 +41,7 @@ static void vectors_are_understood(void **state) {
 	rig_page(rig, 1, 3, 4096);
 	rig_page(rig, 1, 4, 4096);
 	assert_int_equal(rig_submit(rig, 1, init, sizeof(init)), 0);
-	int host = accept4(rig->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	int host = accept4(rig_host(rig)->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	assert_int_equal(rig_submit(rig, 1, query, sizeof(query)), 0);
 	assert_memory_equal(rig_bytes(rig, 3), reply, sizeof(reply));
 	assert_int_equal(rig_submit(rig, 1, send, sizeof(send)), 0);
@@ -78,7 +78,7 @@ static void init_is_understood_in_four_sizes(void **state) {
 		rig_page(rig, i + 1, rig_query_ring(i + 1), 4096);
 		rig_page(rig, i + 1, rig_channel_ring(i + 1), 4096);
 		assert_int_equal(rig_submit(rig, i + 1, words, inits[i].size), 0);
-		int host = accept4(rig->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		int host = accept4(rig_host(rig)->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 		uint64_t fence = rig_poll(rig, i + 1);
 		host_send(host, "x", 1, NULL, 0);
 		rig_await(rig, fence);
@@ -124,7 +124,7 @@ static void messages_are_long_when_the_guest_says_so(void **state) {
 		rig_page(rig, ctx_id, rig_query_ring(ctx_id), 4096);
 		rig_page(rig, ctx_id, rig_channel_ring(ctx_id), sizes[i]);
 		assert_int_equal(rig_submit_words(rig, ctx_id, init, 6), 0);
-		int host = accept4(rig->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		int host = accept4(rig_host(rig)->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 		host_send(host, data, sizeof(data), NULL, 0);
 		rig_next(rig, ctx_id);
 		assert_int_equal(rig_word(rig, rig_channel_ring(ctx_id), 12), messages[i] - 352);
@@ -264,7 +264,7 @@ static void reset_by_the_host_is_an_end(void **state) {
 /* The compositor is busy, and many start at once. */
 static void connection_waits_for_a_listener_that_is_full(void **state) {
 	struct rig *rig = *state;
-	assert_int_equal(listen(rig->listen_fd, 0), 0);
+	assert_int_equal(listen(rig_host(rig)->listen_fd, 0), 0);
 	for (uint32_t i = 1; i <= 5; i++) {
 		char text[] = { (char)('0' + i), '\0' };
 		rig_context(rig, i);
@@ -279,7 +279,7 @@ static void connection_waits_for_a_listener_that_is_full(void **state) {
 	rig_idle(rig, 10);
 	for (uint32_t i = 1; i <= 4; i++) {
 		char text[] = { (char)('0' + i), (char)('0' + i), '\0' };
-		int host = accept4(rig->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		int host = accept4(rig_host(rig)->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 		rig_idle(rig, 20);
 		host_expect(host, text, NULL);
 		host_send(host, text, 2, NULL, 0);
@@ -291,7 +291,7 @@ static void connection_waits_for_a_listener_that_is_full(void **state) {
 
 static void connection_ends_when_its_listener_goes_away(void **state) {
 	struct rig *rig = *state;
-	assert_int_equal(listen(rig->listen_fd, 0), 0);
+	assert_int_equal(listen(rig_host(rig)->listen_fd, 0), 0);
 	int first = rig_connect(rig, 1);
 	for (uint32_t i = 2; i <= 3; i++) {
 		rig_context(rig, i);
@@ -302,7 +302,7 @@ static void connection_ends_when_its_listener_goes_away(void **state) {
 	uint64_t fence = rig_poll(rig, 3);
 	rig_idle(rig, 10);
 	assert_false(rig_is_done(rig, fence));
-	unlink(rig->path);
+	unlink(rig_host(rig)->path);
 	rig_await(rig, fence);
 	assert_int_equal(rig_word(rig, 32, 0), NEEP_XD_RECEIVE);
 	assert_true(rig_has_message(rig, "cannot connect"));
@@ -311,12 +311,12 @@ static void connection_ends_when_its_listener_goes_away(void **state) {
 
 static void init_without_a_socket_tells_why_and_ends(void **state) {
 	struct rig *rig = *state;
-	unlink(rig->path);
+	unlink(rig_host(rig)->path);
 	rig_context(rig, 1);
 	rig_page(rig, 1, 11, 4096);
 	rig_page(rig, 1, 12, 4096);
 	assert_int_equal(rig_init(rig, 1, RIG_WAYLAND), -ENOENT);
-	assert_true(rig_has_message(rig, rig->path));
+	assert_true(rig_has_message(rig, rig_host(rig)->path));
 	for (int i = 0; i < 3; i++) {
 		memset(rig_message(rig, 1), 0xff, 4096);
 		assert_true(rig_is_done(rig, rig_poll(rig, 1)));

@@ -245,7 +245,7 @@ static void writing_ends_of_all_kinds_are_written(void **state) {
 	struct rig *rig = *state;
 	char path[128];
 	int host = rig_connect(rig, 1);
-	snprintf(path, sizeof(path), "%s/file", rig->folder);
+	snprintf(path, sizeof(path), "%s/file", rig_host(rig)->folder);
 	struct told item = pass(rig, host, open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	assert_int_equal(item.type, NEEP_XD_ID_WRITE_PIPE);
 	assert_int_equal(rig_write(rig, 1, item.id, true, "file", 4), 0);

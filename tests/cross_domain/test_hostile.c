@@ -164,7 +164,7 @@ static void commands_before_init_are_refused(void **state) {
 	assert_int_equal(rig_query(rig, 1, 1, 1, "R8  "), -EINVAL);
 	assert_int_equal(rig_blob(rig, 1, 100, 2, 4096), -EINVAL);
 	assert_int_equal(rig_init(rig, 1, RIG_WAYLAND), 0);
-	int host = accept4(rig->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	int host = accept4(rig_host(rig)->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	check_alive(rig, 1, host);
 	close(host);
 }
@@ -295,7 +295,7 @@ static void many_contexts_come_and_go(void **state) {
 			rutabaga_context_attach_resource(rig->rutabaga, i + 1, rig_query_ring(i + 1));
 			rutabaga_context_attach_resource(rig->rutabaga, i + 1, rig_channel_ring(i + 1));
 			assert_int_equal(rig_init(rig, i + 1, RIG_WAYLAND), 0);
-			hosts[i] = accept4(rig->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+			hosts[i] = accept4(rig_host(rig)->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 			rig_poll(rig, i + 1);
 		}
 		for (uint32_t i = 0; i < 20; i++) {

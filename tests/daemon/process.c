@@ -16,9 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/await.h"
 #include "support/cmocka.h"
-
-#define PATIENCE_MS 5000
 
 static char folder[64];
 
@@ -51,6 +50,8 @@ static pid_t spawn(const char *program, const char *words, int out, int err) {
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* What a test reads is not what somebody types. */
+		dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
 		dup2(out, STDOUT_FILENO);
 		dup2(err, STDERR_FILENO);
 		execv(program, argv);
@@ -83,11 +84,12 @@ pid_t process_start(const char *program, const char *words) {
 
 int process_wait(pid_t pid) {
 	int status;
-	for (int waited = 0; waitpid(pid, &status, WNOHANG) == 0; waited += 5) {
-		if (waited > PATIENCE_MS) {
+	int64_t end = await_end_ns();
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (neep_clock_ns() >= end) {
 			kill(pid, SIGKILL);
 		}
-		usleep(5000);
+		usleep(1000);
 	}
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
@@ -114,24 +116,22 @@ bool file_exists(const char *path) {
 }
 
 void file_await(const char *path) {
-	for (int waited = 0; !file_exists(path); waited += 5) {
-		assert_true(waited < PATIENCE_MS);
-		usleep(5000);
-	}
+	await_true(file_exists(path));
 }
 
 int socket_connect(const char *path) {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	strcpy(address.sun_path, path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* The file is there a moment before its socket listens. */
-	for (int waited = 0; connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0; waited += 5) {
-		if (errno != ECONNREFUSED || waited > 100) {
+	int64_t end = await_end_ns();
+	while (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		/* The file is there a moment before its socket listens. */
+		if (errno != ECONNREFUSED || neep_clock_ns() >= end) {
 			int error = errno;
 			close(fd);
 			return -error;
 		}
-		usleep(5000);
+		usleep(1000);
 	}
 	return fd;
 }
@@ -142,7 +142,7 @@ const char *control_ask(int fd, const char *line) {
 	dprintf(fd, "%s\n", line);
 	while (used == 0 || answer[used - 1] != '\n') {
 		struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-		assert_int_equal(poll(&poll_fd, 1, PATIENCE_MS), 1);
+		assert_int_equal(poll(&poll_fd, 1, (int)AWAIT_MS), 1);
 		ssize_t got = read(fd, answer + used, sizeof(answer) - 1 - used);
 		assert_true(got > 0);
 		used += (size_t)got;

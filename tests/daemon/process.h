@@ -21,7 +21,7 @@ void process_run(const char *program, const char *words, struct process_result *
 /* Starts it with its messages thrown away; the child dies with the test. */
 pid_t process_start(const char *program, const char *words);
 
-/* Waits for its end, five seconds at most, and returns the exit code; -1 when it was killed, as it is after that time. */
+/* Waits for its end and returns the exit code; -1 when it was killed, as it is when patience ends (support/await.h). */
 int process_wait(pid_t pid);
 
 /* The programs. */
@@ -37,7 +37,7 @@ bool file_exists(const char *path);
 /* Waits until there is something at `path`. */
 void file_await(const char *path);
 
-/* A blocking connection, or a negative errno. */
+/* A blocking connection, once somebody listens at the file that is there, or a negative errno. */
 int socket_connect(const char *path);
 
 /* Asks the control socket `fd` one line and reads the answer; both end in a newline that is not shown. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/process.h"
+#include "support/await.h"
 #include "support/fd_check.h"
 #include "util/macros.h"
 
@@ -61,9 +62,7 @@ static void daemon_serves_one_front_end_and_ends(void **state) {
 	pid_t pid = start("--socket-path s");
 	int fd = socket_connect("s");
 	assert_true(fd >= 0);
-	for (int i = 0; i < 1000 && file_exists("s"); i++) {
-		usleep(1000);
-	}
+	await_true(!file_exists("s"));
 	/* Nobody else gets in. */
 	assert_int_equal(socket_connect("s"), -ENOENT);
 	close(fd);
@@ -177,11 +176,7 @@ static void daemon_takes_over_the_path_of_a_dead_one(void **state) {
 	assert_true(file_exists("s"));
 	pid = process_start(daemon_program(), "--socket-path s");
 	int fd = -1;
-	for (int i = 0; i < 1000 && fd < 0; i++) {
-		usleep(1000);
-		fd = socket_connect("s");
-	}
-	assert_true(fd >= 0);
+	await_true((fd = socket_connect("s")) >= 0);
 	close(fd);
 	assert_int_equal(process_wait(pid), 0);
 }

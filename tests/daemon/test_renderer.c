@@ -2,7 +2,6 @@
  * orders (gfxstream/script.h) on the other. */
 #include "support/cmocka.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +14,9 @@
 #include "driver/driver.h"
 #include "driver/gpu.h"
 #include "gfxstream/script.h"
+#include "support/await.h"
 #include "support/fd_check.h"
-#include "util/clock.h"
+#include "support/process_table.h"
 #include "util/macros.h"
 
 #define OK         VIRTIO_GPU_RESP_OK_NODATA
@@ -24,7 +24,6 @@
 #define RING_STEP  (UINT64_C(2) << 20) // from ring to ring in the window
 #define HOST_STATE (2176 / 4)
 #define STATE_EXIT 2
-#define PATIENCE   (10 * NEEP_NS_PER_S)
 
 struct machine {
 	pid_t daemon;
@@ -61,63 +60,19 @@ static void halt(struct machine *machine) {
 	assert_int_equal(process_wait(machine->daemon), 0);
 }
 
-static pid_t parent_of(pid_t pid) {
-	char path[64], line[512] = "";
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	FILE *file = fopen(path, "re");
-	int parent = -1;
-	if (file != NULL) {
-		char *rest = fgets(line, sizeof(line), file) != NULL ? strrchr(line, ')') : NULL;
-		sscanf(rest != NULL ? rest : "", ") %*c %d", &parent);
-		fclose(file);
-	}
-	return parent;
-}
-
-/* The children of `pid`; returns how many. */
-static size_t children_of(pid_t pid, pid_t *children, size_t max) {
-	size_t count = 0;
-	DIR *folder = opendir("/proc");
-	for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-		pid_t child = atoi(entry->d_name);
-		if (child > 0 && count < max && parent_of(child) == pid) {
-			children[count++] = child;
-		}
-	}
-	closedir(folder);
-	return count;
-}
-
 static pid_t spawner_of(const struct machine *machine) {
 	pid_t spawner;
-	assert_int_equal(children_of(machine->daemon, &spawner, 1), 1);
+	assert_int_equal(process_children(machine->daemon, &spawner, 1), 1);
 	return spawner;
 }
 
 /* Until `pid` has `count` children. */
 static void await_children(pid_t pid, size_t count, pid_t *children, size_t max) {
-	int64_t end = neep_clock_ns() + PATIENCE;
-	while (children_of(pid, children, max) != count) {
-		assert_true(neep_clock_ns() < end);
-		usleep(5000);
-	}
+	await_true(process_children(pid, children, max) == count);
 }
 
 static void await_renderers(const struct machine *machine, size_t count, pid_t *pids, size_t max) {
 	await_children(spawner_of(machine), count, pids, max);
-}
-
-static size_t fds_of(pid_t pid) {
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	DIR *folder = opendir(path);
-	assert_non_null(folder);
-	size_t count = 0;
-	while (readdir(folder) != NULL) {
-		count++;
-	}
-	closedir(folder);
-	return count;
 }
 
 /* A SUBMIT_3D with a fence on `ring_idx`, or on the global timeline (-1). */
@@ -213,10 +168,7 @@ static void destroy_ring(struct machine *machine, uint32_t ctx_id, uint32_t reso
 }
 
 static void await_word(volatile uint32_t *word, uint32_t value) {
-	int64_t end = neep_clock_ns() + PATIENCE;
-	while (*word != value) {
-		assert_true(neep_clock_ns() < end);
-	}
+	await_turning(*word == value, );
 }
 
 static void ring_pings_and_blobs_reach_the_renderer(void **state) {
@@ -258,15 +210,16 @@ static void device_lives_on_when_renderers_are_killed_under_load(void **state) {
 	struct machine machine = boot();
 	create_context(&machine, 1000);
 	volatile uint32_t *bystander = create_ring(&machine, 1000, 1000);
-	size_t fds = 0;
+	pid_t pids[4];
+	await_renderers(&machine, 1, pids, 4);
+	pid_t spared = pids[0];
+	size_t fds = process_fds(machine.daemon);
 	for (uint32_t round = 1; round <= ROUNDS; round++) {
 		static struct submit load[LOAD];
-		pid_t pids[4];
 		create_context(&machine, round);
 		volatile uint32_t *ring = create_ring(&machine, round, 10);
 		await_renderers(&machine, 2, pids, 4);
-		/* The younger one is the victim. */
-		pid_t victim = pids[0] > pids[1] ? pids[0] : pids[1];
+		pid_t victim = pids[0] != spared ? pids[0] : pids[1];
 		for (uint32_t i = 0; i < LOAD; i++) {
 			order(&machine, &load[i], round, i % 2 == 0 ? SCRIPT_HOLD : SCRIPT_DONE, 0);
 			if (i == (round * 7) % LOAD) {
@@ -283,8 +236,8 @@ static void device_lives_on_when_renderers_are_killed_under_load(void **state) {
 		destroy_ring(&machine, round, 10);
 		assert_int_equal(neep_cmd_ctx_destroy(machine.driver, round), OK);
 		await_renderers(&machine, 1, pids, 4);
-		fds = round == 1 ? fds_of(machine.daemon) : fds;
-		assert_int_equal(fds_of(machine.daemon), fds);
+		/* The device hears of the end when it has been waited for. */
+		await_true(process_fds(machine.daemon) == fds);
 	}
 	int control = socket_connect("c");
 	assert_string_equal(control_ask(control, "contexts"),
@@ -302,7 +255,7 @@ static void hundred_contexts_leave_no_process_and_no_fd(void **state) {
 	(void)state;
 	pid_t none;
 	struct machine machine = boot();
-	size_t fds = fds_of(machine.daemon);
+	size_t fds = process_fds(machine.daemon);
 	for (uint32_t id = 1; id <= 100; id++) {
 		create_context(&machine, id);
 		create_ring(&machine, id, id);
@@ -312,7 +265,7 @@ static void hundred_contexts_leave_no_process_and_no_fd(void **state) {
 		assert_int_equal(neep_cmd_ctx_destroy(machine.driver, id), OK);
 	}
 	await_renderers(&machine, 0, &none, 1);
-	assert_int_equal(fds_of(machine.daemon), fds);
+	await_true(process_fds(machine.daemon) == fds);
 	halt(&machine);
 }
 

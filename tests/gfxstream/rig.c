@@ -1,162 +1,45 @@
 #include "rig.h"
 
-#include <dirent.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "support/await.h"
 #include "support/fd_check.h"
-#include "util/clock.h"
-
-#define PATIENCE_NS (10 * NEEP_NS_PER_S)
-
-static struct rig *rig_of(uint64_t user_data) {
-	return (struct rig *)(uintptr_t)user_data;
-}
-
-static void on_fence(uint64_t user_data, const struct rutabaga_fence *fence) {
-	struct rig *rig = rig_of(user_data);
-	pthread_mutex_lock(&rig->lock);
-	rig->fences[rig->fence_count++ % RIG_FENCES_MAX] = *fence;
-	pthread_mutex_unlock(&rig->lock);
-}
-
-static void on_message(uint64_t user_data, const struct rutabaga_debug *debug) {
-	struct rig *rig = rig_of(user_data);
-	pthread_mutex_lock(&rig->lock);
-	size_t used = strlen(rig->messages);
-	snprintf(rig->messages + used, sizeof(rig->messages) - used, "%s\n", debug->message);
-	pthread_mutex_unlock(&rig->lock);
-	if (getenv("NEEP_TEST_LOG") != NULL) {
-		fprintf(stderr, "# %s\n", debug->message);
-	}
-}
+#include "support/process_table.h"
 
 struct rutabaga_builder rig_builder(struct rig *rig) {
-	return (struct rutabaga_builder){
-		.user_data = (uint64_t)(uintptr_t)rig,
-		.capset_mask = UINT64_C(1) << RUTABAGA_CAPSET_GFXSTREAM_VULKAN,
-		.wsi = RUTABAGA_WSI_SURFACELESS,
-		.fence_cb = on_fence,
-		.debug_cb = on_message,
-	};
-}
-
-static struct rig *rig_create(void **state) {
-	struct rig *rig = calloc(1, sizeof(*rig));
-	fd_check_setup(state);
-	pthread_mutex_init(&rig->lock, NULL);
-	rig->event_fd = -1;
-	struct rutabaga_builder builder = rig_builder(rig);
-	assert_int_equal(rutabaga_init(&builder, &rig->rutabaga), 0);
-	*state = rig;
-	return rig;
-}
-
-int rig_setup(void **state) {
-	struct rig *rig = rig_create(state);
-	rig->event_fd = neep_rutabaga_event_fd(rig->rutabaga);
-	return rig->event_fd < 0 ? -1 : 0;
+	return rig_callbacks(rig, RUTABAGA_CAPSET_GFXSTREAM_VULKAN);
 }
 
 int rig_setup_thread(void **state) {
-	rig_create(state);
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct rutabaga_builder builder = rig_builder(rig);
+	fd_check_setup(state);
+	rig_open(rig, &builder);
+	*state = rig;
 	return 0;
+}
+
+int rig_setup(void **state) {
+	rig_setup_thread(state);
+	return rig_take_turns(*state);
 }
 
 int rig_teardown(void **state) {
 	struct rig *rig = *state;
-	int rc = rutabaga_finish(&rig->rutabaga);
+	int rc = rig_close(rig);
 	assert_int_equal(rig_processes(), 0);
-	pthread_mutex_destroy(&rig->lock);
 	free(rig);
 	return rc != 0 ? rc : fd_check_teardown(state);
 }
 
-void rig_turn(struct rig *rig, int ms) {
-	struct pollfd polled = { .fd = rig->event_fd, .events = POLLIN };
-	if (poll(&polled, 1, ms) > 0 && rig->event_fd >= 0) {
-		assert_int_equal(neep_rutabaga_dispatch(rig->rutabaga), 0);
-	}
-}
-
-void rig_idle(struct rig *rig, int ms) {
-	int64_t end = neep_clock_ns() + ms * NEEP_NS_PER_MS;
-	while (neep_clock_ns() < end) {
-		rig_turn(rig, 1);
-	}
-}
-
-void rig_await_fences(struct rig *rig, size_t count) {
-	int64_t end = neep_clock_ns() + PATIENCE_NS;
-	for (;;) {
-		pthread_mutex_lock(&rig->lock);
-		size_t have = rig->fence_count;
-		pthread_mutex_unlock(&rig->lock);
-		if (have >= count) {
-			assert_int_equal(have, count);
-			return;
-		}
-		assert_true(neep_clock_ns() < end);
-		rig_turn(rig, 1);
-	}
-}
-
-bool rig_has_message(struct rig *rig, const char *words) {
-	pthread_mutex_lock(&rig->lock);
-	bool has = strstr(rig->messages, words) != NULL;
-	pthread_mutex_unlock(&rig->lock);
-	return has;
-}
-
-void rig_await_message(struct rig *rig, const char *words) {
-	int64_t end = neep_clock_ns() + PATIENCE_NS;
-	while (!rig_has_message(rig, words)) {
-		if (neep_clock_ns() >= end) {
-			fail_msg("no \"%s\" in: %s", words, rig->messages);
-		}
-		rig_turn(rig, 1);
-	}
-}
-
-static pid_t parent_of(pid_t pid) {
-	char path[64], line[512];
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	FILE *file = fopen(path, "re");
-	int parent = -1;
-	if (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-		char *rest = strrchr(line, ')');
-		sscanf(rest != NULL ? rest : "", ") %*c %d", &parent);
-	}
-	if (file != NULL) {
-		fclose(file);
-	}
-	return parent;
-}
-
 size_t rig_processes(void) {
-	size_t count = 0;
-	DIR *folder = opendir("/proc");
-	for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-		pid_t pid = atoi(entry->d_name);
-		for (pid_t up = pid; up > 1; up = parent_of(up)) {
-			if (up == getpid() && pid != up) {
-				count++;
-			}
-		}
-	}
-	closedir(folder);
-	return count;
+	return process_descendants(getpid());
 }
 
 void rig_await_no_renderers(struct rig *rig) {
-	int64_t end = neep_clock_ns() + PATIENCE_NS;
-	while (rig_processes() > 1) {
-		assert_true(neep_clock_ns() < end);
-		rig_idle(rig, 10);
-	}
+	await_turning(rig_processes() <= 1, rig_idle(rig, 10));
 }
 
 int rig_context(struct rig *rig, uint32_t ctx_id, const char *name) {
@@ -204,27 +87,6 @@ int rig_announce(struct rig *rig, uint32_t ctx_id, uint64_t blob_id) {
 	return rig_submit(rig, ctx_id, words, 14);
 }
 
-uint64_t rig_fence(struct rig *rig, uint32_t ctx_id, uint32_t ring_idx) {
-	struct rutabaga_fence fence = {
-		.flags = RUTABAGA_FLAG_FENCE | RUTABAGA_FLAG_INFO_RING_IDX,
-		.fence_id = ++rig->next_fence,
-		.ctx_id = ctx_id,
-		.ring_idx = ring_idx,
-	};
-	assert_int_equal(rutabaga_create_fence(rig->rutabaga, &fence), 0);
-	return fence.fence_id;
-}
-
-int rig_fence_position(struct rig *rig, uint64_t fence_id) {
-	int position = -1;
-	pthread_mutex_lock(&rig->lock);
-	for (size_t i = 0; i < rig->fence_count && position < 0; i++) {
-		position = rig->fences[i].fence_id == fence_id ? (int)i : -1;
-	}
-	pthread_mutex_unlock(&rig->lock);
-	return position;
-}
-
 volatile uint32_t *rig_words(struct rig *rig, uint32_t resource_id) {
 	struct neep_rutabaga_mapping *mapping;
 	if (neep_rutabaga_resource_mapping(rig->rutabaga, resource_id, &mapping) < 0) {
@@ -238,9 +100,5 @@ volatile uint32_t *rig_words(struct rig *rig, uint32_t resource_id) {
 }
 
 void rig_await_word(struct rig *rig, volatile uint32_t *word, uint32_t value) {
-	int64_t end = neep_clock_ns() + PATIENCE_NS;
-	while (*word != value) {
-		assert_true(neep_clock_ns() < end);
-		rig_turn(rig, 1);
-	}
+	await_turning(*word == value, rig_turn(rig, 1));
 }

@@ -2,28 +2,10 @@
 #ifndef NEEP_TESTS_GFXSTREAM_RIG_H
 #define NEEP_TESTS_GFXSTREAM_RIG_H
 
-#include <pthread.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "rutabaga/api.h"
 #include "script.h"
-#include "support/cmocka.h"
+#include "support/rig.h"
 
-#define RIG_FENCES_MAX   8192
-#define RIG_MESSAGES_MAX 16384
-#define RIG_RING_SIZE    1060864
-
-struct rig {
-	struct rutabaga *rutabaga;
-	int event_fd;         // -1: the library has its own thread
-	pthread_mutex_t lock; // guards the next ones
-	struct rutabaga_fence fences[RIG_FENCES_MAX];
-	size_t fence_count;
-	char messages[RIG_MESSAGES_MAX]; // a line each
-	uint64_t next_fence;
-};
+#define RIG_RING_SIZE 1060864
 
 /* cmocka: *state is a struct rig; no fd and no child is left behind. */
 int rig_setup(void **state);
@@ -35,17 +17,6 @@ int rig_teardown(void **state);
 /* A builder whose callbacks write to the rig. */
 struct rutabaga_builder rig_builder(struct rig *rig);
 
-/* One turn of the loop: waits at most `ms`. */
-void rig_turn(struct rig *rig, int ms);
-
-/* Turns for `ms`. */
-void rig_idle(struct rig *rig, int ms);
-
-/* Turns until there are so many fences, 10 s at most. */
-void rig_await_fences(struct rig *rig, size_t count);
-/* Until a message has `words`. */
-void rig_await_message(struct rig *rig, const char *words);
-bool rig_has_message(struct rig *rig, const char *words);
 /* Until no descendant process is left but the spawner. */
 void rig_await_no_renderers(struct rig *rig);
 /* Descendant processes of this one, the spawner among them; zombies count. */
@@ -61,14 +32,10 @@ int rig_ping(struct rig *rig, uint32_t ctx_id, uint32_t resource_id);
 int rig_order(struct rig *rig, uint32_t ctx_id, enum script_order order, uint64_t operand);
 /* 0xa003 */
 int rig_announce(struct rig *rig, uint32_t ctx_id, uint64_t blob_id);
-/* Creates a fence and returns its id. */
-uint64_t rig_fence(struct rig *rig, uint32_t ctx_id, uint32_t ring_idx);
-/* The position of a fence among those that came, or -1. */
-int rig_fence_position(struct rig *rig, uint64_t fence_id);
 
 /* The memory of a mapped blob, mapped at the first call. */
 volatile uint32_t *rig_words(struct rig *rig, uint32_t resource_id);
-/* Turns until the word is `value`, 10 s at most. */
+/* Turns until the word is `value`. */
 void rig_await_word(struct rig *rig, volatile uint32_t *word, uint32_t value);
 
 #endif

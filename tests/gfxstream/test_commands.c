@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "support/await.h"
 #include "util/macros.h"
 
 static void capset_has_104_bytes_when_more_is_asked_for(void **state) {
@@ -180,14 +181,25 @@ static void sync_is_done_at_once_when_there_is_no_renderer(void **state) {
 	assert_int_equal(rig_processes(), 1);
 }
 
+/* Until it has read what was sent so far: one that does not read is given up. It tells by a memory of its own. */
+static void await_renderer(struct rig *rig, uint32_t ctx_id, uint32_t resource_id) {
+	volatile uint32_t *words = rig_words(rig, resource_id);
+	assert_int_equal(rutabaga_context_attach_resource(rig->rutabaga, ctx_id, resource_id), 0);
+	rig_await_word(rig, words, resource_id);
+	assert_int_equal(rutabaga_context_detach_resource(rig->rutabaga, ctx_id, resource_id), 0);
+	rig_await_word(rig, words, 0);
+}
+
 static void syncs_are_refused_beyond_the_quota(void **state) {
 	struct rig *rig = *state;
 	assert_int_equal(rig_context(rig, 1, "plain"), 0);
 	assert_int_equal(rig_ring(rig, 1, 10), 0);
+	assert_int_equal(rig_announce(rig, 1, 500), 0);
+	assert_int_equal(rig_blob(rig, 1, 20, 500, 4096), 0);
 	for (int i = 0; i < 4096; i++) {
 		assert_int_equal(rig_order(rig, 1, SCRIPT_HOLD, 0), 0);
 		if (i % 128 == 0) {
-			usleep(1000);
+			await_renderer(rig, 1, 20);
 		}
 	}
 	uint64_t last = rig_fence(rig, 1, 0);
@@ -233,9 +245,7 @@ static void blob_is_found_when_nobody_has_dispatched(void **state) {
 	assert_int_equal(rig_order(rig, 1, SCRIPT_PUBLISH, 5), 0);
 	/* The report is handled after the order: the blob is on its way. */
 	assert_int_equal(rig_order(rig, 1, SCRIPT_REPORT, 0), 0);
-	while (*report == 0) {
-		usleep(1000);
-	}
+	await_true(*report != 0);
 	assert_int_equal(rig_blob(rig, 1, 20, 5, SCRIPT_BLOB_SIZE), 0);
 }
 
@@ -420,15 +430,12 @@ static void spawner_is_started_with_little_but_its_arguments(void **state) {
 		path);
 	builder.renderer_features = features;
 	assert_int_equal(rutabaga_init(&builder, &rig.rutabaga), 0);
-	for (int i = 0; i < 10000 && !file_has(path, "fds"); i++) {
-		usleep(1000);
-	}
+	/* The last line. Standard three and the socket. */
+	await_true(file_has(path, "fds 4\n"));
 	assert_true(file_has(path, "argument --max-memory=1048576\n"));
 	assert_true(file_has(path, "variable VK_NEEP_TEST=1\n"));
 	assert_false(file_has(path, "variable LD_NEEP_TEST"));
 	assert_false(file_has(path, "variable PATH"));
-	/* Standard three and the socket. */
-	assert_true(file_has(path, "fds 4\n"));
 	assert_int_equal(rutabaga_finish(&rig.rutabaga), 0);
 	unlink(path);
 }
