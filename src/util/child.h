@@ -18,8 +18,8 @@ struct neep_child_params {
 	void *data;
 };
 
-/* Starts the program with the signal mask, the dispositions and the limits that this process was started with (its limit of open
- * files is raised), and runs the loop until it ends. Returns its exit status as a shell has it: 128 and the number of the
+/* Starts the program with the signal mask and the limits that this process has (its own limit of open files is raised), SIGPIPE as
+ * it is by default, and runs the loop until it ends. Returns its exit status as a shell has it: 128 and the number of the
  * signal that ended it; 126 or 127 when it cannot be run. Or a negative errno with `error` set. The signals stay blocked
  * afterwards: one that came for the program must not end the cleaning up behind it. */
 int neep_child_run(struct neep_loop *loop, const struct neep_child_params *params, struct neep_error *error);
