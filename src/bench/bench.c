@@ -183,7 +183,8 @@ static int run_all(const struct bench_options *options, struct bench_results *re
 
 static void print_help(void) {
 	printf("Usage: neep bench [OPTION]...\n"
-	       "       neep bench vulkan [OPTION]...\n\n"
+	       "       neep bench vulkan [OPTION]...\n"
+	       "       neep bench wayland [OPTION]...\n\n"
 	       "Measures a vhost-user-gpu back-end as its driver sees it. Every measurement has a freshly\n"
 	       "started back-end, one ring of the same size, the features that all back-ends have in\n"
 	       "common, and a display socket. Progress goes to stderr, the table to stdout.\n\n"
