@@ -1,4 +1,4 @@
-# The two commands of a fresh machine, over Meson and scripts/. Everything else is ordinary Meson:
+# The commands of a fresh machine, over Meson and scripts/. Everything else is ordinary Meson:
 #	meson setup build && ninja -C build && meson test -C build
 
 BUILD ?= build

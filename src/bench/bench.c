@@ -1,7 +1,6 @@
 #include "bench/bench.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "util/fd.h"
 #include "util/macros.h"
 
+#define COMMAND           "neep bench"
 #define DEFAULT_ARGUMENTS "--socket-path {socket} --display qemu"
 
 const struct bench_load bench_loads[] = {
@@ -106,34 +106,38 @@ static enum bench_outcome run_load(const struct bench_options *options, const st
 static void keep_values(struct bench_results *results, const struct bench_load *load, size_t peer,
 	enum bench_outcome outcome, const double *values) {
 	for (size_t metric = load->first; metric <= load->last; metric++) {
-		uint32_t *rounds = &results->rounds[peer][metric];
 		results->outcomes[peer][metric] = outcome;
-		if (!isnan(values[metric])) {
-			results->values[peer][metric][(*rounds)++] = values[metric];
-		}
+		bench_series_add(&results->series[peer][metric], values[metric]);
 	}
 }
 
-/* A B A B...: whatever else the machine does meets both. */
+struct load_turns {
+	struct bench_turns base;
+	const struct bench_options *options;
+	const struct bench_load *load;
+	struct bench_results *results;
+};
+
+static bool measure(struct bench_turns *base, size_t peer) {
+	struct load_turns *turns = neep_container_of(base, struct load_turns, base);
+	double values[BENCH_METRIC_COUNT];
+	for (size_t i = 0; i < BENCH_METRIC_COUNT; i++) {
+		values[i] = NAN;
+	}
+	enum bench_outcome outcome = run_load(turns->options, turns->load, peer, turns->results, values);
+	keep_values(turns->results, turns->load, peer, outcome, values);
+	return outcome == BENCH_DONE;
+}
+
 static void run_rounds(
 	const struct bench_options *options, const struct bench_load *load, struct bench_results *results) {
-	bool gave_up[BENCH_PEERS_MAX] = { false };
-	for (uint32_t round = 0; round < options->rounds; round++) {
-		for (size_t peer = 0; peer < options->peer_count; peer++) {
-			if (gave_up[peer]) {
-				continue;
-			}
-			double values[BENCH_METRIC_COUNT];
-			for (size_t i = 0; i < BENCH_METRIC_COUNT; i++) {
-				values[i] = NAN;
-			}
-			fprintf(stderr, "%s: %s, round %u of %u\n", load->name, options->peers[peer].name,
-				round + 1, options->rounds);
-			enum bench_outcome outcome = run_load(options, load, peer, results, values);
-			keep_values(results, load, peer, outcome, values);
-			gave_up[peer] = outcome != BENCH_DONE;
-		}
-	}
+	struct load_turns turns = {
+		.base = { load->name, options->peers, BENCH_BACK_ENDS, options->rounds, measure },
+		.options = options,
+		.load = load,
+		.results = results,
+	};
+	bench_take_turns(&turns.base);
 }
 
 /* Finds out what both ends offer; the loads use what all have in common. */
@@ -161,8 +165,8 @@ static int probe(const struct bench_options *options, size_t peer, struct bench_
 static int run_all(const struct bench_options *options, struct bench_results *results) {
 	results->features = UINT64_MAX;
 	results->protocol_features = UINT64_MAX;
-	for (size_t peer = 0; peer < options->peer_count; peer++) {
-		if (probe(options, peer, results) < 0) {
+	for (size_t peer = 0; peer < BENCH_BACK_ENDS; peer++) {
+		if (options->peers[peer].command != NULL && probe(options, peer, results) < 0) {
 			return 1;
 		}
 	}
@@ -179,7 +183,8 @@ static int run_all(const struct bench_options *options, struct bench_results *re
 
 static void print_help(void) {
 	printf("Usage: neep bench [OPTION]...\n"
-	       "       neep bench vulkan [OPTION]...\n\n"
+	       "       neep bench vulkan [OPTION]...\n"
+	       "       neep bench wayland [OPTION]...\n\n"
 	       "Measures a vhost-user-gpu back-end as its driver sees it. Every measurement has a freshly\n"
 	       "started back-end, one ring of the same size, the features that all back-ends have in\n"
 	       "common, and a display socket. Progress goes to stderr, the table to stdout.\n\n"
@@ -203,105 +208,50 @@ static void print_help(void) {
 	       "latency,frames\n");
 }
 
-static int usage(const char *format, const char *value) {
-	fputs("neep bench: ", stderr);
-	fprintf(stderr, format, value);
-	fputs("; neep bench --help lists the options\n", stderr);
-	return -EINVAL;
-}
-
 static const char *load_name(size_t index) {
 	return bench_loads[index].name;
 }
 
-static int set_count(const char *text, uint32_t min, uint32_t max, uint32_t *count) {
-	double value;
-	if (bench_parse_number(text, min, max, &value) < 0 || value != floor(value)) {
-		return -EINVAL;
-	}
-	*count = (uint32_t)value;
-	return 0;
-}
-
-enum bench_option {
-	OPTION_AGAINST = 1000,
-	OPTION_BACKEND,
-	OPTION_HELP,
-	OPTION_JSON,
-	OPTION_ONLY,
-	OPTION_QUEUE_SIZE,
-	OPTION_ROUNDS,
-	OPTION_SECONDS,
-	OPTION_SPIN,
-};
-
-static const struct option long_options[] = {
-	{ "against", required_argument, NULL, OPTION_AGAINST },
-	{ "backend", required_argument, NULL, OPTION_BACKEND },
-	{ "help", no_argument, NULL, OPTION_HELP },
-	{ "json", no_argument, NULL, OPTION_JSON },
-	{ "only", required_argument, NULL, OPTION_ONLY },
-	{ "queue-size", required_argument, NULL, OPTION_QUEUE_SIZE },
-	{ "rounds", required_argument, NULL, OPTION_ROUNDS },
-	{ "seconds", required_argument, NULL, OPTION_SECONDS },
-	{ "spin", required_argument, NULL, OPTION_SPIN },
-	{ 0 },
-};
-
-static int apply(struct bench_options *options, int option, const char *value) {
-	switch (option) {
-	case OPTION_AGAINST:
-		options->peers[1].command = value;
-		options->peer_count = 2;
-		return strstr(value, "{socket}") != NULL ? 0 : usage("\"%s\" has no {socket}", value);
-	case OPTION_BACKEND:
-		options->peers[0].command = value;
-		return strstr(value, "{socket}") != NULL ? 0 : usage("\"%s\" has no {socket}", value);
-	case OPTION_JSON:
-		options->is_json = true;
+static int check_back_end(const struct bench_peer *peer) {
+	if (peer->command == NULL || strstr(peer->command, "{socket}") != NULL) {
 		return 0;
-	case OPTION_ONLY:
-		return bench_parse_loads(value, load_name, bench_load_count, &options->loads) == 0
-			       ? 0
-			       : usage("\"%s\" is no list of loads", value);
-	case OPTION_QUEUE_SIZE:
-		return set_count(value, 2, 32768, &options->queue_size) == 0 &&
-				       neep_is_power_of_two(options->queue_size)
-			       ? 0
-			       : usage("a ring of \"%s\" entries: say a power of two up to 32768", value);
-	case OPTION_ROUNDS:
-		return set_count(value, 1, BENCH_ROUNDS_MAX, &options->rounds) == 0
-			       ? 0
-			       : usage("\"%s\" rounds: say 1 to 15", value);
-	case OPTION_SPIN:
-		return set_count(value, 0, 1000, &options->spin_us) == 0
-			       ? 0
-			       : usage("\"%s\" us: say 0 to 1000", value);
-	case OPTION_SECONDS:
-		return bench_parse_number(value, 0.01, 60, &options->seconds) == 0
-			       ? 0
-			       : usage("\"%s\" seconds: say 0.01 to 60", value);
-	default:
-		return usage("%s is not an option here, or wants a value", value);
 	}
+	return bench_words_refuse(COMMAND, "\"%s\" has no {socket}", peer->command);
 }
 
-/* Returns 0 to go on, 1 when --help was answered, or a negative errno. */
-static int parse_options(int argc, char **argv, struct bench_options *options) {
-	int option;
-	optind = 1;
-	while ((option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
-		if (option == OPTION_HELP) {
-			print_help();
-			return 1;
-		}
-		bool is_bad = option == '?' || option == ':';
-		int result = apply(options, option, is_bad ? argv[optind - 1] : optarg);
-		if (result < 0) {
-			return result;
-		}
+static int check_queue(uint32_t size) {
+	char text[16];
+	snprintf(text, sizeof(text), "%u", size);
+	return neep_is_power_of_two(size)
+		       ? 0
+		       : bench_words_refuse(COMMAND, "--queue-size: \"%s\" is not a power of two", text);
+}
+
+/* As bench_words_read(). */
+static int read_words(int argc, char **argv, struct bench_options *options) {
+	const struct bench_word known[] = {
+		{ .name = "against", .text = &options->peers[BENCH_OTHERS].command },
+		{ .name = "backend", .text = &options->peers[BENCH_OURS].command },
+		{ .name = "json", .flag = &options->is_json },
+		{ .name = "only", .loads = &options->loads },
+		{ .name = "queue-size", .count = &options->queue_size, .min = 2, .max = 32768 },
+		{ .name = "rounds", .count = &options->rounds, .min = 1, .max = BENCH_ROUNDS_MAX },
+		{ .name = "seconds", .number = &options->seconds, .min = 0.01, .max = 60 },
+		{ .name = "spin", .count = &options->spin_us, .min = 0, .max = 1000 },
+	};
+	const struct bench_words words = {
+		.command = COMMAND,
+		.words = known,
+		.count = NEEP_ARRAY_LEN(known),
+		.load_name = load_name,
+		.load_count = bench_load_count,
+		.print_help = print_help,
+	};
+	int result = bench_words_read(&words, argc, argv);
+	for (size_t peer = 0; result == 0 && peer < BENCH_BACK_ENDS; peer++) {
+		result = check_back_end(&options->peers[peer]);
 	}
-	return optind == argc ? 0 : usage("\"%s\" is too much", argv[optind]);
+	return result == 0 ? check_queue(options->queue_size) : result;
 }
 
 /* Our device. To be freed; NULL for want of memory. */
@@ -325,13 +275,12 @@ int neep_bench_main(int argc, char **argv) {
 	char *command = default_command();
 	struct bench_options options = {
 		.peers = { { "neep", command }, { "other", NULL } },
-		.peer_count = 1,
 		.loads = (UINT64_C(1) << bench_load_count) - 1,
 		.rounds = 3,
 		.queue_size = neep_driver_default_options.queue_size[NEEP_DRIVER_CONTROLQ],
 		.seconds = 1,
 	};
-	int parsed = command == NULL ? -ENOMEM : parse_options(argc, argv, &options);
+	int parsed = command == NULL ? -ENOMEM : read_words(argc, argv, &options);
 	int exit_code = parsed == 1 ? 0 : 2;
 	struct bench_results *results = calloc(1, sizeof(*results));
 	if (parsed == 0 && results != NULL) {

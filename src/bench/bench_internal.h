@@ -8,11 +8,16 @@
 #include <stdio.h>
 
 #include "bench/backend.h"
+#include "bench/figures.h"
+#include "bench/ways.h"
 #include "driver/driver.h"
 #include "util/error.h"
 
-#define BENCH_PEERS_MAX  2
-#define BENCH_ROUNDS_MAX 15
+enum bench_back_end {
+	BENCH_OURS,
+	BENCH_OTHERS,
+	BENCH_BACK_ENDS,
+};
 
 enum bench_metric {
 	BENCH_LATENCY_P50,
@@ -68,12 +73,8 @@ struct bench_metric_info {
 extern const struct bench_metric_info bench_metrics[BENCH_METRIC_COUNT];
 
 struct bench_options {
-	struct {
-		const char *name;
-		const char *command; // with {socket}
-	} peers[BENCH_PEERS_MAX];
-	size_t peer_count;
-	uint64_t loads; // bit per index of bench_loads
+	struct bench_peer peers[BENCH_BACK_ENDS]; // their commands with {socket}
+	uint64_t loads;                           // bit per index of bench_loads
 	uint32_t rounds;
 	uint32_t queue_size;
 	uint32_t spin_us; // of the driver
@@ -119,9 +120,8 @@ enum bench_outcome {
 };
 
 struct bench_results {
-	double values[BENCH_PEERS_MAX][BENCH_METRIC_COUNT][BENCH_ROUNDS_MAX];
-	uint32_t rounds[BENCH_PEERS_MAX][BENCH_METRIC_COUNT]; // how many of them are good
-	enum bench_outcome outcomes[BENCH_PEERS_MAX][BENCH_METRIC_COUNT];
+	struct bench_series series[BENCH_BACK_ENDS][BENCH_METRIC_COUNT];
+	enum bench_outcome outcomes[BENCH_BACK_ENDS][BENCH_METRIC_COUNT];
 	uint64_t features; // negotiated with every peer
 	uint64_t protocol_features;
 };

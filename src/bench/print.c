@@ -1,26 +1,9 @@
 #include "bench/print.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
-
-static int compare_doubles(const void *a, const void *b) {
-	double x = *(const double *)a;
-	double y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
-double bench_percentile(double *values, size_t count, double percent) {
-	qsort(values, count, sizeof(*values), compare_doubles);
-	size_t index = (size_t)((double)(count - 1) * percent / 100 + 0.5);
-	return values[index];
-}
-
-double bench_median(double *values, size_t count) {
-	qsort(values, count, sizeof(*values), compare_doubles);
-	return (values[(count - 1) / 2] + values[count / 2]) / 2;
-}
 
 static void read_cpu_model(char *model, size_t size) {
 	char line[256];
@@ -39,16 +22,48 @@ static void read_cpu_model(char *model, size_t size) {
 	}
 }
 
-struct bench_machine bench_find_machine(void) {
-	struct bench_machine machine = { .cores = sysconf(_SC_NPROCESSORS_ONLN) };
+struct machine {
+	char cpu[128];
+	long cores;
+	struct utsname system;
+};
+
+static struct machine find_machine(void) {
+	struct machine machine = { .cores = sysconf(_SC_NPROCESSORS_ONLN) };
 	read_cpu_model(machine.cpu, sizeof(machine.cpu));
 	uname(&machine.system);
 	return machine;
 }
 
+void bench_print_machine(FILE *out) {
+	struct machine machine = find_machine();
+	fprintf(out, "%s, %ld cores, %s %s %s\n", machine.cpu, machine.cores, machine.system.sysname,
+		machine.system.release, machine.system.machine);
+}
+
+void bench_print_machine_json(FILE *out) {
+	struct machine machine = find_machine();
+	fputs("\"cpu\": ", out);
+	bench_print_string(out, machine.cpu);
+	fprintf(out, ",\n  \"cores\": %ld,\n  \"kernel\": ", machine.cores);
+	bench_print_string(out, machine.system.release);
+}
+
 void bench_format_value(char *out, size_t size, double value) {
 	int digits = fabs(value) >= 1000 ? 0 : fabs(value) >= 10 ? 1 : 2;
-	snprintf(out, size, "%.*f", digits, value);
+	if (isnan(value)) {
+		snprintf(out, size, "-");
+	} else {
+		snprintf(out, size, "%.*f", digits, value);
+	}
+}
+
+void bench_print_series_json(FILE *out, const char *outcome, const struct bench_series *series) {
+	fprintf(out, "{\"outcome\": \"%s\", \"values\": [", outcome);
+	for (uint32_t i = 0; i < series->count; i++) {
+		fprintf(out, "%s%.6g", i > 0 ? ", " : "", series->values[i]);
+	}
+	fputs("]}", out);
 }
 
 void bench_print_string(FILE *out, const char *text) {

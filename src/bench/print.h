@@ -4,25 +4,20 @@
 
 #include <stddef.h>
 #include <stdio.h>
-#include <sys/utsname.h>
 
-/* The median of `count` > 0 values, which are sorted by the way. */
-double bench_median(double *values, size_t count);
+#include "bench/figures.h"
 
-/* The value below which `percent` of `count` > 0 values lie; sorts them. */
-double bench_percentile(double *values, size_t count, double percent);
+/* The machine that was measured: a line of text, or three members of a JSON object. */
+void bench_print_machine(FILE *out);
+void bench_print_machine_json(FILE *out);
 
-struct bench_machine {
-	char cpu[128];
-	long cores;
-	struct utsname system;
-};
-struct bench_machine bench_find_machine(void);
-
-/* With about three digits that matter. */
+/* With about three digits that matter; "-" for NAN. */
 void bench_format_value(char *out, size_t size, double value);
 
 /* As a JSON string, with its quotes; control characters are left out. */
 void bench_print_string(FILE *out, const char *text);
+
+/* As a JSON object: how it went, and the values. */
+void bench_print_series_json(FILE *out, const char *outcome, const struct bench_series *series);
 
 #endif

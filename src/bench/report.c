@@ -50,11 +50,14 @@ const struct bench_metric_info bench_metrics[BENCH_METRIC_COUNT] = {
 
 #define CELL_WIDTH 12
 
+static size_t count_peers(const struct bench_options *options) {
+	return options->peers[BENCH_OTHERS].command != NULL ? 2 : 1;
+}
+
 /* The cell's text; *median gets the number, NAN where there is none. */
 static void format_cell(
 	struct bench_results *results, size_t peer, size_t metric, char out[32], double *median) {
-	uint32_t count = results->rounds[peer][metric];
-	*median = count > 0 ? bench_median(results->values[peer][metric], count) : NAN;
+	*median = bench_series_median(&results->series[peer][metric]);
 	switch (results->outcomes[peer][metric]) {
 	case BENCH_DIED:
 		snprintf(out, 32, "died");
@@ -66,19 +69,17 @@ static void format_cell(
 		break;
 	case BENCH_NOT_RUN:
 	case BENCH_DONE:
-		snprintf(out, 32, "-");
-		if (count > 0) {
-			bench_format_value(out, 32, *median);
-		}
+		bench_format_value(out, 32, *median);
 	}
 }
 
-static void print_ratio(FILE *out, size_t metric, const double medians[BENCH_PEERS_MAX]) {
+static void print_ratio(FILE *out, size_t metric, const double medians[BENCH_BACK_ENDS]) {
 	enum bench_direction direction = bench_metrics[metric].direction;
-	if (direction == BENCH_REFERENCE || isnan(medians[0]) || isnan(medians[1])) {
+	double ours = medians[BENCH_OURS], others = medians[BENCH_OTHERS];
+	if (direction == BENCH_REFERENCE || isnan(ours) || isnan(others)) {
 		return;
 	}
-	double ratio = direction == BENCH_HIGHER ? medians[0] / medians[1] : medians[1] / medians[0];
+	double ratio = direction == BENCH_HIGHER ? ours / others : others / ours;
 	if (isfinite(ratio)) {
 		fprintf(out, "%10.2fx", ratio);
 	}
@@ -86,9 +87,9 @@ static void print_ratio(FILE *out, size_t metric, const double medians[BENCH_PEE
 
 static void print_row(
 	FILE *out, const struct bench_options *options, struct bench_results *results, size_t metric) {
-	double medians[BENCH_PEERS_MAX] = { NAN, NAN };
+	double medians[BENCH_BACK_ENDS] = { NAN, NAN };
 	fprintf(out, "%-34s%6s", bench_metrics[metric].title, bench_metrics[metric].unit);
-	for (size_t peer = 0; peer < options->peer_count; peer++) {
+	for (size_t peer = 0; peer < count_peers(options); peer++) {
 		char cell[32];
 		format_cell(results, peer, metric, cell, &medians[peer]);
 		fprintf(out, "%*s", CELL_WIDTH, cell);
@@ -99,10 +100,8 @@ static void print_row(
 
 static void print_header(
 	FILE *out, const struct bench_options *options, const struct bench_results *results) {
-	struct bench_machine machine = bench_find_machine();
-	fprintf(out, "%s, %ld cores, %s %s %s\n", machine.cpu, machine.cores, machine.system.sysname,
-		machine.system.release, machine.system.machine);
-	for (size_t peer = 0; peer < options->peer_count; peer++) {
+	bench_print_machine(out);
+	for (size_t peer = 0; peer < count_peers(options); peer++) {
 		fprintf(out, "%s: %s\n", options->peers[peer].name, options->peers[peer].command);
 	}
 	fprintf(out,
@@ -111,10 +110,10 @@ static void print_header(
 		options->queue_size, options->spin_us, results->features, results->protocol_features,
 		options->rounds, options->seconds);
 	fprintf(out, "%-40s", "");
-	for (size_t peer = 0; peer < options->peer_count; peer++) {
+	for (size_t peer = 0; peer < count_peers(options); peer++) {
 		fprintf(out, "%*s", CELL_WIDTH, options->peers[peer].name);
 	}
-	fputs(options->peer_count > 1 ? "     ratio (above 1: neep is better)\n" : "\n", out);
+	fputs(count_peers(options) > 1 ? "     ratio (above 1: neep is better)\n" : "\n", out);
 }
 
 static void print_table(FILE *out, const struct bench_options *options, struct bench_results *results) {
@@ -137,11 +136,8 @@ static void print_peer_values(FILE *out, const struct bench_results *results, si
 		[BENCH_DIED] = "died",
 		[BENCH_FAILED] = "failed",
 	};
-	fprintf(out, "{\"outcome\": \"%s\", \"values\": [", outcomes[results->outcomes[peer][metric]]);
-	for (uint32_t i = 0; i < results->rounds[peer][metric]; i++) {
-		fprintf(out, "%s%.6g", i > 0 ? ", " : "", results->values[peer][metric][i]);
-	}
-	fputs("]}", out);
+	bench_print_series_json(
+		out, outcomes[results->outcomes[peer][metric]], &results->series[peer][metric]);
 }
 
 static void print_json_metrics(
@@ -153,7 +149,7 @@ static void print_json_metrics(
 			metric++) {
 			fprintf(out, "%s    \"%s\": {\"unit\": \"%s\"", separator, bench_metrics[metric].key,
 				bench_metrics[metric].unit);
-			for (size_t peer = 0; peer < options->peer_count; peer++) {
+			for (size_t peer = 0; peer < count_peers(options); peer++) {
 				fprintf(out, ", \"%s\": ", options->peers[peer].name);
 				print_peer_values(out, results, peer, metric);
 			}
@@ -164,12 +160,9 @@ static void print_json_metrics(
 }
 
 static void print_json(FILE *out, const struct bench_options *options, const struct bench_results *results) {
-	struct bench_machine machine = bench_find_machine();
-	fputs("{\n  \"cpu\": ", out);
-	bench_print_string(out, machine.cpu);
-	fprintf(out, ",\n  \"cores\": %ld,\n  \"kernel\": ", machine.cores);
-	bench_print_string(out, machine.system.release);
-	for (size_t peer = 0; peer < options->peer_count; peer++) {
+	fputs("{\n  ", out);
+	bench_print_machine_json(out);
+	for (size_t peer = 0; peer < count_peers(options); peer++) {
 		fprintf(out, ",\n  \"%s\": ", options->peers[peer].name);
 		bench_print_string(out, options->peers[peer].command);
 	}

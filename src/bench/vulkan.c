@@ -2,12 +2,9 @@
 #include "bench/vulkan.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/program.h"
 #include "bench/vulkan_internal.h"
 #include "bench/words.h"
 #include "util/macros.h"
@@ -119,52 +116,57 @@ static void keep_values(struct vulkan_results *results, const struct vulkan_sess
 	bool is_different = result == 0 && strcmp(session->checksum, native_checksum) != 0;
 	if (is_different) {
 		fprintf(stderr, "%s: the result is not the native one\n",
-			session->options->peers[session->peer].name);
+			session->options->ways.peers[session->peer].name);
 	}
 	results->failures += result < 0 || is_different;
 	for (size_t metric = session->load->first; metric <= vulkan_load_last(session->load); metric++) {
-		uint32_t *rounds = &results->rounds[session->peer][metric];
 		results->work[metric] = session->work;
 		results->has_failed[session->peer][metric] |= result < 0;
 		results->is_different[session->peer][metric] |= is_different;
-		if (result == 0 && !isnan(session->values[metric])) {
-			results->values[session->peer][metric][(*rounds)++] = session->values[metric];
+		if (result == 0) {
+			bench_series_add(&results->series[session->peer][metric], session->values[metric]);
 		}
 	}
 }
 
-/* Native, neep, other, native...: whatever else the machine does meets all. */
+struct load_turns {
+	struct bench_turns base;
+	struct vulkan_session session;
+	struct vulkan_results *results;
+	char native_checksum[sizeof(((struct vulkan_session *)NULL)->checksum)];
+};
+
+static bool measure(struct bench_turns *base, size_t peer) {
+	struct load_turns *turns = neep_container_of(base, struct load_turns, base);
+	struct vulkan_session *session = &turns->session;
+	session->peer = (enum bench_way)peer;
+	int result = vulkan_run_load(session);
+	if (peer == BENCH_NATIVE) {
+		memcpy(turns->native_checksum, session->checksum, sizeof(session->checksum));
+	}
+	keep_values(turns->results, session, result, turns->native_checksum);
+	return result == 0;
+}
+
 static void run_rounds(const struct vulkan_options *options, const struct vulkan_load *load,
 	struct vulkan_results *results) {
-	struct vulkan_session session = { .options = options, .load = load };
-	bool gave_up[VULKAN_PEERS] = { false };
-	char native_checksum[64] = "";
-	if (vulkan_calibrate(&session) < 0) {
-		keep_values(results, &session, -ECHILD, "");
+	const struct bench_ways *ways = &options->ways;
+	struct load_turns turns = {
+		.base = { load->name, ways->peers, BENCH_WAYS, ways->rounds, measure },
+		.session = { .options = options, .load = load },
+		.results = results,
+	};
+	if (vulkan_calibrate(&turns.session) < 0) {
+		keep_values(results, &turns.session, -ECHILD, "");
 		return;
 	}
-	for (uint32_t round = 0; round < options->rounds; round++) {
-		for (size_t peer = 0; peer < VULKAN_PEERS; peer++) {
-			if (options->peers[peer].prefix == NULL || gave_up[peer]) {
-				continue;
-			}
-			fprintf(stderr, "%s: %s, round %u of %u\n", load->name, options->peers[peer].name,
-				round + 1, options->rounds);
-			session.peer = (enum vulkan_peer)peer;
-			int result = vulkan_run_load(&session);
-			if (peer == VULKAN_NATIVE) {
-				memcpy(native_checksum, session.checksum, sizeof(native_checksum));
-			}
-			keep_values(results, &session, result, native_checksum);
-			gave_up[peer] = result < 0;
-		}
-	}
+	bench_take_turns(&turns.base);
 }
 
 static int run_all(const struct vulkan_options *options, struct vulkan_results *results) {
-	for (size_t peer = 0; peer < VULKAN_PEERS; peer++) {
-		if (options->peers[peer].prefix != NULL &&
-			vulkan_probe(options, (enum vulkan_peer)peer, results) < 0) {
+	for (size_t peer = 0; peer < BENCH_WAYS; peer++) {
+		if (options->ways.peers[peer].command != NULL &&
+			vulkan_probe(options, (enum bench_way)peer, results) < 0) {
 			return 1;
 		}
 	}
@@ -200,138 +202,47 @@ static void print_help(void) {
 	}
 }
 
-static int usage(const char *format, const char *value) {
-	fputs("neep bench vulkan: ", stderr);
-	fprintf(stderr, format, value);
-	fputs("; neep bench vulkan --help lists the options\n", stderr);
-	return -EINVAL;
-}
-
 static const char *load_name(size_t index) {
 	return vulkan_loads[index].name;
 }
 
-enum vulkan_option {
-	OPTION_AGAINST = 1000,
-	OPTION_HELP,
-	OPTION_JSON,
-	OPTION_NATIVE,
-	OPTION_ONLY,
-	OPTION_PROGRAM,
-	OPTION_ROUNDS,
-	OPTION_RUN,
-	OPTION_SECONDS,
-};
-
-static const struct option long_options[] = {
-	{ "against", required_argument, NULL, OPTION_AGAINST },
-	{ "help", no_argument, NULL, OPTION_HELP },
-	{ "json", no_argument, NULL, OPTION_JSON },
-	{ "native", no_argument, NULL, OPTION_NATIVE },
-	{ "only", required_argument, NULL, OPTION_ONLY },
-	{ "program", required_argument, NULL, OPTION_PROGRAM },
-	{ "rounds", required_argument, NULL, OPTION_ROUNDS },
-	{ "run", required_argument, NULL, OPTION_RUN },
-	{ "seconds", required_argument, NULL, OPTION_SECONDS },
-	{ 0 },
-};
-
-/* The command line, as given. */
-struct arguments {
-	struct vulkan_options *options;
-	bool is_native;
-	const char *program;
-	const char *run;
-};
-
-static int set_rounds(struct vulkan_options *options, const char *value) {
-	double rounds;
-	if (bench_parse_number(value, 1, VULKAN_ROUNDS_MAX, &rounds) < 0 || rounds != floor(rounds)) {
-		return usage("\"%s\" rounds: say 1 to 15", value);
-	}
-	options->rounds = (uint32_t)rounds;
-	return 0;
-}
-
-static int apply(struct arguments *arguments, int option, const char *value) {
-	struct vulkan_options *options = arguments->options;
-	switch (option) {
-	case OPTION_AGAINST:
-		options->peers[VULKAN_OTHER].prefix = value;
-		return 0;
-	case OPTION_JSON:
-		options->is_json = true;
-		return 0;
-	case OPTION_NATIVE:
-		arguments->is_native = true;
-		return 0;
-	case OPTION_ONLY:
-		return bench_parse_loads(value, load_name, vulkan_load_count, &options->loads) == 0
-			       ? 0
-			       : usage("\"%s\" is no list of loads", value);
-	case OPTION_PROGRAM:
-		arguments->program = value;
-		return 0;
-	case OPTION_ROUNDS:
-		return set_rounds(options, value);
-	case OPTION_RUN:
-		arguments->run = value;
-		return 0;
-	case OPTION_SECONDS:
-		return bench_parse_number(value, 0.01, 60, &options->seconds) == 0
-			       ? 0
-			       : usage("\"%s\" seconds: say 0.01 to 60", value);
-	default:
-		return usage("%s is not an option here, or wants a value", value);
-	}
-}
-
-/* Returns 0 to go on, 1 when --help was answered, or a negative errno. */
-static int parse_options(int argc, char **argv, struct arguments *arguments) {
-	int option;
-	optind = 1;
-	while ((option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
-		if (option == OPTION_HELP) {
-			print_help();
-			return 1;
-		}
-		bool is_bad = option == '?' || option == ':';
-		int result = apply(arguments, option, is_bad ? argv[optind - 1] : optarg);
-		if (result < 0) {
-			return result;
-		}
-	}
-	return optind == argc ? 0 : usage("\"%s\" is too much", argv[optind]);
-}
-
-static int run_with(const struct arguments *arguments) {
-	struct vulkan_options *options = arguments->options;
-	char *found = arguments->program == NULL ? bench_program_find("neep-bench-vulkan", "vkbench") : NULL;
-	char *prefix = bench_neep_prefix(arguments->run);
-	struct vulkan_results *results = calloc(1, sizeof(*results));
-	options->program = arguments->program != NULL ? arguments->program : found;
-	options->peers[VULKAN_NEEP].prefix = arguments->is_native ? NULL : prefix;
-	int exit_code = 1;
-	if (results != NULL && prefix != NULL && options->program != NULL) {
-		exit_code = run_all(options, results);
-	}
-	free(results);
-	free(prefix);
-	free(found);
-	return exit_code;
+/* As bench_words_read(). */
+static int read_words(int argc, char **argv, struct vulkan_options *options) {
+	struct bench_ways *ways = &options->ways;
+	const struct bench_word known[] = {
+		{ .name = "against", .text = &ways->peers[BENCH_OTHER].command },
+		{ .name = "json", .flag = &options->is_json },
+		{ .name = "native", .flag = &ways->is_native },
+		{ .name = "only", .loads = &options->loads },
+		{ .name = "program", .text = &ways->program },
+		{ .name = "rounds", .count = &ways->rounds, .min = 1, .max = BENCH_ROUNDS_MAX },
+		{ .name = "run", .text = &ways->run },
+		{ .name = "seconds", .number = &ways->seconds, .min = 0.01, .max = 60 },
+	};
+	const struct bench_words words = {
+		.command = "neep bench vulkan",
+		.words = known,
+		.count = NEEP_ARRAY_LEN(known),
+		.load_name = load_name,
+		.load_count = vulkan_load_count,
+		.print_help = print_help,
+	};
+	return bench_words_read(&words, argc, argv);
 }
 
 int bench_vulkan_main(int argc, char **argv) {
 	struct vulkan_options options = {
-		.peers = { { "native", "" }, { "neep", NULL }, { "other", NULL } },
+		.ways = bench_ways_default(),
 		.loads = (UINT64_C(1) << vulkan_load_count) - 1,
-		.rounds = 3,
-		.seconds = 1,
 	};
-	struct arguments arguments = { .options = &options, .run = "" };
-	int parsed = parse_options(argc, argv, &arguments);
+	int parsed = read_words(argc, argv, &options);
 	if (parsed != 0) {
 		return parsed == 1 ? 0 : 2;
 	}
-	return run_with(&arguments);
+	struct vulkan_results *results = calloc(1, sizeof(*results));
+	bool is_ready = bench_ways_find(&options.ways, "neep-bench-vulkan", "vkbench") == 0;
+	int exit_code = results != NULL && is_ready ? run_all(&options, results) : 1;
+	bench_ways_finish(&options.ways);
+	free(results);
+	return exit_code;
 }

@@ -1,6 +1,6 @@
 /* What the files of `neep bench vulkan` share. Room-internal.
  *
- * A peer is a way to run a program: natively, through `neep run`, or with a command of the user's before it. */
+ * The peers are ways to run a program: natively, through `neep run`, or with a command of the user's before it. */
 #ifndef NEEP_BENCH_VULKAN_INTERNAL_H
 #define NEEP_BENCH_VULKAN_INTERNAL_H
 
@@ -9,14 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define VULKAN_ROUNDS_MAX 15
-
-enum vulkan_peer {
-	VULKAN_NATIVE,
-	VULKAN_NEEP,
-	VULKAN_OTHER,
-	VULKAN_PEERS,
-};
+#include "bench/figures.h"
+#include "bench/ways.h"
 
 enum vulkan_metric {
 	VULKAN_CLEAR_1MS,
@@ -45,21 +39,12 @@ enum vulkan_metric {
 	VULKAN_METRICS,
 };
 
-/* What a figure is held against. */
-enum vulkan_target {
-	VULKAN_ANY,
-	VULKAN_SHARE,    // at least so much of the native figure
-	VULKAN_AT_LEAST, // whatever the native figure is
-	VULKAN_AT_MOST,
-	VULKAN_ABOVE, // at most so much above the native figure
-};
-
 struct vulkan_metric_info {
 	const char *key;   // in JSON
 	const char *title; // in the table
 	const char *unit;
 	const char *said; // the key under which the program says it; NULL: measured from outside
-	enum vulkan_target target;
+	enum bench_target target;
 	double value;
 	double gpu_value; // where the device is no CPU; 0: the same
 };
@@ -88,14 +73,8 @@ extern const size_t vulkan_load_count;
 enum vulkan_metric vulkan_load_last(const struct vulkan_load *load);
 
 struct vulkan_options {
-	const char *program; // neep-bench-vulkan
-	struct {
-		const char *name;
-		const char *prefix; // shell words before the program; NULL: not to be run
-	} peers[VULKAN_PEERS];
-	uint64_t loads; // bit per index of vulkan_loads
-	uint32_t rounds;
-	double seconds; // of one measurement
+	struct bench_ways ways; // of neep-bench-vulkan
+	uint64_t loads;         // bit per index of vulkan_loads
 	bool is_json;
 };
 
@@ -103,10 +82,9 @@ struct vulkan_results {
 	char device[256]; // the native one's name
 	bool is_cpu;      // that device
 	uint32_t failures;
-	double values[VULKAN_PEERS][VULKAN_METRICS][VULKAN_ROUNDS_MAX];
-	uint32_t rounds[VULKAN_PEERS][VULKAN_METRICS]; // how many of them are good
-	bool has_failed[VULKAN_PEERS][VULKAN_METRICS];
-	bool is_different[VULKAN_PEERS][VULKAN_METRICS]; // its result is not the native one
+	struct bench_series series[BENCH_WAYS][VULKAN_METRICS];
+	bool has_failed[BENCH_WAYS][VULKAN_METRICS];
+	bool is_different[BENCH_WAYS][VULKAN_METRICS]; // its result is not the native one
 	uint32_t work[VULKAN_METRICS];
 };
 
@@ -114,7 +92,7 @@ struct vulkan_results {
 struct vulkan_session {
 	const struct vulkan_options *options;
 	const struct vulkan_load *load;
-	enum vulkan_peer peer;
+	enum bench_way peer;
 	uint32_t work;
 	double driver_mib; // memory of the Vulkan driver in the last native run
 	double values[VULKAN_METRICS];
@@ -128,7 +106,7 @@ int vulkan_run_load(struct vulkan_session *session);
 int vulkan_calibrate(struct vulkan_session *session);
 
 /* Asks the peer for its device. Returns 0 or a negative errno, as above. */
-int vulkan_probe(const struct vulkan_options *options, enum vulkan_peer peer, struct vulkan_results *results);
+int vulkan_probe(const struct vulkan_options *options, enum bench_way peer, struct vulkan_results *results);
 
 /* Prints the table or the JSON document to `out`. */
 void vulkan_report(FILE *out, const struct vulkan_options *options, struct vulkan_results *results);

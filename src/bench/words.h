@@ -1,18 +1,40 @@
-/* What the words of a command line mean, for both benches. */
+/* The command lines of the benches: a table of options, each with the place of its value. */
 #ifndef NEEP_BENCH_WORDS_H
 #define NEEP_BENCH_WORDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* The name of a load, of those there are. */
+struct bench_word {
+	const char *name; // of the option, without "--"
+	/* Where its value goes: one of these. A flag becomes true, and has no value. */
+	bool *flag;
+	const char **text; // borrowed from argv
+	uint32_t *count;
+	double *number;
+	uint64_t *loads; // names of loads with commas between; a bit for each
+	double min;      // of count and number
+	double max;
+};
+
+/* The name of a load, of those there are; "" is none. */
 typedef const char *(*bench_load_name)(size_t index);
 
-/* Sets a bit of *loads for each name in `list`, which commas separate; there are `count` names, at most 64. Returns 0, or -EINVAL
- * for another name or none. */
-int bench_parse_loads(const char *list, bench_load_name name_of, size_t count, uint64_t *loads);
+struct bench_words {
+	const char *command; // "neep bench"
+	const struct bench_word *words;
+	size_t count; // at most 16
+	bench_load_name load_name;
+	size_t load_count; // at most 64
+	void (*print_help)(void);
+};
 
-/* A number of min..max and nothing behind it. Returns 0 or -EINVAL. */
-int bench_parse_number(const char *text, double min, double max, double *value);
+/* Reads argv[1] and what follows into the places; --help is an option of its own. Returns 0 to go on, 1 when --help was answered,
+ * or -EINVAL when something is wrong, which is told on stderr. */
+int bench_words_read(const struct bench_words *words, int argc, char **argv);
+
+/* Tells on stderr that `value` is wrong, by the one %s of `format`, and where the options are. Returns -EINVAL. */
+int bench_words_refuse(const char *command, const char *format, const char *value);
 
 #endif

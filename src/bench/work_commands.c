@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "bench/bench_internal.h"
-#include "bench/print.h"
+#include "bench/figures.h"
 #include "bench/work.h"
 #include "driver/gpu.h"
 #include "util/clock.h"

@@ -13,17 +13,17 @@ static const char help[] =
 	"what was named (all three unless told otherwise) will work, else 1.";
 
 static const struct doctor_check checks[] = {
-	{ "neep", DOCTOR_2D | DOCTOR_VULKAN | DOCTOR_WAYLAND, doctor_look_parts },
-	{ "CPU virtualization", 0, doctor_look_kvm },
-	{ "QEMU", DOCTOR_2D, doctor_look_qemu },
-	{ "QEMU with blobs", 0, doctor_look_qemu_blobs },
-	{ "Vulkan on the host", DOCTOR_VULKAN, doctor_look_vulkan },
-	{ "Vulkan in programs", DOCTOR_VULKAN, doctor_look_guest_driver },
-	{ "Wayland", DOCTOR_WAYLAND, doctor_look_wayland },
-	{ "GPU nodes", 0, doctor_look_gpu_nodes },
-	{ "namespaces", 0, doctor_look_namespaces },
-	{ "memory", 0, doctor_look_memory },
-	{ "udmabuf", 0, doctor_look_udmabuf },
+	{ "neep", DOCTOR_2D | DOCTOR_VULKAN | DOCTOR_WAYLAND, .look = doctor_look_parts },
+	{ "CPU virtualization", 0, .look = doctor_look_kvm },
+	{ "QEMU", DOCTOR_2D, .look_qemu = doctor_look_qemu },
+	{ "QEMU with blobs", 0, .look_qemu = doctor_look_qemu_blobs },
+	{ "Vulkan on the host", DOCTOR_VULKAN, .look = doctor_look_vulkan },
+	{ "Vulkan in programs", DOCTOR_VULKAN, .look = doctor_look_guest_driver },
+	{ "Wayland", DOCTOR_WAYLAND, .look = doctor_look_wayland },
+	{ "GPU nodes", 0, .look = doctor_look_gpu_nodes },
+	{ "namespaces", 0, .look = doctor_look_namespaces },
+	{ "memory", 0, .look = doctor_look_memory },
+	{ "udmabuf", 0, .look = doctor_look_udmabuf },
 };
 
 static const struct area {
@@ -65,10 +65,14 @@ void doctor_no(struct doctor_finding *finding, const char *remedy, const char *f
 }
 
 /* Returns the areas that end with this check. */
-static unsigned run_check(const struct doctor_check *check) {
+static unsigned run_check(const struct doctor_check *check, const struct cli_qemu *qemu) {
 	static const char *const words[] = { [DOCTOR_OK] = "ok", [DOCTOR_LESS] = "less", [DOCTOR_NO] = "NO" };
 	struct doctor_finding finding = { 0 };
-	check->look(&finding);
+	if (check->look_qemu != NULL) {
+		check->look_qemu(&finding, qemu);
+	} else {
+		check->look(&finding);
+	}
 	printf("%-5s %-19s %s\n", words[finding.verdict], check->name, finding.text);
 	if (finding.remedy[0] != '\0') {
 		printf("%25s -> %s\n", "", finding.remedy);
@@ -110,9 +114,11 @@ int cli_doctor(int argc, char **argv) {
 		wanted = DOCTOR_2D | DOCTOR_VULKAN | DOCTOR_WAYLAND;
 	}
 	unsigned missing = 0;
+	struct cli_qemu qemu;
+	bool has_qemu = cli_qemu_look(CLI_QEMU, &qemu, NULL) == 0;
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(checks); i++) {
 		if (checks[i].areas == 0 || (checks[i].areas & wanted) != 0) {
-			missing |= run_check(&checks[i]);
+			missing |= run_check(&checks[i], has_qemu ? &qemu : NULL);
 		}
 	}
 	putchar('\n');

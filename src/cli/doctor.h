@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "cli/qemu.h"
 #include "util/macros.h"
 
 /* What people want; a check names those that end where it fails. */
@@ -29,7 +30,9 @@ struct doctor_finding {
 struct doctor_check {
 	const char *name;
 	unsigned areas; // enum doctor_area: what does not work without it; 0: nothing ends here
+	/* One of both. `qemu` is NULL where none runs. */
 	void (*look)(struct doctor_finding *finding);
+	void (*look_qemu)(struct doctor_finding *finding, const struct cli_qemu *qemu);
 };
 
 /* For checks: fill in the finding. `remedy` is a sentence's rest: "install qemu-system-x86". */
@@ -44,8 +47,8 @@ void doctor_look_namespaces(struct doctor_finding *finding);
 void doctor_look_memory(struct doctor_finding *finding);
 void doctor_look_udmabuf(struct doctor_finding *finding);
 void doctor_look_gpu_nodes(struct doctor_finding *finding);
-void doctor_look_qemu(struct doctor_finding *finding);
-void doctor_look_qemu_blobs(struct doctor_finding *finding);
+void doctor_look_qemu(struct doctor_finding *finding, const struct cli_qemu *qemu);
+void doctor_look_qemu_blobs(struct doctor_finding *finding, const struct cli_qemu *qemu);
 void doctor_look_vulkan(struct doctor_finding *finding);
 void doctor_look_guest_driver(struct doctor_finding *finding);
 void doctor_look_parts(struct doctor_finding *finding);

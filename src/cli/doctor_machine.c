@@ -10,8 +10,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "cli/child.h"
 #include "cli/doctor.h"
+#include "cli/trial.h"
 #include "util/fd.h"
 
 enum kvm_result {
@@ -73,7 +73,7 @@ void doctor_look_kvm(struct doctor_finding *finding) {
 	} else if (access("/dev/kvm", R_OK | W_OK) < 0) {
 		doctor_less(finding, "add your user to the group kvm", "/dev/kvm is not yours to open: %s",
 			strerror(errno));
-	} else if (cli_in_child(try_kvm, NULL, text, sizeof(text)) != KVM_WORKS) {
+	} else if (cli_trial_run(try_kvm, NULL, text, sizeof(text)) != KVM_WORKS) {
 		doctor_less(finding, "where this host is a VM itself, allow it nested virtualization",
 			"/dev/kvm opens, but runs no code: guests need -accel tcg");
 	} else {
@@ -88,7 +88,7 @@ static int try_namespaces(void *data, FILE *out) {
 
 void doctor_look_namespaces(struct doctor_finding *finding) {
 	char text[16];
-	if (cli_in_child(try_namespaces, NULL, text, sizeof(text)) == 0) {
+	if (cli_trial_run(try_namespaces, NULL, text, sizeof(text)) == 0) {
 		doctor_ok(finding, "renderers get namespaces of their own");
 	} else {
 		doctor_less(finding,

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <vulkan/vulkan_core.h>
 
-#include "cli/child.h"
 #include "cli/doctor.h"
 #include "cli/run.h"
+#include "cli/trial.h"
 
 #define DEVICES_MAX    16
 #define EXTENSIONS_MAX 1024
@@ -92,7 +92,7 @@ void doctor_look_vulkan(struct doctor_finding *finding) {
 	static const char remedy[] =
 		"install mesa-vulkan-drivers (it has lavapipe for hosts without a GPU), or your GPU's driver";
 	char names[480];
-	switch (cli_in_child(try_vulkan, NULL, names, sizeof(names))) {
+	switch (cli_trial_run(try_vulkan, NULL, names, sizeof(names))) {
 	case VULKAN_WORKS:
 		doctor_ok(finding, "%s", names);
 		break;

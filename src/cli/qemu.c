@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/child.h"
+#include "cli/trial.h"
 
 /* A question that a QEMU answers and ends. */
 struct question {
@@ -26,7 +26,7 @@ static int ask(void *data, FILE *out) {
 static bool find_version(struct cli_qemu *qemu) {
 	char text[256];
 	struct question question = { qemu->program, "--version", NULL };
-	if (cli_in_child(ask, &question, text, sizeof(text)) != 0) {
+	if (cli_trial_run(ask, &question, text, sizeof(text)) != 0) {
 		return false;
 	}
 	const char *word = strstr(text, "version ");
@@ -39,7 +39,7 @@ static bool has_device(const struct cli_qemu *qemu, const char *name) {
 	struct question question = { qemu->program, "-device", value };
 	snprintf(value, sizeof(value), "%s,help", name);
 	/* The exit status is the same for a device that there is not. */
-	return cli_in_child(ask, &question, text, sizeof(text)) == 0 && strstr(text, " options:") != NULL;
+	return cli_trial_run(ask, &question, text, sizeof(text)) == 0 && strstr(text, " options:") != NULL;
 }
 
 int cli_qemu_look(const char *program, struct cli_qemu *qemu, struct neep_error *error) {

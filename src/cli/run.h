@@ -82,7 +82,7 @@ int run_device_start(struct run_device *device, const struct run_options *option
 /* Waits for its end, which comes with that of its connection, and helps a little later. */
 void run_device_stop(struct run_device *device);
 
-/* ---- run_program.c: the program, its signals and its end ---- */
+/* ---- run_program.c: the program and its environment ---- */
 
 struct neep_loop;
 

@@ -9,11 +9,10 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/run.h"
+#include "util/child.h"
 #include "util/clock.h"
 #include "util/fd.h"
 
@@ -151,13 +150,6 @@ void run_device_stop(struct run_device *device) {
 	if (device->pid <= 0) {
 		return;
 	}
-	int64_t deadline = neep_clock_ns() + STOP_NS;
-	struct timespec pause = { .tv_nsec = NEEP_NS_PER_MS / 2 };
-	while (waitpid(device->pid, NULL, WNOHANG) == 0) {
-		if (neep_clock_ns() > deadline) {
-			kill(device->pid, SIGKILL);
-		}
-		nanosleep(&pause, NULL);
-	}
+	neep_child_end(device->pid, STOP_NS);
 	device->pid = 0;
 }

@@ -21,12 +21,12 @@ struct screenshot {
 	bool with_cursor;
 };
 
-static const char help[] = "Usage: neep screenshot --control PATH [--scanout N] [--cursor] FILE\n"
+static const char help[] = "Usage: neep screenshot [OPTION]... FILE\n"
 			   "Writes what a scanout shows to FILE as PNG; - is the standard output.\n"
-			   "  --control PATH  the device's control socket\n"
-			   "  --scanout N     which scanout (default 0)\n"
-			   "  --cursor        draw the cursor too\n"
-			   "  -o FILE         the same as FILE";
+			   "  --control PATH     the device's control socket\n"
+			   "  --scanout N        which scanout (default 0)\n"
+			   "  --cursor           draw the cursor too\n"
+			   "  --output, -o FILE  the same as FILE";
 
 /* Returns -1 to go on, or an exit code. */
 static int read_words(struct screenshot *shot, int argc, char **argv) {

@@ -9,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "cli/run.h"
+#include "util/child.h"
 #include "util/number.h"
 
 static const char help[] =
@@ -200,6 +201,8 @@ static int prepare(struct vm *vm, struct neep_error *error) {
 	result = vm_find_guest(vm, error);
 	if (result == 0) {
 		vm->has_kvm = vm_has_kvm(vm);
+		/* From the folder on there is something to clean up. */
+		neep_child_hold_signals(&vm->signals);
 		result = make_folder(vm, error);
 	}
 	return result == 0 ? vm_plan(vm, error) : result;

@@ -3,6 +3,7 @@
 #define NEEP_CLI_VM_H
 
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,6 +52,8 @@ struct vm {
 	char wayland[128];      // the compositor's socket; "": none
 	char guest[PATH_MAX];   // folder with disk, vmlinuz and initrd.img; "": options->disk boots by itself
 	bool has_kvm;
+	sigset_t
+		signals; // the mask of what is started: ours holds signals back while there is something to clean up
 };
 
 /* ---- vm_words.c: the command lines ---- */
@@ -96,8 +99,8 @@ bool vm_has_kvm(struct vm *vm);
 
 /* ---- vm_run.c: the processes ---- */
 
-/* Runs both to QEMU's end. Returns QEMU's exit status as a shell has it, or a negative errno with `error` set. Nothing of
- * them is left. */
+/* Runs both to QEMU's end, with the signals held back by neep_child_hold_signals(): they go on to QEMU. Returns QEMU's exit
+ * status as a shell has it, or a negative errno with `error` set. Nothing of them is left, nor of vm->folder. */
 int vm_run(struct vm *vm, struct neep_error *error);
 
 #endif

@@ -3,13 +3,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/child.h"
 #include "cli/doctor.h"
+#include "cli/trial.h"
 #include "cli/vm.h"
 
 #define BOOT_ID_SIZE 40
 
-/* The guest's kernel without a disk: it comes up, finds no root, and ends QEMU. One that hangs is ended by cli_in_child(). */
+/* The guest's kernel without a disk: it comes up, finds no root, and ends QEMU. One that hangs is ended by cli_trial_run(). */
 static int boot_kernel(void *data, FILE *out) {
 	(void)out;
 	const struct vm *vm = data;
@@ -23,7 +23,7 @@ static int boot_kernel(void *data, FILE *out) {
 
 static bool boots_with_kvm(struct vm *vm) {
 	char text[64];
-	return cli_in_child(boot_kernel, vm, text, sizeof(text)) == 0;
+	return cli_trial_run(boot_kernel, vm, text, sizeof(text)) == 0;
 }
 
 static bool read_line(const char *path, char *line, size_t size) {

@@ -1,9 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -11,61 +9,42 @@
 #include <unistd.h>
 
 #include "cli/vm.h"
+#include "util/child.h"
 #include "util/clock.h"
 
 #define DEVICE_START_NS (10 * NEEP_NS_PER_S)
 #define DEVICE_STOP_NS  (3 * NEEP_NS_PER_S)
-#define STATUS_SIGNAL   128
-#define STATUS_NO_QEMU  127
 
-static pid_t qemu_pid;
-
-/* What somebody sent to us is for QEMU; what the terminal sends it has got itself. */
-static void forward(int number, siginfo_t *info, void *context) {
-	(void)context;
-	if (qemu_pid > 0 && info->si_code <= 0) {
-		kill(qemu_pid, number);
-	}
+static int set_signals(void *data) {
+	return sigprocmask(SIG_SETMASK, data, NULL) < 0 ? -errno : 0;
 }
 
-static void catch_signals(void) {
-	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	struct sigaction action = { .sa_sigaction = forward, .sa_flags = SA_SIGINFO | SA_RESTART };
-	for (size_t i = 0; i < NEEP_ARRAY_LEN(numbers); i++) {
-		sigaction(numbers[i], &action, NULL);
-	}
-}
-
-_Noreturn static void become(const struct vm_words *words, pid_t parent, int death_signal) {
-	prctl(PR_SET_PDEATHSIG, death_signal);
+/* In a process group of its own: the keys of the terminal are QEMU's. */
+_Noreturn static void become_device(struct vm *vm, const struct vm_words *words, pid_t parent) {
+	setpgid(0, 0);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	dup2(null, STDIN_FILENO);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	set_signals(&vm->signals);
 	if (getppid() == parent) {
-		execvp(words->argv[0], words->argv);
-		fprintf(stderr, "neep vm: cannot run %s: %s\n", words->argv[0], strerror(errno));
+		execv(words->argv[0], words->argv);
+		fprintf(stderr, "neep vm: cannot start %s: %s\n", words->argv[0], strerror(errno));
 	}
-	_exit(STATUS_NO_QEMU);
+	_exit(127);
 }
 
-static pid_t start(void (*fill)(const struct vm *vm, struct vm_words *words), const struct vm *vm,
-	bool is_background, struct neep_error *error) {
+/* Returns its id, or a negative errno. */
+static pid_t start_device(struct vm *vm, struct neep_error *error) {
 	struct vm_words words = { 0 };
-	fill(vm, &words);
+	vm_device_words(vm, &words);
 	pid_t parent = getpid();
 	pid_t pid = words.is_bad ? -1 : fork();
 	if (pid == 0) {
-		if (is_background) {
-			/* The keys of the terminal are QEMU's. */
-			setpgid(0, 0);
-			int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-			dup2(null, STDIN_FILENO);
-		}
-		become(&words, parent, is_background ? SIGTERM : SIGKILL);
+		become_device(vm, &words, parent);
 	}
-	if (pid < 0) {
-		neep_error_set(error, words.is_bad ? E2BIG : errno, "cannot start %s",
-			words.count > 0 ? words.argv[0] : "a program");
-	}
+	int code = words.is_bad ? E2BIG : errno;
 	vm_words_finish(&words);
-	return pid;
+	return pid < 0 ? neep_error_set(error, code, "cannot start the device") : pid;
 }
 
 /* Whether something listens there; the kernel's own list, so that no connection is used up. */
@@ -104,39 +83,41 @@ static int await_device(const struct vm *vm, pid_t *pid, struct neep_error *erro
 	return 0;
 }
 
-static void stop_device(pid_t pid) {
-	int64_t deadline = neep_clock_ns() + DEVICE_STOP_NS;
-	kill(pid, SIGTERM);
-	while (waitpid(pid, NULL, WNOHANG) == 0) {
-		if (neep_clock_ns() > deadline) {
-			kill(pid, SIGKILL);
-		}
-		pause_a_moment();
+static int run_qemu(struct vm *vm, struct neep_error *error) {
+	struct vm_words words = { 0 };
+	vm_qemu_words(vm, &words);
+	const struct neep_child_params params = {
+		.name = "neep vm",
+		.argv = words.argv,
+		.prepare = set_signals,
+		.data = &vm->signals,
+	};
+	struct neep_loop *loop = neep_loop_create();
+	int result;
+	if (words.is_bad || loop == NULL) {
+		result = neep_error_set(
+			error, words.is_bad ? E2BIG : ENOMEM, "cannot run %s", vm->qemu.program);
+	} else {
+		result = neep_child_run(loop, &params, error);
 	}
-}
-
-static int await_qemu(pid_t pid) {
-	int status = 0;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-	}
-	return WIFSIGNALED(status) ? STATUS_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
+	neep_loop_destroy(loop);
+	vm_words_finish(&words);
+	return result;
 }
 
 int vm_run(struct vm *vm, struct neep_error *error) {
 	pid_t device = 0;
 	int result = 0;
-	catch_signals();
 	if (vm_has_device(vm)) {
-		device = start(vm_device_words, vm, true, error);
-		result = device < 0 ? -ECHILD : await_device(vm, &device, error);
+		device = start_device(vm, error);
+		result = device < 0 ? device : await_device(vm, &device, error);
 	}
 	if (result == 0) {
-		qemu_pid = start(vm_qemu_words, vm, false, error);
-		result = qemu_pid < 0 ? -ECHILD : await_qemu(qemu_pid);
-		qemu_pid = 0;
+		result = run_qemu(vm, error);
 	}
 	if (device > 0) {
-		stop_device(device);
+		kill(device, SIGTERM);
+		neep_child_end(device, DEVICE_STOP_NS);
 	}
 	unlink(vm->socket);
 	unlink(vm->control);

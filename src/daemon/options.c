@@ -180,8 +180,9 @@ static int set_virgl(struct parse *parse, const struct option_spec *spec, const 
 /* What cannot be had is refused at once, as QEMU's conventions for back-ends want it. */
 static int set_render_node(struct parse *parse, const struct option_spec *spec, const char *value) {
 	return refuse(parse, spec, value,
-		"cannot be used: this build renders on no GPU; leave the option out, and rendernode in "
-		"libvirt");
+		"cannot be used: the host's Vulkan drivers choose the GPU; leave the option out, and "
+		"rendernode "
+		"in libvirt");
 }
 
 #define OPTION(member) offsetof(struct neep_options, member)
@@ -242,8 +243,8 @@ static const struct option_spec specs[] = {
 		0 },
 	{ "no-sandbox", NULL, "keep every system call allowed", set_false, OPTION(has_sandbox), 0, 0 },
 	{ "virgl", NULL, "the same as --capset-names virgl:virgl2, for libvirt", set_virgl, 0, 0, 0 },
-	{ "render-node", "PATH", "for libvirt; refused, since nothing renders on a GPU", set_render_node, 0,
-		0, 0 },
+	{ "render-node", "PATH", "for libvirt; refused: Vulkan drivers choose the GPU", set_render_node, 0, 0,
+		0 },
 	{ "print-capabilities", NULL, "print what this back-end can do as JSON, and exit", set_action, 0,
 		NEEP_OPTIONS_CAPABILITIES, 0 },
 	{ "version", NULL, "print the version, and exit", set_action, 0, NEEP_OPTIONS_VERSION, 0 },

@@ -1,7 +1,7 @@
 #include "util/child.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/clock.h"
 #include "util/fd.h"
 #include "util/macros.h"
 
@@ -33,8 +34,13 @@ struct child {
 	bool has_ended;
 };
 
-_Noreturn static void become(const struct child *child, const struct neep_child_params *params) {
+_Noreturn static void become(
+	const struct child *child, const struct neep_child_params *params, pid_t parent) {
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent) {
+		/* It has died before. */
+		_exit(SHELL_CANNOT_RUN);
+	}
 	setrlimit(RLIMIT_NOFILE, &child->files_was);
 	signal(SIGPIPE, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &child->signals_was, NULL);
@@ -70,7 +76,7 @@ static void signals_ready(struct neep_source *source, uint32_t events) {
 	}
 }
 
-static int watch_signals(struct child *child) {
+static sigset_t forwarded_signals(void) {
 	static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH,
 		SIGALRM, SIGTSTP, SIGCONT };
 	sigset_t signals;
@@ -78,7 +84,17 @@ static int watch_signals(struct child *child) {
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(forwarded); i++) {
 		sigaddset(&signals, forwarded[i]);
 	}
-	sigprocmask(SIG_BLOCK, &signals, &child->signals_was);
+	return signals;
+}
+
+void neep_child_hold_signals(sigset_t *were) {
+	sigset_t signals = forwarded_signals();
+	sigprocmask(SIG_BLOCK, &signals, were);
+}
+
+static int watch_signals(struct child *child) {
+	sigset_t signals = forwarded_signals();
+	neep_child_hold_signals(&child->signals_was);
 	child->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (child->signal_fd < 0) {
 		return -errno;
@@ -92,8 +108,19 @@ static void child_ended(struct neep_source *source, uint32_t events) {
 	neep_container_of(source, struct child, end_source)->has_ended = true;
 }
 
+static int open_pid(pid_t pid) {
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static int reap(pid_t pid) {
+	int status = 0;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+	}
+	return status;
+}
+
 static int watch_end(struct child *child) {
-	child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+	child->pidfd = open_pid(child->pid);
 	if (child->pidfd < 0) {
 		return -errno;
 	}
@@ -109,9 +136,7 @@ static int await_end(struct child *child) {
 	if (result < 0) {
 		kill(child->pid, SIGKILL);
 	}
-	int status = 0;
-	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR) {
-	}
+	int status = reap(child->pid);
 	if (result < 0) {
 		return result;
 	}
@@ -131,12 +156,27 @@ int neep_child_run(struct neep_loop *loop, const struct neep_child_params *param
 	if (result == 0) {
 		getrlimit(RLIMIT_NOFILE, &child.files_was);
 		neep_fd_raise_limit();
+		pid_t parent = getpid();
 		child.pid = fork();
 		if (child.pid == 0) {
-			become(&child, params);
+			become(&child, params, parent);
 		}
 		result = child.pid < 0 ? -errno : await_end(&child);
 	}
 	finish(&child);
 	return result < 0 ? neep_error_set(error, -result, "cannot run %s", params->argv[0]) : result;
+}
+
+void neep_child_end(pid_t pid, int64_t patience_ns) {
+	neep_autoclose int pidfd = open_pid(pid);
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+	int64_t deadline = neep_clock_ns() + patience_ns;
+	int64_t left = patience_ns;
+	while (left > 0 && poll(&end, 1, (int)(left / NEEP_NS_PER_MS) + 1) <= 0) {
+		left = deadline - neep_clock_ns();
+	}
+	if (left <= 0) {
+		kill(pid, SIGKILL);
+	}
+	reap(pid);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gauge.h"
 #include "scenes.h"
 
 #define SAMPLES_MAX     200000
@@ -106,7 +107,7 @@ static void sample(struct sampler *sampler, const char *key, double seconds,
 			between(sampler);
 		}
 	}
-	vkb_print_percentiles(key, sampler->samples, count);
+	gauge_print_percentiles(key, sampler->samples, count);
 }
 
 static void sampler_open(struct sampler *sampler, struct vkb *vkb, bool is_signaled) {

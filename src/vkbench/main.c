@@ -1,8 +1,7 @@
-#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "gauge.h"
 #include "vkb.h"
 
 static const struct load {
@@ -36,62 +35,26 @@ static void print_help(void) {
 		"prints its memory after a frame of the mesh, waits for the end of stdin");
 }
 
-static _Noreturn void usage(const char *word) {
-	fprintf(stderr, "neep-bench-vulkan: \"%s\" is wrong here; --help tells more\n", word);
-	exit(2);
-}
-
-static double number(const char *text, double min, double max) {
-	char *end;
-	double value = strtod(text, &end);
-	if (end == text || *end != '\0' || !(value >= min && value <= max)) {
-		usage(text);
-	}
-	return value;
-}
-
-static const struct option long_options[] = {
-	{ "seconds", required_argument, NULL, 's' },
-	{ "work", required_argument, NULL, 'w' },
-	{ "calibrate", required_argument, NULL, 'c' },
-	{ "mib", required_argument, NULL, 'm' },
-	{ "help", no_argument, NULL, 'h' },
-	{ 0 },
-};
-
-static struct vkb_options parse_options(int argc, char **argv) {
-	struct vkb_options options = { .seconds = 1, .work = 1, .mib = 64 };
-	int option;
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		switch (option) {
-		case 's':
-			options.seconds = number(optarg, 0.001, 60);
-			break;
-		case 'w':
-			options.work = (uint32_t)number(optarg, 1, 1e8);
-			break;
-		case 'c':
-			options.calibrate_us = (uint32_t)number(optarg, 1, 1e6);
-			break;
-		case 'm':
-			options.mib = (uint32_t)number(optarg, 16, 16384) / 16 * 16;
-			break;
-		case 'h':
-			print_help();
-			exit(0);
-		default:
-			exit(2);
-		}
-	}
-	if (optind + 1 != argc) {
-		usage(optind < argc ? argv[optind + 1] : "no load");
-	}
-	options.load = argv[optind];
-	return options;
+static struct vkb_options read_words(int argc, char **argv) {
+	double seconds = 1, work = 1, calibrate_us = 0, mib = 64;
+	const struct gauge_option known[] = {
+		{ "seconds", &seconds, 0.001, 60 },
+		{ "work", &work, 1, 1e8 },
+		{ "calibrate", &calibrate_us, 1, 1e6 },
+		{ "mib", &mib, 16, 16384 },
+	};
+	const char *load = gauge_read_words(argc, argv, known, sizeof(known) / sizeof(*known), print_help);
+	return (struct vkb_options){
+		.load = load,
+		.seconds = seconds,
+		.work = (uint32_t)work,
+		.mib = (uint32_t)mib / 16 * 16,
+		.calibrate_us = (uint32_t)calibrate_us,
+	};
 }
 
 int main(int argc, char **argv) {
-	struct vkb_options options = parse_options(argc, argv);
+	struct vkb_options options = read_words(argc, argv);
 	const struct vkb_scene_impl *scene = vkb_scene_find(options.load);
 	size_t i = 0;
 	while (i < LOAD_COUNT && strcmp(loads[i].name, options.load) != 0) {
@@ -102,7 +65,7 @@ int main(int argc, char **argv) {
 		return 0;
 	}
 	if (scene == NULL && i == LOAD_COUNT) {
-		usage(options.load);
+		gauge_refuse(options.load);
 	}
 	struct vkb vkb;
 	vkb_open(&vkb);

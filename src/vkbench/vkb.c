@@ -31,18 +31,6 @@ int64_t vkb_now(void) {
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static int compare_times(const void *a, const void *b) {
-	int64_t x = *(const int64_t *)a;
-	int64_t y = *(const int64_t *)b;
-	return (x > y) - (x < y);
-}
-
-void vkb_print_percentiles(const char *key, int64_t *values, size_t count) {
-	qsort(values, count, sizeof(*values), compare_times);
-	printf("%s_p50 %.3f\n", key, (double)values[count / 2] / 1e3);
-	printf("%s_p99 %.3f\n", key, (double)values[count - 1 - count / 100] / 1e3);
-}
-
 /* ---- device ---- */
 
 static bool find_family(VkPhysicalDevice physical, uint32_t *family) {

@@ -1,5 +1,5 @@
 /* neep-bench-vulkan: a plain Vulkan program that measures one thing per run. `neep bench vulkan` runs it natively and through
- * neep; it knows nothing of neep and uses nothing of it.
+ * neep; it knows nothing of neep.
  *
  * Results are lines "key value" on stdout. Whatever Vulkan refuses ends the program with exit code 1 and a line on stderr: a
  * figure of a half-failed run is worth nothing. One thread, but where it says otherwise. */
@@ -24,9 +24,6 @@ int64_t vkb_now(void);
 
 /* FNV-1a of the bytes. */
 uint64_t vkb_checksum(const void *data, size_t size);
-
-/* Sorts the values; prints "KEY_p50 V" and "KEY_p99 V" in microseconds. */
-void vkb_print_percentiles(const char *key, int64_t *values, size_t count);
 
 /* ---- vkb.c: device, memory, commands ---- */
 

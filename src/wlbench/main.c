@@ -1,9 +1,8 @@
-#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "bench.h"
+#include "gauge.h"
 
 static const struct load {
 	const char *name;
@@ -36,59 +35,23 @@ static void print_help(void) {
 	}
 }
 
-static _Noreturn void usage(const char *word) {
-	fprintf(stderr, "neep-bench-wayland: \"%s\" is wrong here; --help tells more\n", word);
-	exit(2);
-}
-
-static double number(const char *text, double min, double max) {
-	char *end;
-	double value = strtod(text, &end);
-	if (end == text || *end != '\0' || !(value >= min && value <= max)) {
-		usage(text);
-	}
-	return value;
-}
-
-static const struct option long_options[] = {
-	{ "seconds", required_argument, NULL, 's' },
-	{ "mib", required_argument, NULL, 'm' },
-	{ "help", no_argument, NULL, 'h' },
-	{ 0 },
-};
-
-static struct wlbench_options parse_options(int argc, char **argv) {
-	struct wlbench_options options = { .seconds = 1, .mib = 64 };
-	int option;
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		switch (option) {
-		case 's':
-			options.seconds = number(optarg, 0.001, 60);
-			break;
-		case 'm':
-			options.mib = (uint32_t)number(optarg, 1, 4096);
-			break;
-		case 'h':
-			print_help();
-			exit(0);
-		default:
-			exit(2);
-		}
-	}
-	if (optind + 1 != argc) {
-		usage(optind < argc ? argv[optind + 1] : "no load");
-	}
-	options.load = argv[optind];
-	return options;
+static struct wlbench_options read_words(int argc, char **argv) {
+	double seconds = 1, mib = 64;
+	const struct gauge_option known[] = {
+		{ "seconds", &seconds, 0.001, 60 },
+		{ "mib", &mib, 1, 4096 },
+	};
+	const char *load = gauge_read_words(argc, argv, known, sizeof(known) / sizeof(*known), print_help);
+	return (struct wlbench_options){ .load = load, .seconds = seconds, .mib = (uint32_t)mib };
 }
 
 int main(int argc, char **argv) {
-	const struct wlbench_options options = parse_options(argc, argv);
+	const struct wlbench_options options = read_words(argc, argv);
 	for (size_t i = 0; i < LOAD_COUNT; i++) {
 		if (strcmp(loads[i].name, options.load) == 0) {
 			loads[i].run(&options);
 			return 0;
 		}
 	}
-	usage(options.load);
+	gauge_refuse(options.load);
 }

@@ -4,18 +4,13 @@
 #include <string.h>
 
 #include "bench.h"
+#include "gauge.h"
 
 #define SAMPLES_MAX   200000
 #define FLOOD_BATCH   64   // messages between two looks at the clock
 #define MESSAGE_BYTES 4096 // the largest that libwayland sends
 /* Of a title, with its length, its zero and the header of the message, rounded to words. */
 #define TITLE_BYTES (MESSAGE_BYTES - 8 - 4 - 4)
-
-static int compare(const void *a, const void *b) {
-	int64_t left = *(const int64_t *)a;
-	int64_t right = *(const int64_t *)b;
-	return (left > right) - (left < right);
-}
 
 /* One wl_display.sync and its answer, again and again. */
 void wlbench_run_sync(const struct wlbench_options *options) {
@@ -32,9 +27,7 @@ void wlbench_run_sync(const struct wlbench_options *options) {
 		wlb_roundtrip(&client);
 		samples[count++] = wlb_now() - before;
 	}
-	qsort(samples, count, sizeof(*samples), compare);
-	printf("sync_p50 %.2f\nsync_p99 %.2f\n", (double)samples[count / 2] / 1e3,
-		(double)samples[count * 99 / 100] / 1e3);
+	gauge_print_percentiles("sync", samples, count);
 	free(samples);
 	wlb_client_close(&client);
 }

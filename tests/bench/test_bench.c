@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "bench/bench_internal.h"
-#include "bench/print.h"
+#include "bench/figures.h"
 #include "run_bench.h"
 #include "support/cmocka.h"
 #include "support/fd_check.h"
@@ -73,8 +73,10 @@ static void wrong_command_lines_are_refused(void **state) {
 	static const char *const bad[][2] = {
 		{ "--only", "speed" },
 		{ "--only", "" },
+		{ "--only", ",latency" },
 		{ "--seconds", "0" },
 		{ "--seconds", "1x" },
+		{ "--seconds", "nan" },
 		{ "--rounds", "16" },
 		{ "--rounds", "1.5" },
 		{ "--queue-size", "100" },

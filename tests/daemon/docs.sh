@@ -41,11 +41,42 @@ for program in src/daemon/vhost-user-neep src/renderer/neep-renderer guest/wayla
     result "every_option_has_its_place_in_the_man_page ${program##*/}" "$(difference "$work/options" "$work/written")"
 done
 
-"$build/src/cli/neep" --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | sort >"$work/commands"
-sed -n 's/^\.It Cm //p' "$source/docs/man/neep.1" | sort >"$work/written"
-result every_command_has_its_place_in_the_man_page "$(difference "$work/commands" "$work/written")"
+neep() { # WORDS, at one space each
+    # shellcheck disable=SC2086
+    "$build/src/cli/neep" $1 --help
+}
+neep "" | sed -n 's/^  \([a-z]*\) .*/\1/p' >"$work/commands"
+while read -r command; do # "bench vulkan" and the like stand in the usage of their command
+    neep "$command" | sed -n "s/^ *neep \($command [a-z]*\) \[.*/\1/p"
+done <"$work/commands" >"$work/subcommands"
+sort "$work/commands" "$work/subcommands" >"$work/all"
+page=$source/docs/man/neep.1
+sed -n 's/^\.It Cm //p' "$page" | sort >"$work/written"
+result every_command_has_its_place_in_the_man_page "$(difference "$work/all" "$work/written")"
+
+options_written() { # COMMAND HOW: in the synopsis, or each with its paragraph
+    awk -v command="$1" -v how="$2" '
+        /^\.Sh / { part = $2; is_here = 0 }
+        part == "SYNOPSIS" && /^\.Nm/ { is_here = 0 }
+        part == "SYNOPSIS" && $0 == ".Cm " command { is_here = 1 }
+        part == "DESCRIPTION" && /^\.It Cm / { is_here = $0 == ".It Cm " command }
+        is_here && (part == "SYNOPSIS" || /^\.It Fl /) && part == how' "$page" |
+        grep -oE 'Fl -[a-z0-9-]+' | sed 's/Fl -//' | sort -u
+}
+while read -r command; do
+    neep "$command" | sed -nE 's/^(Usage:.* )? {0,6}--([a-z0-9-]+).*/\2/p' | grep -v '^help$' | sort -u >"$work/options"
+    options_written "$command" SYNOPSIS >"$work/written"
+    findings=$(difference "$work/options" "$work/written")
+    # A control socket alone is explained at the top of the page.
+    options_written "$command" DESCRIPTION >"$work/written"
+    if [ "$(cat "$work/options")" != control ]; then
+        findings=$findings$(difference "$work/options" "$work/written")
+    fi
+    result "every_option_has_its_place_in_the_man_page neep $command" "$findings"
+done <"$work/all"
 
 cat "$source"/src/device/*.c | tr -d '\n\t ' | grep -oE 'NEEP_TRACE[0-9]\([a-z_]+' | sed 's/.*(//' | sort -u >"$work/probes"
+# shellcheck disable=SC2016
 sed -n 's/^| `\([a-z_]*\)`.*/\1/p' "$source/docs/tracing.md" | sort >"$work/written"
 result every_trace_point_is_written_about "$(difference "$work/probes" "$work/written")"
 

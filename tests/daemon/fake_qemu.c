@@ -10,6 +10,7 @@ void fake_qemu_running(const char *version, const char *devices, const char *run
 	assert_non_null(file);
 	fprintf(file,
 		"#!/bin/sh\n"
+		"echo \"$*\" >>asked\n"
 		"case \"$*\" in\n"
 		"--version) echo 'QEMU emulator version %s (Debian 1)'; exit ;;\n"
 		"'-device '*,help)\n"

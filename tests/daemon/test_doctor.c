@@ -105,6 +105,23 @@ static void devices_of_qemu_decide(void **state) {
 	check("doctor 2d", 1);
 	expect_line("NO    QEMU ", "QEMU 11.1.3 was built without vhost-user-gpu");
 }
+
+static void qemu_is_asked_once(void **state) {
+	(void)state;
+	char line[128];
+	size_t starts = 0, versions = 0;
+	fake_qemu("11.1.3", "vhost-user-gpu-pci");
+	check("doctor 2d", 0);
+	FILE *asked = fopen("asked", "r");
+	assert_non_null(asked);
+	for (; fgets(line, sizeof(line), asked) != NULL; starts++) {
+		versions += strcmp(line, "--version\n") == 0;
+	}
+	fclose(asked);
+	assert_int_equal(versions, 1);
+	/* And once for each device. */
+	assert_int_equal(starts, 5);
+}
 #endif
 
 static void wrong_area_is_refused(void **state) {
@@ -127,6 +144,7 @@ int main(void) {
 		in_folder(missing_qemu_is_told_with_its_package),
 #if defined(__x86_64__)
 		in_folder(devices_of_qemu_decide),
+		in_folder(qemu_is_asked_once),
 #endif
 		in_folder(wrong_area_is_refused),
 	};

@@ -74,9 +74,9 @@ static const struct mistake {
 		"--max-bytes: \"99999999999999999999T\" is not a size from 4K to 1T" SIZE_HINT },
 	{ "--max-submit-bytes 2G", "--max-submit-bytes: \"2G\" is not a size from 4K to 1G" SIZE_HINT },
 	{ "--log-level loud", "--log-level: \"loud\" is not one of error, warn, info, debug" },
-	{ "--render-node /dev/dri/renderD128", "--render-node: \"/dev/dri/renderD128\" cannot be used: this "
-					       "build renders on no GPU; leave the "
-					       "option out, and rendernode in libvirt" },
+	{ "--render-node /dev/dri/renderD128",
+		"--render-node: \"/dev/dri/renderD128\" cannot be used: the host's Vulkan drivers choose the "
+		"GPU; leave the option out, and rendernode in libvirt" },
 };
 
 static void mistake_is_told_in_one_line(void **state) {

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/fake_qemu.h"
@@ -167,6 +169,46 @@ static void signal_reaches_qemu(void **state) {
 	assert_int_equal(count_leftovers(), 0);
 }
 
+/* Whenever it comes: there is something to clean up, from the folder on. */
+static void signal_before_qemu_waits_for_it(void **state) {
+	(void)state;
+	fake_qemu_running("11.1.3", "vhost-user-test-device-pci", "exec sleep 30");
+	pid_t pid = process_start(cli_program(),
+		"vm --accel tcg --capset-names cross-domain --qemu ./" FAKE_QEMU " disk.qcow2");
+	for (int waited = 0; count_leftovers() == 0; waited++) {
+		assert_true(waited < 10000);
+		usleep(1000);
+	}
+	kill(pid, SIGTERM);
+	assert_int_equal(process_wait(pid), 128 + SIGTERM);
+	assert_int_equal(count_leftovers(), 0);
+}
+
+static void qemu_killed_by_a_signal_is_told_as_by_a_shell(void **state) {
+	(void)state;
+	fake_qemu_running("11.1.3", "vhost-user-test-device-pci", "kill -KILL $$");
+	run("vm --accel tcg --capset-names cross-domain --qemu ./" FAKE_QEMU " disk.qcow2", 128 + SIGKILL);
+	assert_int_equal(count_leftovers(), 0);
+}
+
+static void killed_neep_takes_everything_along(void **state) {
+	(void)state;
+	int status;
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	fake_qemu_running("11.1.3", "vhost-user-test-device-pci", "exec sleep 30");
+	pid_t pid = process_start(cli_program(),
+		"vm --accel tcg --capset-names cross-domain --qemu ./" FAKE_QEMU " disk.qcow2");
+	file_await("words");
+	kill(pid, SIGKILL);
+	assert_int_equal(process_wait(pid), -1);
+	/* QEMU and the device, which were asked to end. */
+	assert_true(waitpid(-1, &status, 0) > 0);
+	assert_true(waitpid(-1, &status, 0) > 0);
+	assert_int_equal(waitpid(-1, &status, 0), -1);
+	assert_int_equal(system("rm -r neep-vm-*"), 0);
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+}
+
 static void device_that_does_not_start_is_told(void **state) {
 	(void)state;
 	fake_qemu("11.1.3", "vhost-user-test-device-pci");
@@ -187,6 +229,9 @@ int main(void) {
 		in_folder(mistake_is_told_in_one_line),
 		in_folder(end_of_qemu_ends_everything),
 		in_folder(signal_reaches_qemu),
+		in_folder(signal_before_qemu_waits_for_it),
+		in_folder(qemu_killed_by_a_signal_is_told_as_by_a_shell),
+		in_folder(killed_neep_takes_everything_along),
 		in_folder(device_that_does_not_start_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,10 +7,12 @@
 #include "support/cmocka.h"
 #include "support/fd_check.h"
 #include "util/child.h"
+#include "util/clock.h"
 #include "util/fd.h"
 #include "util/macros.h"
 
 static int prepare_result;
+static const sigset_t *prepare_signals; // NULL: as they are
 
 static int prepare(void *data) {
 	/* What the child says of itself is not for the test's output. */
@@ -18,6 +20,9 @@ static int prepare(void *data) {
 	dup2(null, 2);
 	close(null);
 	setenv("NEEP_TEST_CHILD", data, 1);
+	if (prepare_signals != NULL) {
+		sigprocmask(SIG_SETMASK, prepare_signals, NULL);
+	}
 	return prepare_result;
 }
 
@@ -67,6 +72,47 @@ static void signals_go_on_to_the_child(void **state) {
 	assert_int_equal(run("sh", "trap 'exit 9' USR1; kill -USR1 $PPID; sleep 5 & wait"), 9);
 }
 
+static void held_signal_waits_for_the_child(void **state) {
+	(void)state;
+	sigset_t were;
+	neep_child_hold_signals(&were);
+	assert_int_equal(sigismember(&were, SIGTERM), 0);
+	kill(getpid(), SIGTERM);
+	prepare_signals = &were;
+	/* Of itself it would not end. */
+	int result = run("sh", "while :; do sleep 1; done");
+	prepare_signals = NULL;
+	sigprocmask(SIG_SETMASK, &were, NULL);
+	assert_int_equal(result, 128 + SIGTERM);
+}
+
+static pid_t start(const char *script) {
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", script, (char *)NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+static void end_of_a_child_is_awaited(void **state) {
+	(void)state;
+	pid_t pid = start("sleep 0.1");
+	neep_child_end(pid, 60 * NEEP_NS_PER_S);
+	assert_int_equal(kill(pid, 0), -1);
+}
+
+static void child_that_does_not_end_is_killed(void **state) {
+	(void)state;
+	pid_t pid = start("exec sleep 600");
+	neep_child_end(pid, NEEP_NS_PER_MS);
+	assert_int_equal(kill(pid, 0), -1);
+	pid = start("exec sleep 600");
+	neep_child_end(pid, 0);
+	assert_int_equal(kill(pid, 0), -1);
+}
+
 struct ticker {
 	struct neep_loop *loop;
 	struct neep_timer timer;
@@ -103,6 +149,9 @@ int main(void) {
 		fd_checked_test(child_is_prepared_before_its_program),
 		fd_checked_test(child_has_the_signals_of_its_parent_at_first),
 		fd_checked_test(signals_go_on_to_the_child),
+		fd_checked_test(held_signal_waits_for_the_child),
+		fd_checked_test(end_of_a_child_is_awaited),
+		fd_checked_test(child_that_does_not_end_is_killed),
 		fd_checked_test(loop_runs_while_the_child_does),
 	};
 	return cmocka_run_group_tests_name("child", tests, NULL, NULL);

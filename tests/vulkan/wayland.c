@@ -2,14 +2,12 @@
  * A client of a Wayland compositor: WAYLAND [FOLDER] presents a number of pictures in a window, writes the last one
  * out, says "shown", and keeps it there until its standard input ends.
  */
-#include <poll.h>
-#include <string.h>
-#include <wayland-client.h>
+#include <unistd.h>
 
 #define VK_USE_PLATFORM_WAYLAND_KHR
 #include "scene.h"
 
-#include "xdg-shell-client.h"
+#include "wlb.h"
 #include <vulkan/vulkan_wayland.h>
 
 #define WIDTH      384
@@ -20,16 +18,6 @@
 #define SRC VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL
 #define DST VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL
 
-struct window {
-	struct wl_display *display;
-	struct wl_compositor *compositor;
-	struct xdg_wm_base *shell;
-	struct wl_surface *surface;
-	struct xdg_surface *shell_surface;
-	struct xdg_toplevel *toplevel;
-	bool is_configured;
-};
-
 struct chain {
 	VkSurfaceKHR surface;
 	VkSwapchainKHR swapchain;
@@ -37,101 +25,17 @@ struct chain {
 	uint32_t count;
 };
 
-static void ping(void *data, struct xdg_wm_base *shell, uint32_t serial) {
-	(void)data;
-	xdg_wm_base_pong(shell, serial);
-}
-
-static const struct xdg_wm_base_listener shell_listener = { .ping = ping };
-
-static void add_global(
-	void *data, struct wl_registry *registry, uint32_t name, const char *interface, uint32_t version) {
-	struct window *window = data;
-	if (strcmp(interface, wl_compositor_interface.name) == 0) {
-		window->compositor =
-			wl_registry_bind(registry, name, &wl_compositor_interface, version < 4 ? version : 4);
-	} else if (strcmp(interface, xdg_wm_base_interface.name) == 0) {
-		window->shell = wl_registry_bind(registry, name, &xdg_wm_base_interface, 1);
-		xdg_wm_base_add_listener(window->shell, &shell_listener, window);
-	}
-}
-
-static void remove_global(void *data, struct wl_registry *registry, uint32_t name) {
-	(void)data;
-	(void)registry;
-	(void)name;
-}
-
-static const struct wl_registry_listener registry_listener = { add_global, remove_global };
-
-static void configure_surface(void *data, struct xdg_surface *surface, uint32_t serial) {
-	struct window *window = data;
-	xdg_surface_ack_configure(surface, serial);
-	window->is_configured = true;
-}
-
-static const struct xdg_surface_listener surface_listener = { .configure = configure_surface };
-
-/* The window keeps its size, whatever the compositor wishes. */
-static void configure_toplevel(
-	void *data, struct xdg_toplevel *toplevel, int32_t width, int32_t height, struct wl_array *states) {
-	(void)data;
-	(void)toplevel;
-	(void)width;
-	(void)height;
-	(void)states;
-}
-
-static void close_toplevel(void *data, struct xdg_toplevel *toplevel) {
-	(void)data;
-	(void)toplevel;
-}
-
-static const struct xdg_toplevel_listener toplevel_listener = {
-	.configure = configure_toplevel,
-	.close = close_toplevel,
-};
-
-static void open_window(struct window *window) {
-	*window = (struct window){ 0 };
-	window->display = wl_display_connect(NULL);
-	expect(window->display != NULL);
-	struct wl_registry *registry = wl_display_get_registry(window->display);
-	wl_registry_add_listener(registry, &registry_listener, window);
-	wl_display_roundtrip(window->display);
-	expect(window->compositor != NULL && window->shell != NULL);
-	window->surface = wl_compositor_create_surface(window->compositor);
-	window->shell_surface = xdg_wm_base_get_xdg_surface(window->shell, window->surface);
-	xdg_surface_add_listener(window->shell_surface, &surface_listener, window);
-	window->toplevel = xdg_surface_get_toplevel(window->shell_surface);
-	xdg_toplevel_add_listener(window->toplevel, &toplevel_listener, window);
-	xdg_toplevel_set_app_id(window->toplevel, "neep-test");
-	wl_surface_commit(window->surface);
-	while (!window->is_configured) {
-		expect(wl_display_dispatch(window->display) >= 0);
-	}
-	wl_registry_destroy(registry);
-}
-
-static void close_window(struct window *window) {
-	xdg_toplevel_destroy(window->toplevel);
-	xdg_surface_destroy(window->shell_surface);
-	wl_surface_destroy(window->surface);
-	xdg_wm_base_destroy(window->shell);
-	wl_compositor_destroy(window->compositor);
-	wl_display_disconnect(window->display);
-}
-
 static void open_instance(struct vk *vk) {
 	static const char *const extensions[] = { "VK_KHR_surface", "VK_KHR_wayland_surface" };
 	vk_open_instance_with(vk, extensions, VK_COUNT(extensions));
 }
 
-static void create_chain(const struct vk *vk, const struct window *window, struct chain *chain) {
+static void create_chain(const struct vk *vk, const struct wlb_client *client,
+	const struct wlb_window *window, struct chain *chain) {
 	vk_ok(vkCreateWaylandSurfaceKHR(vk->instance,
 		&(VkWaylandSurfaceCreateInfoKHR){
 			.sType = VK_STRUCTURE_TYPE_WAYLAND_SURFACE_CREATE_INFO_KHR,
-			.display = window->display,
+			.display = client->display,
 			.surface = window->surface,
 		},
 		NULL, &chain->surface));
@@ -231,30 +135,18 @@ static void save(const struct vk *vk, const struct scene *scene) {
 	vk_image_destroy(vk, &image);
 }
 
-/* Answers the compositor until the standard input ends. */
-static void stay(const struct window *window) {
-	struct pollfd fds[] = { { .fd = 0, .events = POLLIN },
-		{ .fd = wl_display_get_fd(window->display), .events = POLLIN } };
-	while (true) {
-		wl_display_flush(window->display);
-		expect(poll(fds, 2, -1) > 0);
-		if (fds[0].revents != 0) {
-			return;
-		}
-		expect(wl_display_dispatch(window->display) >= 0);
-	}
-}
-
 int main(int argc, char **argv) {
 	out_begin(argc, argv);
-	struct window window;
-	open_window(&window);
+	struct wlb_client client;
+	struct wlb_window window;
+	wlb_client_open(&client);
+	wlb_window_open(&client, "neep-test", &window);
 	struct vk vk;
 	open_instance(&vk);
 	static const char *const extension = "VK_KHR_swapchain";
 	vk_open_device(&vk, &(struct vk_wants){ .extensions = &extension, .extension_count = 1 });
 	struct chain chain;
-	create_chain(&vk, &window, &chain);
+	create_chain(&vk, &client, &window, &chain);
 	struct scene scene;
 	scene_create(&vk, &scene, false);
 	for (uint32_t i = 0; i < FRAMES; i++) {
@@ -263,11 +155,12 @@ int main(int argc, char **argv) {
 	}
 	save(&vk, &scene);
 	printf("shown\n");
-	stay(&window);
+	wlb_dispatch_until(&client, STDIN_FILENO, -1);
 	vk_ok(vkDeviceWaitIdle(vk.device));
 	scene_destroy(&vk, &scene);
 	vkDestroySwapchainKHR(vk.device, chain.swapchain, NULL);
 	vkDestroySurfaceKHR(vk.instance, chain.surface, NULL);
 	vk_close(&vk);
-	close_window(&window);
+	wlb_window_close(&window);
+	wlb_client_close(&client);
 }

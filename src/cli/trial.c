@@ -1,4 +1,4 @@
-#include "cli/child.h"
+#include "cli/trial.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +44,7 @@ static bool read_all(int fd, char *text, size_t size, int64_t deadline) {
 	return true;
 }
 
-int cli_in_child(int (*work)(void *data, FILE *out), void *data, char *text, size_t size) {
+int cli_trial_run(int (*work)(void *data, FILE *out), void *data, char *text, size_t size) {
 	int64_t deadline = neep_clock_ns() + CHILD_NS;
 	int pipe_fds[2];
 	text[0] = '\0';
