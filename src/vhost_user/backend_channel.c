@@ -272,6 +272,10 @@ static void queue_pump(struct neep_vhost_user *server) {
 	}
 }
 
+static int64_t echo_wait_ns(const struct neep_vhost_user *server) {
+	return server->options.echo_wait_ns != 0 ? server->options.echo_wait_ns : ECHO_WAIT_NS;
+}
+
 /* Moves the change under way along. */
 static void change_pump(struct neep_vhost_user *server) {
 	struct neep_vhost_user_channel *channel = &server->channel;
@@ -287,7 +291,8 @@ static void change_pump(struct neep_vhost_user *server) {
 		!neep_vhost_user_rings_all_live(server)) {
 		change_finish(server, 0);
 	} else if (channel->awaited == 0 && channel->echo_timer.loop == NULL) {
-		neep_timer_arm(server->loop, &channel->echo_timer, has_slots(server) ? ECHO_WAIT_NS : 0);
+		neep_timer_arm(
+			server->loop, &channel->echo_timer, has_slots(server) ? echo_wait_ns(server) : 0);
 	}
 }
 

@@ -59,6 +59,7 @@ struct neep_vhost_user_options {
 	uint64_t shmem_size;     // bytes, 0: no window; a power of two and a page multiple
 	bool has_mem_slots;      // offer CONFIGURE_MEM_SLOTS (default on: see the map limit in docs)
 	uint32_t shmem_maps_max; // most live maps; the front-end's region limit counts RAM regions too
+	int64_t echo_wait_ns; // what a front-end is given to echo a change of the window; 0: ten milliseconds
 };
 #define NEEP_VHOST_USER_QUEUES_MAX 8
 

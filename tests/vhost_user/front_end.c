@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "support/await.h"
 #include "support/cmocka.h"
 #include "util/fd.h"
 #include "util/macros.h"
@@ -131,15 +132,24 @@ void fe_open_with(struct fe *fe, const struct neep_vhost_user_options *options) 
 	assert_non_null(fe->server);
 }
 
-void fe_open(struct fe *fe) {
+static void open_with_window(struct fe *fe, int64_t echo_wait_ns) {
 	const struct neep_vhost_user_options options = {
 		.queue_count = FE_QUEUES,
 		.shmem_id = 1,
 		.shmem_size = FE_WINDOW_SIZE,
 		.has_mem_slots = true,
 		.shmem_maps_max = 3,
+		.echo_wait_ns = echo_wait_ns,
 	};
 	fe_open_with(fe, &options);
+}
+
+void fe_open(struct fe *fe) {
+	open_with_window(fe, AWAIT_NS);
+}
+
+void fe_open_impatient(struct fe *fe) {
+	open_with_window(fe, 0);
 }
 
 void fe_close(struct fe *fe) {

@@ -51,8 +51,10 @@ struct fe {
 	void (*on_reset)(struct fe *fe);
 };
 
-/* Creates a loop, a server and its other end. */
+/* Creates a loop, a server and its other end. The server waits for echoes of maps as long as the test likes. */
 void fe_open(struct fe *fe);
+/* It waits for them as long as it does for QEMU's. */
+void fe_open_impatient(struct fe *fe);
 /* As above with other options than the usual (two queues, window, slots). */
 void fe_open_with(struct fe *fe, const struct neep_vhost_user_options *options);
 void fe_close(struct fe *fe);

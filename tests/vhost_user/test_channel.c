@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "front_end.h"
+#include "support/await.h"
 #include "support/cmocka.h"
 #include "support/fd_check.h"
 #include "util/clock.h"
@@ -201,7 +202,8 @@ static void echo_of_other_memory_is_not_taken_for_ours(void **state) {
 static void barrier_completes_a_map_without_echo(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_impatient(&fe);
+	fe_start(&fe);
 	struct change change;
 	start_map(&fe, &change, 0);
 	expect_map(&fe, 0);
@@ -227,7 +229,8 @@ static void barrier_completes_a_map_without_echo(void **state) {
 static void echo_completes_a_map_whose_barrier_is_out(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_impatient(&fe);
+	fe_start(&fe);
 	struct change change, next;
 	start_map(&fe, &change, 0);
 	start_map(&fe, &next, 0x1000);
@@ -571,7 +574,8 @@ static void cap_counts_all_memory_regions(void **state) {
 				  .shmem_id = 1,
 				  .shmem_size = FE_WINDOW_SIZE,
 				  .has_mem_slots = true,
-				  .shmem_maps_max = 1000 });
+				  .shmem_maps_max = 1000,
+				  .echo_wait_ns = AWAIT_NS });
 	fe_start(&fe);
 	for (uint64_t i = 1; i < 509; i++) {
 		struct neep_vhost_user_mem_region region = { .region = { 0x10000000 + i * 0x1000, 0x1000,

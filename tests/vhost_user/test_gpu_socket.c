@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "support/await.h"
 #include "support/cmocka.h"
 #include "support/fd_check.h"
 #include "util/clock.h"
@@ -522,10 +523,7 @@ static void malformed_replies_fail_the_query(void **state) {
 }
 
 static void wait_for(struct screen *screen, const unsigned *count) {
-	int64_t end = neep_clock_ns() + 5 * NEEP_NS_PER_S;
-	while (*count == 0 && neep_clock_ns() < end) {
-		assert_int_equal(neep_loop_step(screen->loop, 100), 0);
-	}
+	await_turning(*count != 0, assert_int_equal(neep_loop_step(screen->loop, 100), 0));
 	assert_int_equal(*count, 1);
 }
 
