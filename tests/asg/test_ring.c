@@ -9,9 +9,9 @@
 #include "asg/bell.h"
 #include "asg/consumer.h"
 #include "asg/guest.h"
+#include "support/await.h"
 #include "support/cmocka.h"
 #include "support/fd_check.h"
-#include "util/clock.h"
 #include "util/fd.h"
 #include "util/macros.h"
 
@@ -270,8 +270,7 @@ static void stop_ends_a_sleeping_reader_and_stays(void **state) {
 	struct asg_guest *guest = asg_guest_create();
 	struct asg_consumer consumer;
 	asg_consumer_start(&consumer, guest, 0);
-	usleep(20000);
-	assert_int_equal(asg_guest_load(guest, NEEP_ASG_HOST_STATE), NEEP_ASG_NEED_NOTIFY);
+	await_true(asg_guest_load(guest, NEEP_ASG_HOST_STATE) == NEEP_ASG_NEED_NOTIFY);
 	assert_int_equal(asg_consumer_stop(&consumer), -ECANCELED);
 
 	struct neep_asg_ring *ring = asg_consumer_ring(guest, 0);
@@ -293,9 +292,7 @@ static void stop_ends_a_writer_whose_guest_takes_nothing(void **state) {
 	asg_consumer_start(&consumer, guest, 0);
 	struct asg_request request = { .reply = 3 * NEEP_ASG_BUFFER_SIZE };
 	assert_true(asg_guest_send(guest, &request, sizeof(request)));
-	while (load(guest, NEEP_ASG_FROM_HOST_LARGE, NEEP_ASG_WRITE_POS) < NEEP_ASG_BUFFER_SIZE - 1) {
-		usleep(1000);
-	}
+	await_true(load(guest, NEEP_ASG_FROM_HOST_LARGE, NEEP_ASG_WRITE_POS) >= NEEP_ASG_BUFFER_SIZE - 1);
 	usleep(10000);
 	assert_int_equal(load(guest, NEEP_ASG_FROM_HOST_LARGE, NEEP_ASG_WRITE_POS), NEEP_ASG_BUFFER_SIZE - 1);
 	assert_int_equal(asg_consumer_stop(&consumer), -ECANCELED);
@@ -346,9 +343,7 @@ static void bell_is_rung_for_a_sleeper_only(void **state) {
 	assert_int_equal(asg_guest_load(guest, NEEP_ASG_BELL), 0);
 	asg_guest_store(guest, NEEP_ASG_SLEEPER, 1);
 	ask(guest, 4, 4);
-	while (asg_guest_load(guest, NEEP_ASG_BELL) == 0) {
-		usleep(100);
-	}
+	await_true(asg_guest_load(guest, NEEP_ASG_BELL) != 0);
 	/* Nobody says again that he sleeps. */
 	ask(guest, 4, 4);
 	assert_int_equal(asg_guest_load(guest, NEEP_ASG_BELL), 1);
@@ -358,9 +353,7 @@ static void bell_is_rung_for_a_sleeper_only(void **state) {
 }
 
 static void await_wait(struct asg_guest *guest, uint32_t wait) {
-	while (asg_guest_load(guest, NEEP_ASG_HOST_WAIT) != wait) {
-		usleep(100);
-	}
+	await_true(asg_guest_load(guest, NEEP_ASG_HOST_WAIT) == wait);
 }
 
 static void consumer_is_woken_when_it_sleeps_only(void **state) {
@@ -463,12 +456,13 @@ static void fail_answers_again_when_the_guest_has_sent_more(void **state) {
 	asg_guest_destroy(guest);
 }
 
-static int64_t thread_cpu_ns(pthread_t thread) {
+static uint64_t thread_cpu_ns(void *data) {
+	const pthread_t *thread = data;
 	clockid_t clock;
 	struct timespec ts;
-	assert_int_equal(pthread_getcpuclockid(thread, &clock), 0);
+	assert_int_equal(pthread_getcpuclockid(*thread, &clock), 0);
 	assert_int_equal(clock_gettime(clock, &ts), 0);
-	return ts.tv_sec * NEEP_NS_PER_S + ts.tv_nsec;
+	return (uint64_t)(ts.tv_sec * NEEP_NS_PER_S + ts.tv_nsec);
 }
 
 static void idle_ring_costs_nothing(void **state) {
@@ -480,10 +474,7 @@ static void idle_ring_costs_nothing(void **state) {
 	for (int i = 0; i < 1000; i++) {
 		ask(guest, 4, 4);
 	}
-	usleep(100000);
-	int64_t before = thread_cpu_ns(consumer.thread);
-	usleep(200000);
-	assert_int_equal(thread_cpu_ns(consumer.thread), before);
+	await_idle(thread_cpu_ns, &consumer.thread, 200, 0);
 	assert_int_equal(asg_consumer_stop(&consumer), -ECANCELED);
 	asg_guest_destroy(guest);
 }

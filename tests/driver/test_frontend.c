@@ -8,6 +8,7 @@
 
 #include "driver/frontend.h"
 #include "driver/window.h"
+#include "support/await.h"
 #include "support/cmocka.h"
 #include "support/fd_check.h"
 #include "util/clock.h"
@@ -96,6 +97,7 @@ static void window_shows_the_file_until_it_is_unmapped(void **state) {
 
 struct script {
 	pthread_t thread;
+	int64_t timeout_ns; // 0: all the time that there is
 	int socket;
 	int channel;
 	uint64_t protocol_features;
@@ -220,7 +222,7 @@ static struct neep_frontend *start_script(struct script *script) {
 			BIT(NEEP_VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |
 			BIT(NEEP_VHOST_USER_PROTOCOL_F_SHMEM),
 		.echo_maps = true,
-		.timeout_ns = 300 * NEEP_NS_PER_MS,
+		.timeout_ns = script->timeout_ns != 0 ? script->timeout_ns : AWAIT_NS,
 	};
 	struct neep_frontend *frontend = neep_frontend_create(pair[1], &options, NULL);
 	assert_non_null(frontend);
@@ -230,6 +232,19 @@ static struct neep_frontend *start_script(struct script *script) {
 static void stop_script(struct script *script, struct neep_frontend *frontend) {
 	neep_frontend_destroy(frontend);
 	pthread_join(script->thread, NULL);
+}
+
+/* On a busy machine a back-end may be late before it is to be. */
+static struct neep_frontend *start_and_negotiate(struct script *script) {
+	const struct script fresh = *script;
+	struct neep_frontend *frontend = start_script(script);
+	while (neep_frontend_negotiate(frontend, NULL) == -ETIMEDOUT) {
+		stop_script(script, frontend);
+		*script = fresh;
+		frontend = start_script(script);
+	}
+	assert_false(neep_frontend_is_dead(frontend));
+	return frontend;
 }
 
 static void negotiation_takes_what_both_want(void **state) {
@@ -314,9 +329,9 @@ static void replies_that_break_the_protocol_are_errors(void **state) {
 		{ config_hangs_up, -EPIPE, true },
 	};
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(cases); i++) {
-		struct script script = { .on_config = cases[i].on_config };
-		struct neep_frontend *frontend = start_script(&script);
-		assert_int_equal(neep_frontend_negotiate(frontend, NULL), 0);
+		struct script script = { .on_config = cases[i].on_config,
+			.timeout_ns = cases[i].result == -ETIMEDOUT ? 300 * NEEP_NS_PER_MS : 0 };
+		struct neep_frontend *frontend = start_and_negotiate(&script);
 		char config[16];
 		assert_int_equal(
 			neep_frontend_get_config(frontend, 0, config, sizeof(config)), cases[i].result);

@@ -1,6 +1,5 @@
 #include "renderer/harness.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "support/cmocka.h"
+#include "support/process_table.h"
 #include "util/macros.h"
 
 static void forbid_namespaces(void) {
@@ -165,42 +165,15 @@ uint32_t harness_ask(struct asg_guest *guest, enum echo_op op, uint32_t argument
 	return reply;
 }
 
-/* The field `index` (from 1) of /proc/PID/stat, behind the name, which may hold anything. */
-static uint64_t stat_field(pid_t pid, int index) {
-	char path[64], text[1024] = { 0 };
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	FILE *file = fopen(path, "re");
-	if (file == NULL) {
-		return 0;
-	}
-	size_t len = fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	char *at = len > 0 ? strrchr(text, ')') : NULL;
-	for (int field = 2; at != NULL && field < index; field++) {
-		at = strchr(at + 1, ' ');
-	}
-	return at != NULL ? strtoull(at + 1, NULL, 10) : 0;
-}
-
 pid_t harness_child_of(pid_t parent) {
-	DIR *dir = opendir("/proc");
-	assert_non_null(dir);
-	pid_t found = -1;
-	struct dirent *entry;
-	while ((entry = readdir(dir)) != NULL) {
-		pid_t pid = (pid_t)atoi(entry->d_name);
-		if (pid > 0 && (pid_t)stat_field(pid, 4) == parent) {
-			found = pid;
-		}
-	}
-	closedir(dir);
-	return found;
+	pid_t child;
+	return process_children(parent, &child, 1) == 1 ? child : -1;
 }
 
 uint64_t harness_cpu_ticks(pid_t pid) {
-	return stat_field(pid, 14) + stat_field(pid, 15);
+	return process_stat(pid, 14) + process_stat(pid, 15);
 }
 
 uint64_t harness_resident_kib(pid_t pid) {
-	return stat_field(pid, 24) * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+	return process_stat(pid, 24) * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "support/await.h"
+
 static void on_fence(uint64_t user_data, const struct rutabaga_fence *fence) {
 	struct recorder *recorder = (struct recorder *)(uintptr_t)user_data;
 	size_t index = atomic_load(&recorder->fence_count);
@@ -62,8 +64,9 @@ int recorder_teardown(void **state) {
 }
 
 bool recorder_wait(const struct recorder *recorder, size_t count) {
-	for (int i = 0; i < 5000 && atomic_load(&recorder->fence_count) < count; i++) {
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	int64_t end = await_end_ns();
+	while (atomic_load(&recorder->fence_count) < count && neep_clock_ns() < end) {
+		nanosleep(&(struct timespec){ .tv_nsec = NEEP_NS_PER_MS }, NULL);
 	}
 	return atomic_load(&recorder->fence_count) >= count;
 }

@@ -33,7 +33,7 @@ int recorder_setup_fake(void **state); // caller-driven
 int recorder_setup_fake_thread(void **state);
 int recorder_teardown(void **state);
 
-/* Waits up to 5 s until `count` fences were told. */
+/* Waits until `count` fences were told; false when patience ends. */
 bool recorder_wait(const struct recorder *recorder, size_t count);
 
 /* The form of QEMU's RESOURCE_CREATE_2D. */

@@ -69,7 +69,7 @@ static void child_has_the_signals_of_its_parent_at_first(void **state) {
 
 static void signals_go_on_to_the_child(void **state) {
 	(void)state;
-	assert_int_equal(run("sh", "trap 'exit 9' USR1; kill -USR1 $PPID; sleep 5 & wait"), 9);
+	assert_int_equal(run("sh", "trap 'kill $!; exit 9' USR1; sleep 60 & kill -USR1 $PPID; wait"), 9);
 }
 
 static void held_signal_waits_for_the_child(void **state) {

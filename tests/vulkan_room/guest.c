@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "support/await.h"
 #include "util/macros.h"
 
 #define PACKET_LEN_AT   4
@@ -160,7 +161,7 @@ int guest_end_ring(struct ring *ring) {
 bool guest_wait_lost(struct guest *guest) {
 	struct timespec deadline;
 	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += 10;
+	deadline.tv_sec += AWAIT_MS / 1000;
 	pthread_mutex_lock(&guest->lock);
 	while (guest->lost_count == 0 &&
 		pthread_cond_timedwait(&guest->changed, &guest->lock, &deadline) == 0) {
