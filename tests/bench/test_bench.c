@@ -15,6 +15,8 @@ static char own_device[4096];
 
 static int name_device(void **state) {
 	(void)state;
+	/* Sockets are in /tmp then: what the variable names need not be there. */
+	unsetenv("XDG_RUNTIME_DIR");
 	const char *path = getenv("NEEP_TEST_BACKEND");
 	snprintf(
 		own_device, sizeof(own_device), "%s --socket-path {socket}", path != NULL ? path : "missing");
@@ -53,8 +55,12 @@ static void row_says_died_when_the_back_end_dies(void **state) {
 	(void)state;
 	struct run run;
 	char mortal[4200];
-	snprintf(mortal, sizeof(mortal), "timeout -s KILL 1 %s", own_device);
-	BENCH(&run, "--backend", mortal, "--only", "latency", "--seconds", "30", "--rounds", "2");
+	run.exit_code = 1;
+	/* Where it dies before it serves, it is given more time. */
+	for (int seconds = 1; run.exit_code != 0 && seconds < 30; seconds *= 2) {
+		snprintf(mortal, sizeof(mortal), "timeout -s KILL %d %s", seconds, own_device);
+		BENCH(&run, "--backend", mortal, "--only", "latency", "--seconds", "60", "--rounds", "2");
+	}
 	assert_int_equal(run.exit_code, 0);
 	assert_non_null(strstr(run.out, "died"));
 }

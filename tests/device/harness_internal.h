@@ -3,11 +3,11 @@
 #define NEEP_TESTS_DEVICE_HARNESS_INTERNAL_H
 
 #include "device/harness.h"
-#include "util/clock.h"
+#include "support/await.h"
 #include "util/list.h"
 
 /* Nothing that a check waits for takes longer. */
-#define CHECK_TIMEOUT_NS (10 * NEEP_NS_PER_S)
+#define CHECK_TIMEOUT_NS AWAIT_NS
 
 struct check {
 	struct neep_list link; // of the open ones

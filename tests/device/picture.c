@@ -134,7 +134,7 @@ void check_shows_pixels(
 	struct check *check, uint32_t scanout_id, const uint32_t *xrgb, uint32_t width, uint32_t height) {
 	/* A screenshot is of this moment; the display peer has its own pace. */
 	if (check_display(check) != NULL) {
-		int64_t deadline = neep_clock_ns() + CHECK_TIMEOUT_NS / 4;
+		int64_t deadline = neep_clock_ns() + CHECK_TIMEOUT_NS;
 		while (neep_clock_ns() < deadline) {
 			if (is_shown(check, scanout_id, xrgb, width, height, false)) {
 				return;
@@ -162,7 +162,7 @@ void check_shows(struct check *check, uint32_t scanout_id, const struct check_pi
 
 void check_shows_nothing(struct check *check, uint32_t scanout_id) {
 	uint32_t width, height;
-	int64_t deadline = neep_clock_ns() + CHECK_TIMEOUT_NS / 4;
+	int64_t deadline = neep_clock_ns() + CHECK_TIMEOUT_NS;
 	do {
 		free(look(check, scanout_id, &width, &height));
 		if (width == 0 || check_display(check) == NULL) {

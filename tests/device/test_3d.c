@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/clock.h"
+#include "support/await.h"
 
 static struct check *open_3d(void) {
 	struct check_options options = check_3d_options(0);
@@ -318,10 +318,7 @@ static void submit_moving(struct check *check, const struct neep_guest_buffer *m
 	struct neep_queue_buffer buffer = { .pieces = pieces, .readable_count = 2, .writable_count = 1 };
 	assert_int_equal(neep_queue_add(queue, &buffer), 0);
 	neep_queue_kick(queue);
-	int64_t end = neep_clock_ns() + 10 * NEEP_NS_PER_S;
-	while (neep_queue_get(queue) != &buffer) {
-		assert_true(neep_clock_ns() < end);
-	}
+	await_turning(neep_queue_get(queue) == &buffer, );
 	assert_int_equal(buffer.used_len, 24);
 	uint32_t type;
 	memcpy(&type, pieces[2].host, sizeof(type));

@@ -6,7 +6,7 @@
 
 #include "device/harness.h"
 #include "driver/frontend.h"
-#include "util/clock.h"
+#include "support/await.h"
 #include "util/macros.h"
 
 #define EVENTS_READ  offsetof(struct virtio_gpu_config, events_read)
@@ -24,7 +24,7 @@ static void write_word(struct check *check, uint32_t offset, uint32_t word) {
 }
 
 static void wait_change(struct check *check, uint64_t seen) {
-	assert_int_equal(neep_driver_wait_config_change(check_driver(check), seen, 5 * NEEP_NS_PER_S), 0);
+	assert_int_equal(neep_driver_wait_config_change(check_driver(check), seen, AWAIT_NS), 0);
 }
 
 static void check_001_config_at_start(void **state) {

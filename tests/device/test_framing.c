@@ -6,7 +6,7 @@
 
 #include "device/harness.h"
 #include "driver/frontend.h"
-#include "util/clock.h"
+#include "support/await.h"
 #include "util/macros.h"
 
 #define HDR_SIZE sizeof(struct virtio_gpu_ctrl_hdr)
@@ -311,11 +311,7 @@ static uint32_t send_pieces(
 	struct neep_queue *queue = neep_driver_queue(check_driver(check), NEEP_DRIVER_CONTROLQ);
 	assert_int_equal(neep_queue_add(queue, &request.buffer), 0);
 	neep_queue_kick(queue);
-	int64_t deadline = neep_clock_ns() + 5 * NEEP_NS_PER_S;
-	while (!check_poll(check, &request)) {
-		assert_true(neep_clock_ns() < deadline);
-		check_sleep(check, NEEP_NS_PER_MS);
-	}
+	await_turning(check_poll(check, &request), check_sleep(check, NEEP_NS_PER_MS));
 	return request.used_len;
 }
 

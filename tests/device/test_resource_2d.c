@@ -5,7 +5,7 @@
 
 #include "device/harness.h"
 #include "driver/frontend.h"
-#include "util/clock.h"
+#include "support/await.h"
 #include "util/fd.h"
 #include "util/macros.h"
 
@@ -286,7 +286,7 @@ static void prepare(struct cycles *c, size_t i) {
 
 static void collect_batch(struct cycles *c) {
 	size_t left = (size_t)BATCH * 3;
-	int64_t deadline = neep_clock_ns() + 10 * NEEP_NS_PER_S;
+	int64_t deadline = await_end_ns();
 	while (left > 0) {
 		if (neep_queue_get(c->queue) != NULL) {
 			left--;
@@ -296,7 +296,7 @@ static void collect_batch(struct cycles *c) {
 			continue;
 		}
 		struct pollfd call = { .fd = neep_queue_call_fd(c->queue), .events = POLLIN };
-		assert_int_equal(poll(&call, 1, 10000), 1);
+		assert_int_equal(poll(&call, 1, (int)AWAIT_MS), 1);
 		assert_true(neep_clock_ns() < deadline);
 		neep_eventfd_drain(call.fd);
 	}
