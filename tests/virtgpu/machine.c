@@ -12,9 +12,7 @@
 
 #include "daemon/process.h"
 #include "driver/gpu.h"
-#include "util/clock.h"
-
-#define PATIENCE_NS (10 * NEEP_NS_PER_S)
+#include "support/await.h"
 
 static int start_device(struct machine *machine) {
 	int pair[2];
@@ -97,7 +95,7 @@ static void assert_device_is_empty(struct machine *machine) {
 }
 
 void machine_await_empty(struct machine *machine) {
-	int64_t end = neep_clock_ns() + PATIENCE_NS;
+	int64_t end = await_end_ns();
 	while (!is_empty(machine)) {
 		if (neep_clock_ns() > end) {
 			struct neep_virtgpu_counts counts = neep_virtgpu_node_counts(machine->node);

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/await.h"
 #include "support/fd_check.h"
 #include "virtgpu/render_node.h"
 
@@ -17,7 +18,7 @@
 #define UNPOLLED 3
 /* 4096 bytes of Linux, 8 bytes each. */
 #define EVENTS_MAX  512
-#define PATIENCE_MS 5000
+#define PATIENCE_MS ((int)AWAIT_MS)
 #define PAUSE_MS    30
 
 static int open_polled(void) {

@@ -12,8 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "support/await.h"
 #include "support/fd_check.h"
-#include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/macros.h"
@@ -234,10 +234,8 @@ static void node_without_fds_takes_connections_later(void **state) {
 		close(fds[--count]);
 	}
 	setrlimit(RLIMIT_NOFILE, &limit);
-	int64_t end = neep_clock_ns() + 10 * NEEP_NS_PER_S;
-	while (neep_virtgpu_node_counts(machine->node).connections == 0 && neep_clock_ns() < end) {
-		assert_int_equal(neep_loop_step(machine->loop, 10), 0);
-	}
+	await_turning(neep_virtgpu_node_counts(machine->node).connections != 0,
+		assert_int_equal(neep_loop_step(machine->loop, 10), 0));
 	assert_int_equal(neep_virtgpu_node_counts(machine->node).connections, 1);
 	close(socket);
 }

@@ -15,6 +15,7 @@
 #include <linux/sync_file.h>
 #include <sys/ioctl.h>
 
+#include "support/await.h"
 #include "support/fd_check.h"
 #include "util/macros.h"
 #include "virtgpu/render_node.h"
@@ -226,7 +227,7 @@ static void blob_is_the_memory_that_the_device_has(void **state) {
 	neep_fake_stream_op(&stream, NEEP_FAKE_OP_POKE, (const uint32_t[]){ blob.resource_id, 8, 0, 77 }, 4);
 	struct node_submit submit = { .stream = &stream, .ring = 1, .wants_fence = true, .fence_in = -1 };
 	int fence = node_submit(fd, &submit);
-	assert_true(node_fence_is_done(fence, 5000));
+	assert_true(node_fence_is_done(fence, (int)AWAIT_MS));
 	assert_int_equal(memory[8], 77);
 	assert_int_equal(munmap(memory, blob.size), 0);
 	assert_int_equal(node_close(fd, blob.handle), 0);
@@ -365,7 +366,7 @@ static void empty_submit_gives_a_fence_that_is_done(void **state) {
 	(void)state;
 	int fd = node_open_context();
 	int fence = fence_on(fd, 0);
-	assert_true(node_fence_is_done(fence, 5000));
+	assert_true(node_fence_is_done(fence, (int)AWAIT_MS));
 	/* Others that hold it see the same, however often they look. */
 	int copy = dup(fence);
 	assert_true(node_fence_is_done(copy, 0));
@@ -382,13 +383,13 @@ static void fences_of_two_rings_are_apart(void **state) {
 	int first = fence_on(fd, 2);
 	int second = fence_on(fd, 2);
 	int other = fence_on(fd, 3);
-	assert_true(node_fence_is_done(other, 5000));
+	assert_true(node_fence_is_done(other, (int)AWAIT_MS));
 	assert_false(node_fence_is_done(first, 0));
 	assert_int_equal(NODE_RUN(fd, NEEP_FAKE_OP_COMPLETE, NEEP_FAKE_THIS_CTX, 2, 1), 0);
-	assert_true(node_fence_is_done(first, 5000));
+	assert_true(node_fence_is_done(first, (int)AWAIT_MS));
 	assert_false(node_fence_is_done(second, 20));
 	assert_int_equal(NODE_RUN(fd, NEEP_FAKE_OP_COMPLETE, NEEP_FAKE_THIS_CTX, 2, NEEP_FAKE_ALL), 0);
-	assert_true(node_fence_is_done(second, 5000));
+	assert_true(node_fence_is_done(second, (int)AWAIT_MS));
 	close(first);
 	close(second);
 	close(other);
@@ -401,7 +402,7 @@ static void sync_file_calls_tell_and_merge(void **state) {
 	assert_int_equal(NODE_RUN(fd, NEEP_FAKE_OP_HOLD, NEEP_FAKE_THIS_CTX, 2, 1), 0);
 	int held = fence_on(fd, 2);
 	int done = fence_on(fd, 0);
-	assert_true(node_fence_is_done(done, 5000));
+	assert_true(node_fence_is_done(done, (int)AWAIT_MS));
 	struct sync_file_info info = { 0 };
 	assert_int_equal(ioctl(held, SYNC_IOC_FILE_INFO, &info), 0);
 	assert_int_equal(info.status, 0);
@@ -410,7 +411,7 @@ static void sync_file_calls_tell_and_merge(void **state) {
 	assert_int_equal(ioctl(held, SYNC_IOC_MERGE, &merge), 0);
 	assert_false(node_fence_is_done(merge.fence, 20));
 	assert_int_equal(NODE_RUN(fd, NEEP_FAKE_OP_COMPLETE, NEEP_FAKE_THIS_CTX, 2, 1), 0);
-	assert_true(node_fence_is_done(merge.fence, 5000));
+	assert_true(node_fence_is_done(merge.fence, (int)AWAIT_MS));
 	struct sync_fence_info fence_info;
 	info = (struct sync_file_info){ .num_fences = 1, .sync_fence_info = (uintptr_t)&fence_info };
 	assert_int_equal(ioctl(merge.fence, SYNC_IOC_FILE_INFO, &info), 0);
@@ -438,7 +439,7 @@ static void fence_that_comes_in_is_waited_for(void **state) {
 	struct node_submit submit = { .ring = 0, .wants_fence = true, .fence_in = held };
 	int fence = node_submit(fd, &submit);
 	assert_true(node_fence_is_done(held, 0));
-	assert_true(node_fence_is_done(fence, 5000));
+	assert_true(node_fence_is_done(fence, (int)AWAIT_MS));
 	submit.fence_in = fd;
 	assert_int_equal(node_submit(fd, &submit), -EINVAL);
 	close(held);
@@ -529,7 +530,7 @@ static void old_and_new_programs_have_other_structs(void **state) {
 	/* Before rings and syncobjs. */
 	struct neep_drm_execbuffer exec = { .flags = NEEP_DRM_EXEC_FENCE_FD_OUT };
 	assert_int_equal(node_ioctl(fd, NEEP_DRM_NR_EXECBUFFER, &exec, 32), 0);
-	assert_true(node_fence_is_done(exec.fence_fd, 5000));
+	assert_true(node_fence_is_done(exec.fence_fd, (int)AWAIT_MS));
 	close(exec.fence_fd);
 	struct {
 		struct neep_drm_wait wait;

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "support/await.h"
 #include "support/fd_check.h"
-#include "util/clock.h"
 #include "util/macros.h"
 #include "virtgpu/render_node.h"
 
@@ -139,10 +139,10 @@ static void submit_fills_and_completion_signals(void **state) {
 	assert_int_equal(wait_for(fd, handles, 2, 0, 20), -ETIME);
 	assert_int_equal(wait_for(fd, handles, 2, AVAILABLE, 0), 0);
 	complete(fd, 1);
-	assert_int_equal(wait_for(fd, handles, 2, 0, 5000), 0);
+	assert_int_equal(wait_for(fd, handles, 2, 0, (int)AWAIT_MS), 0);
 	assert_int_equal(wait_for(fd, handles, 2, ALL, 20), -ETIME);
 	complete(fd, 1);
-	assert_int_equal(wait_for(fd, handles, 2, ALL, 5000), 0);
+	assert_int_equal(wait_for(fd, handles, 2, ALL, (int)AWAIT_MS), 0);
 	assert_int_equal(submit(fd, 77, 0, 0, 0), -ENOENT);
 	close(fd);
 }
@@ -166,11 +166,11 @@ static void wait_for_submit_sees_what_comes_later(void **state) {
 	struct later later = { fd, handles[1] };
 	pthread_t thread;
 	pthread_create(&thread, NULL, signal_later, &later);
-	assert_int_equal(wait_for(fd, handles, 3, SUBMIT, 5000), 1);
+	assert_int_equal(wait_for(fd, handles, 3, SUBMIT, (int)AWAIT_MS), 1);
 	pthread_join(thread, NULL);
 	later.handle = handles[2];
 	pthread_create(&thread, NULL, signal_later, &later);
-	assert_int_equal(wait_for(fd, handles + 1, 2, SUBMIT | ALL, 5000), 0);
+	assert_int_equal(wait_for(fd, handles + 1, 2, SUBMIT | ALL, (int)AWAIT_MS), 0);
 	pthread_join(thread, NULL);
 	close(fd);
 }
@@ -186,7 +186,7 @@ static void submit_waits_for_what_comes_in(void **state) {
 	pthread_create(&thread, NULL, signal_later, &later);
 	pthread_join(thread, NULL);
 	assert_int_equal(submit(fd, out, 0, in, NEEP_DRM_EXEC_SYNCOBJ_RESET), 0);
-	assert_int_equal(wait_for(fd, &out, 1, 0, 5000), 0);
+	assert_int_equal(wait_for(fd, &out, 1, 0, (int)AWAIT_MS), 0);
 	assert_int_equal(wait_for(fd, &in, 1, 0, 0), -EINVAL);
 	close(fd);
 }
@@ -207,7 +207,7 @@ static void timeline_has_points(void **state) {
 	assert_int_equal(wait_point(fd, handle, 7, 0, 20), -ETIME);
 	assert_int_equal(wait_point(fd, handle, 9, AVAILABLE, 0), 0);
 	complete(fd, 1);
-	assert_int_equal(wait_point(fd, handle, 7, 0, 5000), 0);
+	assert_int_equal(wait_point(fd, handle, 7, 0, (int)AWAIT_MS), 0);
 	assert_int_equal(query(fd, handle, 0), 8);
 	/* Also once it is known to be over, while the next one is not. */
 	assert_int_equal(wait_point(fd, handle, 7, 0, 0), 0);
@@ -215,7 +215,7 @@ static void timeline_has_points(void **state) {
 	assert_int_equal(signal_point(fd, handle, 12), 0);
 	assert_int_equal(wait_point(fd, handle, 12, 0, 20), -ETIME);
 	complete(fd, 1);
-	assert_int_equal(wait_point(fd, handle, 12, 0, 5000), 0);
+	assert_int_equal(wait_point(fd, handle, 12, 0, (int)AWAIT_MS), 0);
 	assert_int_equal(query(fd, handle, 0), 12);
 	close(fd);
 }
@@ -231,7 +231,7 @@ static void fence_is_transferred(void **state) {
 	assert_int_equal(NODE_IOCTL(fd, SYNCOBJ_TRANSFER, &transfer), 0);
 	assert_int_equal(wait_point(fd, to, 3, 0, 20), -ETIME);
 	complete(fd, 1);
-	assert_int_equal(wait_point(fd, to, 3, 0, 5000), 0);
+	assert_int_equal(wait_point(fd, to, 3, 0, (int)AWAIT_MS), 0);
 	close(fd);
 }
 
@@ -282,8 +282,8 @@ static void sync_file_goes_in_and_out(void **state) {
 	assert_int_equal(from_fd(fd, fence, DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_IMPORT_SYNC_FILE, &to), 0);
 	assert_int_equal(wait_for(fd, &to, 1, 0, 20), -ETIME);
 	complete(fd, 1);
-	assert_true(node_fence_is_done(fence, 5000));
-	assert_int_equal(wait_for(fd, &to, 1, 0, 5000), 0);
+	assert_true(node_fence_is_done(fence, (int)AWAIT_MS));
+	assert_int_equal(wait_for(fd, &to, 1, 0, (int)AWAIT_MS), 0);
 	close(fence);
 	close(fd);
 }

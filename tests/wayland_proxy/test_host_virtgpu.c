@@ -16,8 +16,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "support/await.h"
 #include "support/fd_check.h"
-#include "util/clock.h"
 #include "util/fd.h"
 #include "util/macros.h"
 #include "wayland/host.h"
@@ -93,23 +93,14 @@ static void compositor_sends(
 	assert_int_equal(neep_send_all(world->compositor, &send), 0);
 }
 
-/* Turns until it is so, for five seconds at most. */
-#define UNTIL(world, condition)                                                \
-	do {                                                                   \
-		int64_t until_end = neep_clock_ns() + 5 * NEEP_NS_PER_S;       \
-		while (!(condition)) {                                         \
-			assert_true(neep_clock_ns() < until_end);              \
-			assert_int_equal(neep_loop_step((world)->loop, 1), 0); \
-			compositor_reads(world);                               \
-		}                                                              \
-	} while (0)
-
 static void turns(struct world *world, int count) {
 	for (int i = 0; i < count; i++) {
 		assert_int_equal(neep_loop_step(world->loop, 1), 0);
 		compositor_reads(world);
 	}
 }
+
+#define UNTIL(world, condition) await_turning(condition, turns(world, 1))
 
 /* ---- a connection ---- */
 
@@ -126,7 +117,7 @@ static int setup(void **state) {
 		fail_msg("%s", error.text);
 	}
 	struct pollfd poll_fd = { .fd = listener_fd, .events = POLLIN };
-	assert_int_equal(poll(&poll_fd, 1, 5000), 1);
+	assert_int_equal(poll(&poll_fd, 1, (int)AWAIT_MS), 1);
 	world->compositor = accept4(listener_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	assert_true(world->compositor >= 0);
 	*state = world;
@@ -426,7 +417,7 @@ static void carry(struct world *world, int in, int out, size_t total) {
 	fill(bytes, total);
 	neep_fd_set_nonblocking(in);
 	neep_fd_set_nonblocking(out);
-	int64_t end = neep_clock_ns() + 20 * NEEP_NS_PER_S;
+	int64_t end = await_end_ns();
 	for (ssize_t len = 1; len != 0;) {
 		assert_true(neep_clock_ns() < end);
 		ssize_t part = in < 0 ? 0 : write(in, bytes + wrote, total - wrote);
