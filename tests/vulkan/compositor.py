@@ -15,7 +15,7 @@ import zlib
 
 WIDTH, HEIGHT = 500, 380
 LEFT, TOP = 58, 62
-PATIENCE = 30  # seconds
+PATIENCE = 90  # seconds
 
 
 class Failure(Exception):

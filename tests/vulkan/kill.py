@@ -15,56 +15,24 @@ import sys
 import tempfile
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'wayland'))
+import processes
+from tap import Tap
+
 DEVICE = 'vhost-user-neep'
 RENDERER = 'neep-renderer'
 MARK = 'NEEP_KILL_TEST'  # in the environment of everything that the wrapper starts
-SETTLE = 10.0  # seconds that the device has to clear up after the last one
-ENDS = 30.0  # seconds after which a program whose renderer died hangs
+SETTLE = 60.0  # seconds that the device has to clear up after the last one
+ENDS = 90.0  # seconds after which a program whose renderer died hangs
 ENDS_USUALLY = 5.0  # what half of the programs stay under, on a busy machine too; else it is some tens of milliseconds
 # What Mesa's guest driver makes of the loss in the middle of a mapping is not a lost device.
 LOSSES = ('VK_ERROR_DEVICE_LOST', 'VK_ERROR_OUT_OF_DEVICE_MEMORY', 'VK_ERROR_MEMORY_MAP_FAILED')
 
 
-class Tap:
-    def __init__(self, first=1):
-        self.number = first - 1
-        self.failed = False
-
-    def result(self, fine, name, note=''):
-        self.number += 1
-        self.failed = self.failed or not fine
-        print(f"{'ok' if fine else 'not ok'} {self.number} - {name}{f' ({note})' if note else ''}", flush=True)
-
-
-def processes():
-    """{pid: (parent, name)} of all that can be seen."""
-    found = {}
-    for entry in os.listdir('/proc'):
-        if not entry.isdigit():
-            continue
-        try:
-            with open(f'/proc/{entry}/stat') as file:
-                name, rest = file.read().split('(', 1)[1].rsplit(')', 1)
-        except OSError:
-            continue
-        found[int(entry)] = (int(rest.split()[1]), name)
-    return found
-
-
-def descendants(root):
-    everything = processes()
-    family = {root}
-    while True:
-        more = {pid for pid, (parent, _) in everything.items() if parent in family} - family
-        if not more:
-            return {pid: everything[pid][1] for pid in family if pid in everything}
-        family |= more
-
-
 def renderers(root):
     """The pids of the renderers of contexts; the one that starts them is none."""
     found = set()
-    for pid, name in descendants(root).items():
+    for pid, name in processes.family(root).items():
         try:
             with open(f'/proc/{pid}/cmdline', 'rb') as file:
                 if name == RENDERER and b'--context' in file.read().split(b'\0'):
@@ -76,21 +44,13 @@ def renderers(root):
 
 def held(root):
     """What the device holds: (its fds, its renderers, files in /dev/shm); fds are -1 where they may not be counted."""
-    fds = 0
-    for pid, name in descendants(root).items():
-        if name == DEVICE:
-            try:
-                fds += len(os.listdir(f'/proc/{pid}/fd'))
-            except PermissionError:
-                fds = -1
+    fds = sum(processes.fd_count(pid) for pid, name in processes.family(root).items() if name == DEVICE)
     return fds, len(renderers(root)), len(os.listdir('/dev/shm'))
 
 
 def settle(root, before):
     """What is held when nothing more than before is, or when time is up."""
-    limit = time.monotonic() + SETTLE
-    while any(now > then for now, then in zip(held(root), before)) and time.monotonic() < limit:
-        time.sleep(0.1)
+    processes.await_true(lambda: all(now <= then for now, then in zip(held(root), before)), SETTLE, 0.1)
     return held(root)
 
 
@@ -190,6 +150,7 @@ def inside(args):
         tap.result(len(renderers(root)) == 2, 'each_has_a_renderer')
         victim.kill()
         end(victim)
+        processes.await_true(lambda: len(renderers(root)) == 1, SETTLE)
         time.sleep(1)
         before = held(root)
         kill_programs(args, folder, span)
@@ -202,23 +163,10 @@ def inside(args):
         tap.result(after[1] <= before[1], 'no_renderer_is_left', f'{before[1]} before, {after[1]} after')
         tap.result(after[2] <= before[2], 'no_shared_memory_is_left', f'{before[2]} before, {after[2]} after')
         fresh = start(args.steady, folder, 3)
-        tap.result(fresh.wait(60) == 0, 'a_new_program_works_afterwards')
+        tap.result(fresh.wait(ENDS) == 0, 'a_new_program_works_afterwards')
         other.stdin.close()
-        tap.result(other.wait(60) == 0, 'every_result_of_the_other_program_is_exact')
+        tap.result(other.wait(ENDS) == 0, 'every_result_of_the_other_program_is_exact')
     return tap
-
-
-def marked(mark):
-    """Processes that the wrapper has left behind."""
-    found = []
-    for pid, (_, name) in processes().items():
-        try:
-            with open(f'/proc/{pid}/environ', 'rb') as file:
-                if f'{MARK}={mark}'.encode() in file.read().split(b'\0'):
-                    found.append(f'{name} ({pid})')
-        except OSError:
-            continue
-    return found
 
 
 def outside(args):
@@ -235,9 +183,9 @@ def outside(args):
     tap.result(told == args.renderer_kills, 'the_log_names_each_loss', f'{told} of {args.renderer_kills}')
     if tap.failed:
         print(''.join(f'# {line}\n' for line in done.stderr.splitlines()[-20:]), end='')
-    time.sleep(0.5)
-    left = marked(mark)
-    tap.result(not left, 'no_process_is_left', ', '.join(left))
+    is_clean = processes.await_true(lambda: not processes.marked(MARK, mark), SETTLE, 0.1) is not None
+    left = {} if is_clean else processes.marked(MARK, mark)
+    tap.result(is_clean, 'no_process_is_left', ', '.join(f'{name} ({pid})' for pid, name in left.items()))
     return tap
 
 
@@ -254,8 +202,7 @@ def main():
         return 1 if inside(args).failed else 0
     print(f'# --seed {args.seed}', flush=True)
     tap = outside(args)
-    print(f'1..{tap.number}')
-    return 1 if tap.failed else 0
+    return tap.end()
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 byte."""
 import hashlib
 import os
+import re
 import select
 import subprocess
 import time
@@ -43,7 +44,7 @@ def await_offer(host, mime, client, *words):
         types = subprocess.run(['wl-paste', '--list-types', *words], env=host.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                timeout=PATIENCE, check=False).stdout
         return mime in types.decode().split()
-    if await_true(is_offered, 20, 0.1) is None:
+    if await_true(is_offered, PATIENCE, 0.1) is None:
         raise Failure(f'wl-copy offers nothing\n{client.said()}')
 
 
@@ -73,8 +74,17 @@ def drain(client, patience):
     raise Failure(f'the end does not come within {patience} s\n{client.said()}')
 
 
-def start_paste(world, host, mime, wrapper):
-    return world.start(host, ['wl-paste', '--no-newline', '--type', mime], wrapper=wrapper, stdin=subprocess.DEVNULL)
+def start_paste(world, host, mime, wrapper, **options):
+    return world.start(host, ['wl-paste', '--no-newline', '--type', mime], wrapper=wrapper, stdin=subprocess.DEVNULL, **options)
+
+
+def await_receive(client):
+    """Until it has used the offer: it runs with WAYLAND_DEBUG."""
+    def is_used():
+        with open(client.log, errors='replace') as file:
+            return re.search(r'_offer[a-z_\d]*[@#]\d+\.receive\(', file.read()) is not None
+    if await_true(is_used, PATIENCE) is None:
+        raise Failure(f'wl-paste asks for nothing\n{client.said()}')
 
 
 def read_all(clients, pause=0):
@@ -104,11 +114,10 @@ def paste(world, host, size, mime, wrapper, count=1, begin=0, pause=0):
     start = time.monotonic()
     clients = []
     for _ in range(count):
-        clients.append(start_paste(world, host, mime, wrapper))
-        if count > 1:
-            # A window that takes the focus takes the offer away from the one before, if that has not used it yet. What it
-            # gets cannot be waited for: wl-copy serves one after the other.
-            time.sleep(0.5)
+        clients.append(start_paste(world, host, mime, wrapper, env={'WAYLAND_DEBUG': '1'}))
+        # A window that takes the focus takes the offer away from the one before, if that has not used it yet. What it gets
+        # cannot be waited for: wl-copy serves one after the other.
+        await_receive(clients[-1])
     time.sleep(begin)
     for found, digest in read_all(clients, pause):
         if found != size or digest != digest_of(make_data(world, size)):

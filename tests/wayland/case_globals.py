@@ -19,7 +19,7 @@ def read_hidden():
 def ask(world, host, wrapper):
     """{interface: versions, sorted}"""
     output = subprocess.run([*wrapper, 'wayland-info'], env=host.env, stdout=subprocess.PIPE, text=True, check=True,
-                            timeout=20).stdout
+                            timeout=60).stdout
     found = {}
     for name, version in re.findall(r"^interface: '(\w+)',\s+version:\s+(\d+)", output, re.MULTILINE):
         found.setdefault(name, []).append(int(version))

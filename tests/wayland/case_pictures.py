@@ -8,7 +8,7 @@ import picture
 from processes import await_true
 from tap import Failure
 
-PATIENCE = 15  # seconds
+PATIENCE = 60  # seconds
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'data')
 
 

@@ -11,7 +11,7 @@ from processes import await_true
 from tap import Failure
 
 WIDTH, HEIGHT = 800, 600
-PATIENCE = 20  # seconds
+PATIENCE = 60  # seconds
 BACKGROUND = (0x20, 0x60, 0xa0)
 WESTON_CONFIG = f"""[core]
 shell=desktop-shell.so

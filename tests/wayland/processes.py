@@ -63,6 +63,16 @@ def ticks(pid):
     return int(fields[11]) + int(fields[12])
 
 
+def await_idle(pids, window, patience):
+    """Until a window passes in which none of them uses processor time; returns whether one came. Who is never idle has none;
+    who is may have been at work, or charged for somebody else, in the first ones."""
+    def is_idle():
+        before = {pid: ticks(pid) for pid in pids}
+        time.sleep(window)
+        return all(ticks(pid) == count for pid, count in before.items())
+    return await_true(is_idle, patience, 0) is not None
+
+
 def await_true(what, patience, pause=0.02):
     """Asks again and again; returns the seconds it took, or None."""
     start = time.monotonic()

@@ -9,7 +9,7 @@ import time
 import compositor
 from tap import Failure
 
-PATIENCE = 20  # seconds
+PATIENCE = 60  # seconds
 MARK = 'NEEP_WAYLAND_TEST'  # in the environment of everything that is started
 
 
