@@ -85,7 +85,7 @@ class Guest:
     def send(self, command):
         self.console.send(command)
 
-    def run(self, command, patience=60, status=0):
+    def run(self, command, patience=180, status=0):
         """Runs a command; its lines of output."""
         self.console.seen.clear()
         self.console.send(f"{command}; echo {MARK[:5]}''{MARK[5:]}$?")
@@ -95,14 +95,14 @@ class Guest:
             raise Failure(f"{command}: status {found.group(1)}\n" + "\n".join(lines[-15:]))
         return lines
 
-    def stop(self, patience=60):
+    def stop(self, patience=180):
         """Shuts the guest down; neep vm's exit status."""
         self.console.send("sync; poweroff")
         try:
             self.console.expect("neep-never", patience)
         except Failure:
             pass
-        return self.process.wait(5)
+        return self.process.wait(60)
 
     def device(self):
         """The process id of the device process."""

@@ -253,7 +253,8 @@ class Machine:
         return os.path.join(self.folder, name)
 
     def limit(self, seconds):
-        return seconds * self.setup.slowness
+        """A minute at least: a guest without KVM, on a machine with others at work."""
+        return max(seconds, 60) * self.setup.slowness
 
     def fill(self, template, index=0, **more):
         """The words of a command template with {socket}, {control}, {display} and further names filled in."""
