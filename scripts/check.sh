@@ -67,7 +67,7 @@ meson_tests build ${long:+--setup=long}
 
 stage "the same under ASan and UBSan"
 if CI=1 require build-asan scripts/build.sh build-asan -Db_sanitize=address,undefined -Db_lundef=false; then
-    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 meson_tests build-asan --timeout-multiplier 4
+    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 meson_tests build-asan --timeout-multiplier 10
 fi
 
 stage "the threads of the driver, the library and the renderer under TSan"
@@ -76,7 +76,7 @@ threaded+=" gfxstream-commands gfxstream-failures vulkan-threads"
 if CC=clang CI=1 require build-tsan scripts/build.sh build-tsan -Db_sanitize=thread -Db_lundef=false; then
     # TSan knows few memory layouts: without randomisation it gets one of them.
     # shellcheck disable=SC2086
-    prefix="setarch -R" meson_tests build-tsan --timeout-multiplier 5 $threaded
+    prefix="setarch -R" meson_tests build-tsan --timeout-multiplier 10 $threaded
 fi
 
 stage "fuzzers"

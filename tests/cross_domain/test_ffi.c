@@ -151,21 +151,24 @@ static int all_sizes(void) {
 	return 0;
 }
 
+/* Gives up after a minute or more. */
+static void await_fence(uint64_t fence_id) {
+	for (int i = 0; i < 60000 && atomic_load(&last_fence) != fence_id; i++) {
+		usleep(1000);
+	}
+}
+
 static int poll_waits(int listen_fd) {
 	uint32_t command[4] = { 16 << 16 | 3 };
 	int host = accept(listen_fd, NULL, NULL);
 	int ok = submit(command, sizeof(command)) == 0 && fence(1, 1000) == 0;
 	usleep(10000);
 	ok = ok && atomic_load(&last_fence) != 1000 && write(host, "event", 5) == 5;
-	for (int i = 0; i < 5000 && atomic_load(&last_fence) != 1000; i++) {
-		usleep(1000);
-	}
+	await_fence(1000);
 	ok = ok && atomic_load(&last_fence) == 1000 && memcmp(rings[CHANNEL_RING] + 352, "event", 5) == 0;
 	ok = ok && submit(command, sizeof(command)) == 0 && fence(1, 1001) == 0;
 	close(host);
-	for (int i = 0; i < 5000 && atomic_load(&last_fence) != 1001; i++) {
-		usleep(1000);
-	}
+	await_fence(1001);
 	return ok && atomic_load(&last_fence) == 1001 ? 0 : -1;
 }
 

@@ -32,6 +32,11 @@ struct client {
 
 static pid_t weston, device;
 
+static void start_weston(void) {
+	weston = process_start(WESTON,
+		"--backend=headless-backend.so --use-pixman --socket=wayland-t --idle-time=0 --no-config");
+}
+
 static int setup(void **state) {
 	(void)state;
 	folder_enter();
@@ -41,9 +46,10 @@ static int setup(void **state) {
 	chmod(folder, 0700);
 	setenv("XDG_RUNTIME_DIR", folder, 1);
 	setenv("WAYLAND_DISPLAY", "wayland-t", 1);
-	weston = process_start(WESTON,
-		"--backend=headless-backend.so --use-pixman --socket=wayland-t --idle-time=0 --no-config");
+	start_weston();
 	file_await("wayland-t");
+	/* The file is there before anybody listens. */
+	close(socket_connect("wayland-t"));
 	device = process_start(
 		daemon_program(), "--socket-path s --display none --capset-names cross-domain --control c");
 	return 0;
@@ -253,8 +259,7 @@ static void guest_hears_of_the_end_of_the_compositor(void **state) {
 	}
 	close_client(&client);
 	/* The device has not noticed that anything is wrong. */
-	weston = process_start(WESTON,
-		"--backend=headless-backend.so --use-pixman --socket=wayland-t --idle-time=0 --no-config");
+	start_weston();
 }
 
 int main(void) {

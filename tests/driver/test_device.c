@@ -14,6 +14,7 @@
 #include "driver/gpu.h"
 #include "driver/queue.h"
 #include "driver/stock_peer.h"
+#include "support/await.h"
 #include "support/cmocka.h"
 #include "support/fd_check.h"
 #include "util/clock.h"
@@ -215,7 +216,7 @@ static void dispatch_completes_without_a_waiter(void **state) {
 		assert_int_equal(neep_driver_submit(f.driver, &request, 1), 0);
 		while (!request.is_done) {
 			struct pollfd poller = { .fd = neep_driver_fd(f.driver), .events = POLLIN };
-			assert_int_equal(poll(&poller, 1, 5000), 1);
+			assert_int_equal(poll(&poller, 1, (int)AWAIT_MS), 1);
 			assert_int_equal(neep_driver_dispatch(f.driver), 0);
 		}
 	}
@@ -228,7 +229,7 @@ static int connect_again(struct fixture *f) {
 	stock_peer_stop(&f->peer);
 	stock_peer_start(&f->peer);
 	struct neep_error error = { 0 };
-	int fd = neep_frontend_connect(f->peer.socket_path, 5 * NEEP_NS_PER_S, &error);
+	int fd = neep_frontend_connect(f->peer.socket_path, AWAIT_NS, &error);
 	assert_true(fd >= 0);
 	return fd;
 }
@@ -269,7 +270,7 @@ static void broken_ring_is_told_on_its_err_fd(void **state) {
 	struct neep_queue *queue = neep_driver_queue(f.driver, NEEP_DRIVER_CURSORQ);
 	neep_queue_raw_publish(queue, 999);
 	struct pollfd poller = { .fd = neep_queue_err_fd(queue), .events = POLLIN };
-	assert_int_equal(poll(&poller, 1, 5000), 1);
+	assert_int_equal(poll(&poller, 1, (int)AWAIT_MS), 1);
 	assert_int_equal(create(f.driver, 1), OK);
 	close_driver(&f);
 }
@@ -306,7 +307,7 @@ static void run_inflight(bool is_packed) {
 	assert_int_equal(neep_driver_wait_for(f.driver, &requests[0], 100 * NEEP_NS_PER_MS), -ETIMEDOUT);
 	int fd = connect_again(&f);
 	neep_display_peer_pause(neep_driver_display(f.driver), false);
-	assert_int_equal(neep_driver_wait_for(f.driver, &requests[0], NEEP_NS_PER_S), -EPIPE);
+	assert_int_equal(neep_driver_wait_for(f.driver, &requests[0], AWAIT_NS), -EPIPE);
 	assert_int_equal(neep_driver_reconnect(f.driver, fd, NULL), 0);
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(requests); i++) {
 		assert_int_equal(neep_driver_wait(f.driver, &requests[i]), 0);
