@@ -9,6 +9,9 @@
  * itself instead of sending the guest's wake-up to the device process, which rings it for all other guests. Where nobody
  * serves the ring, the device process must hear of wake-ups.
  *
+ * READING and REPLIED are for a consumer that takes the place of one that died: whether the last request has been answered, and
+ * whether it can be read again.
+ *
  * Whoever shares the page may write anything there at any time: that wakes a thread for nothing, or not at all. */
 #ifndef NEEP_ASG_BELL_H
 #define NEEP_ASG_BELL_H
@@ -32,6 +35,16 @@
 #define NEEP_ASG_BELL           (NEEP_ASG_BELL_PAGE + 20)
 #define NEEP_ASG_HOST_WAIT      (NEEP_ASG_BELL_PAGE + 24) // enum neep_asg_host_wait
 #define NEEP_ASG_HOST_BELL      (NEEP_ASG_BELL_PAGE + 28)
+#define NEEP_ASG_READING        (NEEP_ASG_BELL_PAGE + 32) // enum neep_asg_reading
+#define NEEP_ASG_REPLIED        (NEEP_ASG_BELL_PAGE + 36) // the position of replies when that was read
+
+/* What the consumer has taken last. */
+enum neep_asg_reading {
+	NEEP_ASG_READ_NOTHING = 0,
+	NEEP_ASG_READ_RECORD = 1,
+	NEEP_ASG_READ_LARGE = 2,
+	NEEP_ASG_REPLYING = 3, // it has sent a part of a long reply
+};
 
 enum neep_asg_host_wait {
 	NEEP_ASG_UNSERVED = 0, // no consumer, or none yet

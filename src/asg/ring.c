@@ -32,6 +32,9 @@
  * may need this very CPU. Not for a guest that wakes us itself, for which a sleep is cheap: it is watched briefly, and without giving
  * way, as whoever gives way may have to wait for a whole time slice of a third.
  *
+ * A consumer that takes a dead one's place goes back to the last record if that has had no reply: a guest sends nothing more before
+ * its reply, so nothing is read twice that had one, and the bytes are still there. It cannot go back in a large transfer.
+ *
  * A sleeper waits for the bell to have another value than it had before the rings were looked at. A guest may set it back at the
  * wrong moment: it misses its own wake-up then, but a stop rings until nobody sleeps. */
 
@@ -123,6 +126,11 @@ static void release_record(struct neep_asg_ring *ring) {
 	atomic_fetch_add(word_at(ring, NEEP_ASG_TO_HOST + NEEP_ASG_READ_POS), NEEP_ASG_RECORD_SIZE);
 }
 
+static void note_reading(struct neep_asg_ring *ring, enum neep_asg_reading what) {
+	store(ring, NEEP_ASG_REPLIED, load(ring, NEEP_ASG_FROM_HOST_LARGE + NEEP_ASG_WRITE_POS));
+	store(ring, NEEP_ASG_READING, what);
+}
+
 /* Remembers the next record that has data. Returns 1, 0 when there is none, or -EPROTO. A guest that sends empty records
  * without end gets no further than one ring full of them at a time. */
 static int open_record(struct neep_asg_ring *ring) {
@@ -142,6 +150,7 @@ static int open_record(struct neep_asg_ring *ring) {
 			return -EPROTO;
 		}
 		if (size > 0) {
+			note_reading(ring, NEEP_ASG_READ_RECORD);
 			ring->record_offset = offset;
 			ring->record_left = size;
 			return 1;
@@ -196,6 +205,7 @@ static int64_t take_from_large(struct neep_asg_ring *ring, void *buf, size_t len
 	uint32_t pos = load(ring, NEEP_ASG_TO_HOST_LARGE + NEEP_ASG_READ_POS);
 	uint32_t count = len < (size_t)used ? (uint32_t)len : (uint32_t)used;
 	struct span span = span_at(ring, pos, count);
+	note_reading(ring, NEEP_ASG_READ_LARGE);
 	memcpy(buf, span.at, span.count);
 	memcpy((uint8_t *)buf + span.count, data_at(ring, 0), span.rest);
 	count_down_transfer(ring, count);
@@ -331,6 +341,9 @@ static int64_t put(struct neep_asg_ring *ring, const uint8_t *buf, size_t len) {
 
 int neep_asg_ring_write(struct neep_asg_ring *ring, const void *buf, size_t len) {
 	const uint8_t *from = buf;
+	if (len >= NEEP_ASG_BUFFER_SIZE) {
+		note_reading(ring, NEEP_ASG_REPLYING);
+	}
 	for (uint32_t turn = 0; len > 0; turn++) {
 		if (is_stopped(ring)) {
 			return -ECANCELED;
@@ -371,6 +384,21 @@ static int map_ring(struct neep_asg_ring *ring, int fd, uint64_t size, struct ne
 	return ring->base == MAP_FAILED ? neep_error_set(error, errno, "cannot map a ring") : 0;
 }
 
+/* Where another consumer was. */
+static int take_over(struct neep_asg_ring *ring, struct neep_error *error) {
+	uint32_t reading = load(ring, NEEP_ASG_READING);
+	bool is_answered =
+		load(ring, NEEP_ASG_REPLIED) != load(ring, NEEP_ASG_FROM_HOST_LARGE + NEEP_ASG_WRITE_POS);
+	if (reading == NEEP_ASG_REPLYING || (reading == NEEP_ASG_READ_LARGE && !is_answered) ||
+		load(ring, NEEP_ASG_TRANSFER_SIZE) != 0) {
+		return neep_error_set(error, EBUSY, "its last consumer was in the middle of something");
+	}
+	if (reading == NEEP_ASG_READ_RECORD && !is_answered && !has_data(ring)) {
+		atomic_fetch_sub(word_at(ring, NEEP_ASG_TO_HOST + NEEP_ASG_READ_POS), NEEP_ASG_RECORD_SIZE);
+	}
+	return 0;
+}
+
 struct neep_asg_ring *neep_asg_ring_create(int owned_memory_fd, uint64_t size,
 	const struct neep_asg_options *options, struct neep_error *error) {
 	neep_autoclose int memory_fd = owned_memory_fd;
@@ -381,6 +409,10 @@ struct neep_asg_ring *neep_asg_ring_create(int owned_memory_fd, uint64_t size,
 	}
 	if (map_ring(ring, memory_fd, size, error) < 0) {
 		free(ring);
+		return NULL;
+	}
+	if (options->had_consumer && take_over(ring, error) < 0) {
+		neep_asg_ring_destroy(ring);
 		return NULL;
 	}
 	ring->spin_max_ns = options->spin_ns;

@@ -11,6 +11,7 @@
 #ifndef NEEP_ASG_RING_H
 #define NEEP_ASG_RING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +47,9 @@ void neep_asg_fail_mapped(uint8_t *ring, int32_t answer);
 #define NEEP_ASG_SPIN_NS INT64_C(100000)
 struct neep_asg_options {
 	int64_t spin_ns;
+	/* Another process served the ring and is gone: what it has not answered is read once more, from the beginning of a
+	 * record. A ring that does not tell what that is cannot be served. */
+	bool had_consumer;
 };
 
 /* Maps the ring for its consumer. owned_memory_fd (at least `size` bytes, sealed against shrinking) is consumed in

@@ -37,17 +37,42 @@ static int owner_sync_done(struct neep_worker_owner *owner, uint64_t sync_id) {
 
 static void owner_lost(struct neep_worker_owner *owner) {
 	struct neep_gfx_context *context = context_from_owner(owner);
-	context->worker = NULL;
 	context->is_lost = true;
-	neep_gfx_rings_fail(context);
 	neep_gfx_syncs_finish(context);
 	neep_gfx_drop_published(context);
+}
+
+static int start_worker(struct neep_gfx_context *context) {
+	struct neep_worker_params params = {
+		.owner = &context->owner,
+		.ctx_id = context->ctx_id,
+		.name = context->name,
+		.is_lost = context->is_lost,
+	};
+	int rc = neep_worker_start(context->gfx->pool, &params, &context->worker);
+	if (rc < 0) {
+		context->worker = NULL;
+	}
+	return rc;
+}
+
+/* Not before: two processes would serve the same rings. */
+static void owner_ended(struct neep_worker_owner *owner) {
+	struct neep_gfx_context *context = context_from_owner(owner);
+	context->worker = NULL;
+	if (!context->has_mourner && start_worker(context) == 0) {
+		context->has_mourner = true;
+		neep_gfx_rings_hand_over(context);
+	} else {
+		neep_gfx_rings_fail(context);
+	}
 }
 
 static const struct neep_worker_owner_impl owner_impl = {
 	.blob = owner_blob,
 	.sync_done = owner_sync_done,
 	.lost = owner_lost,
+	.ended = owner_ended,
 };
 
 /* Resources of others */
@@ -100,20 +125,14 @@ static void context_detach(struct neep_context *base, struct neep_resource *reso
 }
 
 int neep_gfx_context_ensure_worker(struct neep_gfx_context *context) {
-	if (context->is_lost) {
-		return -EIO;
-	}
 	if (context->worker != NULL) {
 		return 0;
 	}
-	struct neep_worker_params params = {
-		.owner = &context->owner,
-		.ctx_id = context->ctx_id,
-		.name = context->name,
-	};
-	int rc = neep_worker_start(context->gfx->pool, &params, &context->worker);
+	if (context->is_lost) {
+		return -EIO;
+	}
+	int rc = start_worker(context);
 	if (rc < 0) {
-		context->worker = NULL;
 		return rc;
 	}
 	neep_idmap_for_each (link, &context->attachments) {

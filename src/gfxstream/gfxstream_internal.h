@@ -3,7 +3,10 @@
  * A guest process is a context, and has a renderer process from its first ring on. Ring memory and exportable memory are
  * memfds made here; other blobs come from the renderer, which publishes them before the guest can ask for them. So nothing here
  * waits for a renderer. Contexts that never make a ring (of compositors and GBM, which the guest kernel makes on its own) have
- * none. */
+ * none.
+ *
+ * When a renderer dies, a second one takes its place, the mourner, which drives no GPU and answers whatever the program asks: that
+ * the Vulkan device is lost, with counts of 0. Where that one dies too, the device process answers itself, as well as it can. */
 #ifndef NEEP_GFXSTREAM_GFXSTREAM_INTERNAL_H
 #define NEEP_GFXSTREAM_GFXSTREAM_INTERNAL_H
 
@@ -46,8 +49,9 @@ struct neep_gfx_context {
 	char name[NEEP_WORKER_NAME_SIZE];
 
 	struct neep_worker_owner owner;
-	struct neep_worker *worker; // NULL: not started, or lost
-	bool is_lost;
+	struct neep_worker *worker;  // NULL: not started, or gone
+	bool is_lost;                // its renderer is of no use any more, or gone
+	bool has_mourner;            // a renderer of lost contexts was started
 	struct neep_list dying_link; // neep_gfx.dying
 	int64_t dying_until_ns;
 
@@ -93,7 +97,7 @@ struct neep_gfx_context *neep_gfx_context_from_base(struct neep_context *base);
 struct neep_gfx_attachment *neep_gfx_attachment_find(
 	const struct neep_gfx_context *context, uint32_t resource_id);
 
-/* The renderer is there: starts it at the first call. Returns 0 or a negative errno. */
+/* The renderer is there, or its mourner: starts the former at the first call. Returns 0 or a negative errno. */
 int neep_gfx_context_ensure_worker(struct neep_gfx_context *context);
 
 /* commands.c: as in struct neep_context_impl */
@@ -107,6 +111,8 @@ int neep_gfx_ring_start(struct neep_gfx_context *context, uint32_t resource_id);
 void neep_gfx_ring_ping(struct neep_gfx_context *context, uint32_t resource_id);
 /* The resource is about to be detached. */
 void neep_gfx_ring_stop(struct neep_gfx_context *context, struct neep_gfx_attachment *attachment);
+/* There is a new consumer. */
+void neep_gfx_rings_hand_over(struct neep_gfx_context *context);
 /* There is no consumer any more. */
 void neep_gfx_rings_fail(struct neep_gfx_context *context);
 /* Sees to threads of guests that wait at rings without one. */

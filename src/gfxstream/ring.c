@@ -1,7 +1,7 @@
 /* Theory of operation
  *
- * A ring without a consumer is failed by neep_asg_fail(): what the guest sends is dropped, and its waiting threads read of a
- * lost device. Guests ping after what they send. But one that looked at the ring before its consumer went, or that sends more
+ * A ring has a consumer in the context's renderer, and when that has died, in its mourner. One without a consumer is failed by
+ * neep_asg_fail(): what the guest sends is dropped, and its waiting threads read of a lost device. Guests ping after what they send. But one that looked at the ring before its consumer went, or that sends more
  * than fits, waits without a ping. So for a while after the loss, and after each later ping, the rings of a context are failed
  * again and again. */
 #include <errno.h>
@@ -80,6 +80,15 @@ void neep_gfx_rings_bury(struct neep_gfx *gfx) {
 	neep_worker_pool_set_alarm(gfx->pool, gfx->next_burial_ns);
 }
 
+static void add(struct neep_gfx_context *context, const struct neep_gfx_attachment *attachment) {
+	struct neep_worker_memory memory = {
+		.resource_id = attachment->resource->resource_id,
+		.size = neep_gfx_memory_of(attachment->resource)->size,
+		.fd = attachment->resource->blob_fd,
+	};
+	neep_worker_ring_add(context->worker, &memory);
+}
+
 /* Has the renderer serve the ring. */
 static int serve(struct neep_gfx_context *context, struct neep_gfx_attachment *attachment) {
 	if (context->ring_count >= NEEP_GFX_RINGS_MAX) {
@@ -94,12 +103,7 @@ static int serve(struct neep_gfx_context *context, struct neep_gfx_attachment *a
 		return -errno;
 	}
 	context->ring_count++;
-	struct neep_worker_memory memory = {
-		.resource_id = attachment->resource->resource_id,
-		.size = neep_gfx_memory_of(attachment->resource)->size,
-		.fd = attachment->resource->blob_fd,
-	};
-	neep_worker_ring_add(context->worker, &memory);
+	add(context, attachment);
 	return 0;
 }
 
@@ -153,6 +157,16 @@ void neep_gfx_ring_stop(struct neep_gfx_context *context, struct neep_gfx_attach
 		neep_worker_ring_remove(context->worker, attachment->resource->resource_id);
 	}
 	close_bell(context, attachment);
+}
+
+void neep_gfx_rings_hand_over(struct neep_gfx_context *context) {
+	neep_idmap_for_each (link, &context->attachments) {
+		struct neep_gfx_attachment *attachment =
+			neep_container_of(link, struct neep_gfx_attachment, link);
+		if (attachment->bell != NULL) {
+			add(context, attachment);
+		}
+	}
 }
 
 void neep_gfx_rings_fail(struct neep_gfx_context *context) {

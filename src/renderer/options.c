@@ -105,6 +105,7 @@ static const struct option_spec specs[] = {
 	{ "context", "CTX_ID", NULL, set_context, OPTION(ctx_id), UINT32_MAX },
 	{ "name", "NAME", NULL, set_text, OPTION(name), 0 },
 	{ "namespaces", NULL, NULL, set_bool, OPTION(has_namespaces), true },
+	{ "lost", NULL, NULL, set_bool, OPTION(is_lost), true },
 };
 
 /* getopt's values for our options: beyond every character. */

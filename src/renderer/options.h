@@ -27,6 +27,7 @@ struct neep_renderer_options {
 	uint32_t ctx_id;
 	const char *name;
 	bool has_namespaces; // it was started in namespaces of its own
+	bool is_lost;        // as in struct neep_worker_spawn
 };
 
 /* Strings stay those of argv. Returns 0, or a negative errno with `error` set. */

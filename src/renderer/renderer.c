@@ -56,7 +56,6 @@ static void tell_lost(int socket, const char *reason) {
 /* Threads may be anywhere, also in a driver that never returns: the kernel cleans up. */
 static _Noreturn void end_lost(struct neep_renderer *renderer) {
 	tell_lost(renderer->socket.fd, renderer->reason);
-	neep_renderer_rings_fail(renderer);
 	_exit(EXIT_LOST);
 }
 
@@ -191,6 +190,9 @@ static int renderer_init(struct neep_renderer *renderer, struct neep_error *erro
 	if (renderer->vk == NULL) {
 		return -EINVAL;
 	}
+	if (renderer->options->is_lost) {
+		neep_vk_context_refuse_all(renderer->vk);
+	}
 	neep_renderer_syncs_init(&renderer->syncs, renderer->vk, renderer->socket.fd);
 	renderer->loop = neep_loop_create();
 	int event_fd = neep_eventfd_create();
@@ -228,7 +230,7 @@ static void log_line(void *data, enum neep_log_level level, const char *topic, c
 
 static int lock_up(const struct neep_renderer_options *options, struct neep_error *error) {
 	neep_renderer_sandbox_prepare(options);
-	int result = neep_vk_load(error);
+	int result = options->is_lost ? 0 : neep_vk_load(error);
 	return result < 0 ? result : neep_renderer_sandbox_close(options, error);
 }
 

@@ -52,7 +52,4 @@ void neep_renderer_rings_stop(struct neep_renderer *renderer);
 /* Joins the threads that have ended. */
 void neep_renderer_rings_reap(struct neep_renderer *renderer);
 
-/* Answers on all rings that the device is lost: neep_asg_fail(). */
-void neep_renderer_rings_fail(struct neep_renderer *renderer);
-
 #endif

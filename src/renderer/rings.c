@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +11,6 @@ struct ring {
 	struct neep_vk_transport transport;
 	struct neep_renderer *renderer;
 	struct neep_asg_ring *asg;
-	int memory_fd; // for neep_asg_fail()
-	uint64_t size;
 	struct neep_renderer_thread thread;
 	struct neep_idmap_link link; // neep_renderer.rings, while it is served
 	bool is_removed;             // not in neep_renderer.rings
@@ -60,7 +57,6 @@ static void *serve(void *data) {
 
 static void ring_free(struct ring *ring) {
 	neep_asg_ring_destroy(ring->asg);
-	neep_close_fd(&ring->memory_fd);
 	free(ring);
 }
 
@@ -68,7 +64,10 @@ static void ring_free(struct ring *ring) {
 static struct ring *ring_create(struct neep_renderer *renderer, const struct neep_worker_ring_add *add,
 	int owned_memory_fd, struct neep_error *error) {
 	neep_autoclose int memory_fd = owned_memory_fd;
-	struct neep_asg_options options = { .spin_ns = renderer->options->spin_us * NEEP_NS_PER_US };
+	struct neep_asg_options options = {
+		.spin_ns = renderer->options->spin_us * NEEP_NS_PER_US,
+		.had_consumer = renderer->options->is_lost,
+	};
 	struct ring *ring = calloc(1, sizeof(*ring));
 	if (ring == NULL) {
 		neep_error_set(error, ENOMEM, "cannot serve a ring");
@@ -77,12 +76,9 @@ static struct ring *ring_create(struct neep_renderer *renderer, const struct nee
 	*ring = (struct ring){
 		.transport = { .impl = &transport_impl },
 		.renderer = renderer,
-		.memory_fd = fcntl(memory_fd, F_DUPFD_CLOEXEC, 0),
-		.size = add->size,
 	};
 	ring->asg = neep_asg_ring_create(neep_steal_fd(&memory_fd), add->size, &options, error);
 	if (ring->asg == NULL) {
-		neep_asg_fail(ring->memory_fd, ring->size, NEEP_WORKER_DEVICE_LOST);
 		ring_free(ring);
 		return NULL;
 	}
@@ -98,7 +94,6 @@ static int ring_start(struct ring *ring, uint32_t resource_id, struct neep_error
 	int result = neep_renderer_thread_start(&ring->thread, name, serve, ring);
 	if (result < 0) {
 		neep_idmap_remove(&renderer->rings, &ring->link);
-		neep_asg_fail(ring->memory_fd, ring->size, NEEP_WORKER_DEVICE_LOST);
 		ring_free(ring);
 		return neep_error_set(error, -result, "cannot start a thread");
 	}
@@ -115,7 +110,7 @@ void neep_renderer_ring_add(
 	}
 	struct ring *ring = ring_create(renderer, add, owned_memory_fd, &error);
 	if (ring == NULL || ring_start(ring, add->resource_id, &error) < 0) {
-		/* A guest thread would wait at it for ever: the device process sees to those of lost contexts. */
+		/* A guest thread would wait at it for ever. */
 		char reason[NEEP_WORKER_REASON_SIZE];
 		snprintf(reason, sizeof(reason), "command ring %u cannot be served: %s", add->resource_id,
 			error.text);
@@ -164,12 +159,5 @@ void neep_renderer_rings_reap(struct neep_renderer *renderer) {
 		}
 		renderer->ring_count--;
 		ring_free(ring);
-	}
-}
-
-void neep_renderer_rings_fail(struct neep_renderer *renderer) {
-	neep_idmap_for_each (link, &renderer->rings) {
-		struct ring *ring = ring_from_link(link);
-		neep_asg_fail(ring->memory_fd, ring->size, NEEP_WORKER_DEVICE_LOST);
 	}
 }

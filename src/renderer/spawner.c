@@ -56,6 +56,7 @@ static void handle_spawn(struct spawner *spawner, struct neep_worker_spawn *spaw
 		.options = spawner->options,
 		.ctx_id = spawn->ctx_id,
 		.name = spawn->name,
+		.is_lost = spawn->is_lost != 0,
 		.socket = socket,
 	};
 	pid_t pid = child == NULL ? -ENOMEM : socket < 0 ? -EBADF : neep_renderer_start(&start);

@@ -57,6 +57,9 @@ static void fill_command(
 	if (has_namespaces) {
 		add(command, "--namespaces", NULL);
 	}
+	if (start->is_lost) {
+		add(command, "--lost", NULL);
+	}
 }
 
 /* Who we are outside; inside we are root, which is what keeps the right to arrange the new namespaces over exec. */

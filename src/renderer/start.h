@@ -10,6 +10,7 @@ struct neep_renderer_start {
 	const struct neep_renderer_options *options; // the spawner's
 	uint32_t ctx_id;
 	const char *name; // printable
+	bool is_lost;     // as in struct neep_worker_spawn
 	int socket;       // borrowed: the renderer's end of its context socket
 };
 

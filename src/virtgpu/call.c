@@ -45,6 +45,7 @@ static const struct ioctl {
 	{ NEEP_DRM_NR_SYNCOBJ_TRANSFER, sizeof(struct drm_syncobj_transfer), neep_node_syncobj_transfer },
 	{ NEEP_DRM_NR_SYNCOBJ_TIMELINE_SIGNAL, sizeof(struct drm_syncobj_timeline_array),
 		neep_node_syncobj_timeline_signal },
+	{ NEEP_DRM_NR_SYNCOBJ_EVENTFD, sizeof(struct neep_drm_syncobj_eventfd), neep_node_syncobj_eventfd },
 };
 
 int neep_node_call_ioctl(struct neep_node_call *call, uint32_t nr, uint32_t size) {

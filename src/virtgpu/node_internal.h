@@ -285,7 +285,7 @@ int neep_node_syncobjs_set(struct neep_node_file *file, const struct neep_drm_ex
 	struct neep_node_fence *fence);
 bool neep_node_syncobj_exists(struct neep_node_file *file, uint32_t number);
 
-/* ---- syncobjs, syncobj.c and syncobj_wait.c ---- */
+/* ---- syncobjs, syncobj.c, syncobj_wait.c and syncobj_eventfd.c ---- */
 
 /* The file ends; the node does. */
 void neep_node_syncobjs_finish(struct neep_node_file *file);
@@ -302,6 +302,7 @@ int neep_node_syncobj_transfer(struct neep_node_call *call);
 int neep_node_syncobj_query(struct neep_node_call *call);
 int neep_node_syncobj_wait(struct neep_node_call *call);
 int neep_node_syncobj_timeline_wait(struct neep_node_call *call);
+int neep_node_syncobj_eventfd(struct neep_node_call *call);
 
 /* ---- dma-bufs, prime.c ---- */
 

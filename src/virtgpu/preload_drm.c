@@ -33,7 +33,7 @@ static int version(void *data) {
 	return 0;
 }
 
-/* Programs that find syncobjs advertised expect EVENTFD and the import of sync files into dma-bufs beside them. */
+/* Programs that find syncobjs advertised expect the import of sync files into dma-bufs beside them. */
 static int get_cap(void *data) {
 	struct drm_get_cap *cap = data;
 	cap->value = cap->capability == DRM_CAP_PRIME ? DRM_PRIME_CAP_IMPORT | DRM_PRIME_CAP_EXPORT
@@ -212,6 +212,10 @@ static const struct travel travels[] = {
 	TWO_ARRAYS(SYNCOBJ_TIMELINE_WAIT, neep_drm_syncobj_timeline_wait),
 	TWO_ARRAYS(SYNCOBJ_TIMELINE_SIGNAL, drm_syncobj_timeline_array),
 	PLAIN(SYNCOBJ_TRANSFER, drm_syncobj_transfer),
+	{ .nr = NEEP_DRM_NR_SYNCOBJ_EVENTFD,
+		.size = SIZE(neep_drm_syncobj_eventfd),
+		.fd_out = NO_FIELD,
+		.fd_in = AT(neep_drm_syncobj_eventfd, fd) },
 };
 
 static const struct travel *find_travel(uint32_t nr) {

@@ -38,6 +38,7 @@ static struct neep_node_syncobj *syncobj_create(struct neep_virtgpu_node *node) 
 		syncobj->node = node;
 		neep_list_init(&syncobj->points);
 		neep_list_init(&syncobj->watchers);
+		neep_list_init(&syncobj->eventfds);
 	}
 	return syncobj;
 }
@@ -46,6 +47,7 @@ void neep_node_syncobj_unref(struct neep_node_syncobj *syncobj) {
 	if (--syncobj->refs > 0) {
 		return;
 	}
+	neep_node_syncobj_drop_eventfds(syncobj);
 	drop_points(syncobj);
 	free(syncobj);
 }
@@ -156,6 +158,7 @@ static int put_fence(struct neep_node_syncobj *syncobj, uint64_t number, struct 
 	point->point = number > last_point(syncobj) || number == 0 ? number : last_point(syncobj);
 	neep_list_append(&syncobj->points, &point->link);
 	neep_node_syncobj_changed(syncobj);
+	neep_node_syncobj_tell_eventfds(syncobj);
 	return 0;
 }
 

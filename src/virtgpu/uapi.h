@@ -38,6 +38,7 @@ enum neep_drm_nr {
 	NEEP_DRM_NR_SYNCOBJ_QUERY = 0xcb,
 	NEEP_DRM_NR_SYNCOBJ_TRANSFER = 0xcc,
 	NEEP_DRM_NR_SYNCOBJ_TIMELINE_SIGNAL = 0xcd,
+	NEEP_DRM_NR_SYNCOBJ_EVENTFD = 0xcf,
 };
 
 #define NEEP_DRM_IOWR(nr, type) _IOWR('d', (nr), type)
@@ -200,6 +201,14 @@ struct neep_drm_syncobj_timeline_wait {
 	uint32_t count_handles;
 	uint32_t flags;
 	uint32_t first_signaled; // out
+	uint32_t pad;
+};
+
+struct neep_drm_syncobj_eventfd {
+	uint32_t handle;
+	uint32_t flags; // DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE
+	uint64_t point; // 0: of a binary one
+	int32_t fd;
 	uint32_t pad;
 };
 

@@ -40,6 +40,10 @@ err_memory:
 	return NULL;
 }
 
+void neep_vk_context_refuse_all(struct neep_vk_context *context) {
+	context->refuses_all = true;
+}
+
 void neep_vk_context_stop(struct neep_vk_context *context) {
 	atomic_store(&context->is_ending, true);
 	neep_vk_sequence_stop(&context->sequence);

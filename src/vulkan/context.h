@@ -19,6 +19,7 @@ struct neep_vk_context {
 	atomic_uint_least64_t memory_bytes; // of VkDeviceMemory, against limits.memory_bytes
 	atomic_bool is_ending;              // stopped or lost: nothing waits any more
 	atomic_bool is_lost;
+	bool refuses_all; // constant once a stream is served
 };
 
 /* The context is lost: every stream ends, and the host is told if it is the first time. Any thread. */

@@ -56,6 +56,7 @@ void neep_vk_decoder_init(struct neep_vk_decoder *decoder, const struct neep_vk_
 	*decoder = (struct neep_vk_decoder){
 		.call = { .context = params->context, .stream = params->stream },
 		.table = params->table,
+		.first_refusal = params->refusal,
 	};
 	neep_vk_arena_init(&decoder->arena, params->arena_bytes);
 	neep_vk_reply_init(&decoder->reply, params->arena_bytes);
@@ -182,7 +183,7 @@ int32_t neep_vk_add_new(struct neep_vk_decoder *d, const struct neep_vk_new *wha
 static void run_command(
 	struct neep_vk_decoder *d, const struct neep_vk_command *command, const uint8_t *params, size_t len) {
 	d->call.command = command->name;
-	d->refusal = 0;
+	d->refusal = d->first_refusal;
 	neep_reader_init(&d->in, params, len);
 	command->run(d);
 	if (!neep_reader_ok(&d->in) && !d->call.is_failed) {

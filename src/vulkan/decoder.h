@@ -32,6 +32,7 @@ struct neep_vk_decoder {
 	struct neep_vk_found *found;           // the newest first; not kept for commands of a flush
 	const uint8_t *packet;                 // of the command, for offsets in messages
 	int32_t refusal;                       // a negative VkResult: the command is not executed
+	int32_t first_refusal;                 // of each command
 	uint32_t depth;                        // of pNext chains
 	struct neep_log_limit log_limit;
 	char reason[160]; // why the call failed
@@ -42,6 +43,7 @@ struct neep_vk_decoder_params {
 	struct neep_vk_stream *stream;
 	struct neep_vk_table *table;
 	size_t arena_bytes; // also the cap of a reply
+	int32_t refusal;    // 0, or a negative VkResult: nothing is executed
 };
 
 /* Everything in `params` is borrowed. */

@@ -8,7 +8,7 @@
 #include "vulkan/context.h"
 #include "vulkan/decoder.h"
 
-/* Each stream starts with a word of flags, of which none means anything here. */
+/* Each stream starts with a word of flags, of which none means anything here. Guests send 0, which is no packet's first word. */
 #define FLAGS_BYTES 4
 #define FIRST_BYTES (64u << 10)
 /* What an idle stream may keep. */
@@ -107,7 +107,7 @@ void neep_vk_call_end_turn(struct neep_vk_call *call) {
 /* Executes the packet of `len` bytes, with the turn. */
 static int execute(struct neep_vk_stream *stream, size_t len) {
 	struct neep_vk_decoder *decoder = &stream->decoder;
-	decoder->call.has_turn = true;
+	decoder->call.has_turn = !stream->context->refuses_all;
 	int ret = neep_vk_decode_packet(decoder, stream->buf + stream->begin, len);
 	if (ret < 0) {
 		return fail(stream, ret, decoder->reason);
@@ -155,6 +155,15 @@ static int check_opcode(struct neep_vk_stream *stream) {
 	return 0;
 }
 
+/* What is not executed has no order. */
+static int wait_for_turn(struct neep_vk_stream *stream) {
+	if (stream->context->refuses_all) {
+		return 0;
+	}
+	return neep_vk_sequence_begin(
+		&stream->context->sequence, word(stream, NEEP_VK_PACKET_SEQNO), &stream->spins);
+}
+
 static int serve_packet(struct neep_vk_stream *stream) {
 	uint32_t len;
 	int ret = read_packet(stream, &len);
@@ -164,8 +173,7 @@ static int serve_packet(struct neep_vk_stream *stream) {
 	if (ret < 0) {
 		return ret;
 	}
-	ret = neep_vk_sequence_begin(
-		&stream->context->sequence, word(stream, NEEP_VK_PACKET_SEQNO), &stream->spins);
+	ret = wait_for_turn(stream);
 	if (ret == -EPROTO) {
 		return fail(stream, ret, "its sequence number was used before");
 	}
@@ -178,7 +186,7 @@ static int serve_packet(struct neep_vk_stream *stream) {
 
 static int skip_flags(struct neep_vk_stream *stream) {
 	int ret = fill(stream, FLAGS_BYTES);
-	if (ret == 0) {
+	if (ret == 0 && (!stream->context->refuses_all || word(stream, 0) == 0)) {
 		consume(stream, FLAGS_BYTES);
 	}
 	return ret;
@@ -196,6 +204,7 @@ int neep_vk_serve(struct neep_vk_context *context, struct neep_vk_transport *tra
 		.stream = stream,
 		.table = context->table,
 		.arena_bytes = context->limits.arena_bytes,
+		.refusal = context->refuses_all ? VK_ERROR_DEVICE_LOST : 0,
 	};
 	neep_vk_decoder_init(&stream->decoder, &params);
 	int ret = skip_flags(stream);

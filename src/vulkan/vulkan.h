@@ -58,6 +58,11 @@ int neep_vk_load(struct neep_error *error);
 struct neep_vk_context *neep_vk_context_create(
 	struct neep_vk_host *host, const struct neep_vk_limits *limits, struct neep_error *error);
 
+/* Nothing is executed from now on: what has a reply is answered that the Vulkan device is lost, with counts of 0. Streams may begin
+ * anywhere, with or without their first four bytes, and with any sequence number. For a context whose process died; needs no
+ * neep_vk_load(). Before the first stream is served. */
+void neep_vk_context_refuse_all(struct neep_vk_context *context);
+
 /* Makes every stream and wait of the context return soon. Any thread. */
 void neep_vk_context_stop(struct neep_vk_context *context);
 

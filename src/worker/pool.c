@@ -3,9 +3,8 @@
  * One epoll instance holds the spawner's socket and pidfd, a timer, and the socket of each renderer; sources are named by tokens
  * and looked up when their event is handled, so that one which went away in the same turn is missed and nothing else.
  *
- * A renderer is running, then broken (it failed, its owner does not know), then ending (it has no owner and no socket; the
- * spawner's EXITED is awaited, and at the deadline it is killed). Owners learn of a loss from dispatch only: the functions that
- * send just note it. */
+ * A renderer is running, then broken (it failed, its owner does not know), then ending (it has no socket; the spawner's EXITED is
+ * awaited, and at the deadline it is killed). Owners learn of a loss from dispatch only: the functions that send just note it. */
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -287,6 +286,7 @@ static int send_spawn(struct neep_worker_pool *pool, const struct neep_worker *w
 		.header = { NEEP_WORKER_SPAWN, sizeof(spawn) },
 		.token = worker->token_link.id,
 		.ctx_id = worker->ctx_id,
+		.is_lost = worker->is_quiet,
 	};
 	memcpy(spawn.name, worker->name, sizeof(spawn.name));
 	int rc = neep_worker_channel_send(&pool->spawner, &spawn, &socket, 1);
@@ -321,6 +321,7 @@ int neep_worker_start(
 	worker->pool = pool;
 	worker->owner = params->owner;
 	worker->ctx_id = params->ctx_id;
+	worker->is_quiet = params->is_lost;
 	snprintf(worker->name, sizeof(worker->name), "%s", params->name);
 	neep_list_init(&worker->link);
 	neep_worker_channel_init(&worker->channel, -1);

@@ -54,7 +54,8 @@ struct neep_worker_header {
 struct neep_worker_spawn {
 	struct neep_worker_header header;
 	uint64_t token;
-	uint32_t ctx_id;                  // for messages to people
+	uint32_t ctx_id;  // for messages to people
+	uint32_t is_lost; // 1: of a context whose renderer died: drives no GPU, answers that all is lost
 	char name[NEEP_WORKER_NAME_SIZE]; // printable, NUL-terminated: what the guest calls the context
 };
 

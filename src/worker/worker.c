@@ -33,7 +33,7 @@ void neep_worker_break(struct neep_worker *worker, const char *format, ...) {
 }
 
 static void say_lost(struct neep_worker *worker, const char *reason) {
-	if (worker->is_lost) {
+	if (worker->is_lost && !worker->is_quiet) {
 		worker->is_lost = false;
 		neep_worker_pool_say(worker->pool, NEEP_LOG_WARN, "context %u (%s) is lost: %s",
 			worker->ctx_id, worker->name, reason);
@@ -46,31 +46,33 @@ static void begin_end(struct neep_worker *worker) {
 	neep_list_remove(&worker->link);
 	neep_worker_channel_close(&worker->channel);
 	worker->state = NEEP_WORKER_ENDING;
-	worker->owner = NULL;
 	worker->deadline_ns = neep_clock_ns() + END_LIMIT_NS;
 	neep_list_append(&pool->ending, &worker->link);
 	pool->ending_count++;
 	neep_worker_pool_wake(pool);
 }
 
-static void tell_owner(struct neep_worker_owner *owner) {
-	if (owner != NULL) {
-		owner->impl->lost(owner);
+static void tell_owner(struct neep_worker *worker) {
+	if (worker->owner != NULL && !worker->is_told) {
+		worker->is_told = true;
+		worker->owner->impl->lost(worker->owner);
 	}
 }
 
 void neep_worker_lose(struct neep_worker *worker) {
-	struct neep_worker_owner *owner = worker->owner;
 	worker->is_lost = true;
 	begin_end(worker);
 	if (worker->reason[0] != '\0') {
 		say_lost(worker, worker->reason);
 	}
-	tell_owner(owner);
+	tell_owner(worker);
 }
 
 void neep_worker_close(struct neep_worker *worker) {
-	begin_end(worker);
+	worker->owner = NULL;
+	if (worker->state != NEEP_WORKER_ENDING) {
+		begin_end(worker);
+	}
 }
 
 static void leave_ending(struct neep_worker *worker) {
@@ -81,13 +83,16 @@ static void leave_ending(struct neep_worker *worker) {
 }
 
 void neep_worker_ended(struct neep_worker *worker, const char *how) {
-	struct neep_worker_owner *owner = worker->owner;
 	char reason[NEEP_WORKER_REASON_SIZE];
 	snprintf(reason, sizeof(reason), "its renderer %s", how);
-	worker->is_lost = worker->is_lost || owner != NULL;
+	worker->is_lost = worker->is_lost || worker->state != NEEP_WORKER_ENDING;
 	say_lost(worker, worker->reason[0] != '\0' ? worker->reason : reason);
+	tell_owner(worker);
+	struct neep_worker_owner *owner = worker->owner;
 	neep_worker_free(worker);
-	tell_owner(owner);
+	if (owner != NULL) {
+		owner->impl->ended(owner);
+	}
 }
 
 void neep_worker_kill(struct neep_worker *worker) {

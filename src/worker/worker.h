@@ -2,13 +2,14 @@
  * worker/protocol.h with both, and says how they ended.
  *
  * Nothing here waits for any of them. What is sent and does not fit into a socket queues up to a limit; a renderer that reaches
- * it, breaks the protocol or ends has lost its context: its owner is told, once, from neep_worker_pool_dispatch(). One that does
- * not end when its context did is killed.
+ * it, breaks the protocol or ends has lost its context: its owner is told, once, from neep_worker_pool_dispatch(), and once more
+ * when the process is gone. One that does not end when its context did is killed.
  *
  * One thread at a time. Renderers are not trusted, the spawner is. */
 #ifndef NEEP_WORKER_WORKER_H
 #define NEEP_WORKER_WORKER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,8 +31,10 @@ struct neep_worker_owner_impl {
 	 * RUTABAGA_MAP_CACHE_*. */
 	int (*blob)(struct neep_worker_owner *owner, const struct neep_worker_blob *blob, int owned_fd);
 	int (*sync_done)(struct neep_worker_owner *owner, uint64_t sync_id);
-	/* The renderer is gone, and the struct neep_worker with it. From dispatch only. */
+	/* The renderer does no more work, though its process may live for a while. From dispatch only. */
 	void (*lost)(struct neep_worker_owner *owner);
+	/* After that: its process is gone, and the struct neep_worker with it. From dispatch only. */
+	void (*ended)(struct neep_worker_owner *owner);
 };
 struct neep_worker_owner {
 	const struct neep_worker_owner_impl *impl;
@@ -74,9 +77,10 @@ void neep_worker_pool_dispatch(struct neep_worker_pool *pool);
 size_t neep_worker_pool_count(const struct neep_worker_pool *pool);
 
 struct neep_worker_params {
-	struct neep_worker_owner *owner; // borrowed until lost or neep_worker_close()
+	struct neep_worker_owner *owner; // borrowed until `ended` or neep_worker_close()
 	uint32_t ctx_id;
 	const char *name; // printable
+	bool is_lost;     // as in struct neep_worker_spawn; nobody hears of its end but the owner
 };
 
 /* Has a renderer started, and the spawner before where it died. -EAGAIN: too soon after that; -ENOSPC: NEEP_WORKERS_MAX; or
@@ -84,7 +88,7 @@ struct neep_worker_params {
 int neep_worker_start(
 	struct neep_worker_pool *pool, const struct neep_worker_params *params, struct neep_worker **worker);
 
-/* The context ends: closes the socket, and has the renderer killed if it does not end by itself. */
+/* The context ends: closes the socket, and has the renderer killed if it does not end by itself. The owner hears no more. */
 void neep_worker_close(struct neep_worker *worker);
 
 /* Delivers what the renderer has sent so far. */

@@ -87,18 +87,20 @@ struct neep_worker_pool {
 enum neep_worker_state {
 	NEEP_WORKER_RUNNING,
 	NEEP_WORKER_BROKEN, // in pool.broken
-	NEEP_WORKER_ENDING, // no owner, no socket; in pool.ending until killed
+	NEEP_WORKER_ENDING, // no socket; in pool.ending until killed
 };
 
 struct neep_worker {
 	struct neep_idmap_link token_link; // pool.workers
 	struct neep_list link;
 	struct neep_worker_pool *pool;
-	struct neep_worker_owner *owner; // NULL while ending
+	struct neep_worker_owner *owner; // NULL: its context is gone
 	enum neep_worker_state state;
 	struct neep_worker_channel channel;
 	int64_t deadline_ns; // while ending
 	bool is_lost;        // ended before its context did, and nobody has said why
+	bool is_told;        // its owner was, that it is lost
+	bool is_quiet;       // people are not told
 	uint32_t ctx_id;
 	char name[NEEP_WORKER_NAME_SIZE];
 	char reason[NEEP_WORKER_REASON_SIZE]; // empty: not known yet

@@ -15,6 +15,13 @@ struct neep_asg_ring *asg_consumer_ring(struct asg_guest *guest, int64_t spin_ns
 	return ring;
 }
 
+struct neep_asg_ring *asg_consumer_successor(struct asg_guest *guest) {
+	struct neep_asg_options options = { .had_consumer = true };
+	struct neep_error error;
+	return neep_asg_ring_create(
+		fcntl(guest->memory_fd, F_DUPFD_CLOEXEC, 0), ASG_GUEST_SIZE, &options, &error);
+}
+
 static int64_t read_all(struct asg_consumer *consumer, void *buf, size_t len) {
 	uint8_t *out = buf;
 	while (len > 0) {

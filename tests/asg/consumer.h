@@ -25,6 +25,9 @@ struct asg_request {
 /* The guest keeps its memory: the ring gets a copy of the fd. */
 struct neep_asg_ring *asg_consumer_ring(struct asg_guest *guest, int64_t spin_ns);
 
+/* Takes over a ring whose consumer is gone; NULL where that cannot be. */
+struct neep_asg_ring *asg_consumer_successor(struct asg_guest *guest);
+
 /* Serves until the ring ends. */
 void asg_consumer_start(struct asg_consumer *consumer, struct asg_guest *guest, int64_t spin_ns);
 

@@ -365,6 +365,8 @@ static bool serve(void) {
 	}
 	if (message.header.type == NEEP_WORKER_KILL) {
 		kill_token(message.kill.token);
+	} else if (message.spawn.is_lost != 0 && strncmp(message.spawn.name, "mourned", 7) != 0) {
+		say_exited(message.spawn.token, EAGAIN, 0);
 	} else if (strncmp(message.spawn.name, "doom", 4) == 0) {
 		raise(SIGABRT);
 	} else if (strncmp(message.spawn.name, "refused", 7) == 0) {

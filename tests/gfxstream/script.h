@@ -6,6 +6,7 @@
  *	- writes the resource id into the first word of each memory that it is told of, and 0 when it is told to forget it
  *	- dies by SIGKILL at the start in a context whose name begins with "stillborn"
  *	- is refused by its spawner (EAGAIN) in one whose name begins with "refused"
+ *	- is refused in the same way where the context is lost, unless its name begins with "mourned"
  * The spawner itself dies when it is told to start a context whose name begins with "doom". */
 #ifndef NEEP_TESTS_GFXSTREAM_SCRIPT_H
 #define NEEP_TESTS_GFXSTREAM_SCRIPT_H

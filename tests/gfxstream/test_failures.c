@@ -45,9 +45,10 @@ static const struct failure {
 	{ SCRIPT_FLOOD_MESSAGES, "again and again" },
 };
 
+/* Its successor is refused, too (script.h). */
 static void assert_ring_failed(struct rig *rig, uint32_t resource_id) {
 	volatile uint32_t *words = rig_words(rig, resource_id);
-	assert_int_equal(words[HOST_STATE], STATE_EXIT);
+	rig_await_word(rig, words + HOST_STATE, STATE_EXIT);
 	assert_int_not_equal(words[REPLY_WRITE_POS], 0);
 	/* Not the first word: the scripted renderer counts there. */
 	assert_int_equal(words[BUFFER + 1000], DEVICE_LOST);
@@ -123,6 +124,33 @@ static void context_may_end_at_any_moment_of_a_failure(void **state) {
 		assert_int_equal(neep_rutabaga_reset(rig->rutabaga), 0);
 	}
 	rig_await_fences(rig, 3 * NEEP_ARRAY_LEN(failures));
+	rig_await_no_renderers(rig);
+}
+
+/* The renderer of lost contexts: its rings are served again, new ones too, and nothing else is. */
+static void rings_are_served_by_another_when_their_renderer_died(void **state) {
+	struct rig *rig = *state;
+	assert_int_equal(rig_context(rig, 1, "mourned"), 0);
+	assert_int_equal(rig_ring(rig, 1, 10), 0);
+	assert_int_equal(rig_blob(rig, 1, 11, 0, RIG_RING_SIZE), 0);
+	assert_int_equal(rutabaga_context_attach_resource(rig->rutabaga, 1, 11), 0);
+	volatile uint32_t *pings = rig_words(rig, 10) + SCRIPT_PINGS / 4;
+	assert_int_equal(rig_order(rig, 1, SCRIPT_CRASH, 0), 0);
+	rig_await_message(rig, "context 1 (mourned) is lost: its renderer was killed by SIGSEGV");
+	assert_int_equal(rig_submit(rig, 1, (const uint32_t[]){ 0x1001, 11 }, 2), 0);
+	assert_int_equal(rig_order(rig, 1, SCRIPT_DONE, 0), -EIO);
+	assert_int_equal(rig_announce(rig, 1, 3), -EIO);
+	assert_int_equal(rig_blob(rig, 1, 99, 1, 4096), -EIO);
+	uint32_t before = *pings;
+	assert_int_equal(rig_ping(rig, 1, 10), 0);
+	assert_int_equal(*pings, before + 1);
+	assert_int_not_equal(rig_words(rig, 10)[HOST_STATE], STATE_EXIT);
+	rig_fence(rig, 1, 0);
+	rig_await_fences(rig, 1);
+	while (rig_processes() < 2) {
+		rig_turn(rig, 10);
+	}
+	assert_int_equal(rutabaga_context_destroy(rig->rutabaga, 1), 0);
 	rig_await_no_renderers(rig);
 }
 
@@ -276,6 +304,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		rig_test(context_is_lost_alone_when_its_renderer_fails),
 		rig_test(context_may_end_at_any_moment_of_a_failure),
+		rig_test(rings_are_served_by_another_when_their_renderer_died),
 		rig_test(context_is_lost_when_its_renderer_hangs_up),
 		rig_test(renderer_that_does_not_read_never_holds_anybody_up),
 		rig_test(renderer_is_killed_when_it_outlives_its_context),

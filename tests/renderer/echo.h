@@ -1,8 +1,11 @@
-/* A stand-in for src/vulkan: requests {u32 op, u32 argument} on a ring, each answered with one u32. */
+/* A stand-in for src/vulkan: requests {u32 op, u32 argument} on a ring, each answered with one u32: ECHO_LOST in a context that refuses
+ * all. */
 #ifndef NEEP_TESTS_RENDERER_ECHO_H
 #define NEEP_TESTS_RENDERER_ECHO_H
 
 #include <stdint.h>
+
+#define ECHO_LOST UINT32_C(0xfffffffc)
 
 struct echo_request {
 	uint32_t op; // enum echo_op

@@ -28,6 +28,7 @@ struct neep_vk_context {
 	pthread_cond_t changed;
 	uint64_t signalled;
 	bool is_stopped;
+	bool refuses_all;
 };
 
 const struct neep_vk_limits neep_vk_default_limits = { .memory_bytes = UINT64_MAX };
@@ -46,6 +47,10 @@ struct neep_vk_context *neep_vk_context_create(
 	pthread_mutex_init(&context->lock, NULL);
 	pthread_cond_init(&context->changed, NULL);
 	return context;
+}
+
+void neep_vk_context_refuse_all(struct neep_vk_context *context) {
+	context->refuses_all = true;
 }
 
 void neep_vk_context_stop(struct neep_vk_context *context) {
@@ -291,6 +296,9 @@ int neep_vk_serve(struct neep_vk_context *context, struct neep_vk_transport *tra
 	struct echo_request request;
 	int result;
 	while ((result = read_request(transport, &request)) == 0) {
+		if (context->refuses_all) {
+			request = (struct echo_request){ ECHO_ARGUMENT, ECHO_LOST };
+		}
 		if (request.op == ECHO_LOSE) {
 			context->host->impl->lost(context->host, "asked to");
 			return -EIO;

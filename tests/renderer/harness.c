@@ -87,7 +87,7 @@ bool harness_is_silent(int socket) {
 	return !wait_readable(socket, 100);
 }
 
-void harness_context_start(struct harness *harness, struct harness_context *context) {
+static void spawn_renderer(struct harness *harness, struct harness_context *context, bool is_lost) {
 	int pair[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	*context = (struct harness_context){
@@ -99,10 +99,19 @@ void harness_context_start(struct harness *harness, struct harness_context *cont
 		.header = { .type = NEEP_WORKER_SPAWN, .size = sizeof(spawn) },
 		.token = context->token,
 		.ctx_id = 7,
+		.is_lost = is_lost,
 		.name = "test",
 	};
 	harness_send(harness->socket, &spawn, sizeof(spawn), &pair[1], 1);
 	neep_close_fd(&pair[1]);
+}
+
+void harness_context_start(struct harness *harness, struct harness_context *context) {
+	spawn_renderer(harness, context, false);
+}
+
+void harness_successor_start(struct harness *harness, struct harness_context *context) {
+	spawn_renderer(harness, context, true);
 }
 
 void harness_context_close(struct harness_context *context) {
@@ -120,14 +129,18 @@ struct neep_worker_exited harness_context_wait(struct harness_context *context) 
 	return exited;
 }
 
-struct asg_guest *harness_ring_add(struct harness_context *context, uint32_t resource_id) {
-	struct asg_guest *guest = asg_guest_create();
+void harness_ring_give(struct harness_context *context, uint32_t resource_id, const struct asg_guest *guest) {
 	struct neep_worker_ring_add add = {
 		.header = { .type = NEEP_WORKER_RING_ADD, .size = sizeof(add) },
 		.resource_id = resource_id,
 		.size = ASG_GUEST_SIZE,
 	};
 	harness_send(context->socket, &add, sizeof(add), &guest->memory_fd, 1);
+}
+
+struct asg_guest *harness_ring_add(struct harness_context *context, uint32_t resource_id) {
+	struct asg_guest *guest = asg_guest_create();
+	harness_ring_give(context, resource_id, guest);
 	asg_guest_init(guest);
 	return guest;
 }
@@ -148,6 +161,11 @@ void harness_sync(struct harness_context *context, uint64_t sync_id, uint64_t fe
 		.fence = fence,
 	};
 	harness_send(context->socket, &sync, sizeof(sync), NULL, 0);
+}
+
+void harness_tell(struct asg_guest *guest, enum echo_op op, uint32_t argument) {
+	struct echo_request request = { .op = op, .argument = argument };
+	assert_true(asg_guest_send(guest, &request, sizeof(request)));
 }
 
 bool harness_request(struct asg_guest *guest, enum echo_op op, uint32_t argument, uint32_t *reply) {

@@ -45,6 +45,8 @@ struct harness_context {
 };
 
 void harness_context_start(struct harness *harness, struct harness_context *context);
+/* Its renderer has died: this one answers that all is lost. */
+void harness_successor_start(struct harness *harness, struct harness_context *context);
 /* Closes the socket. */
 void harness_context_close(struct harness_context *context);
 /* Waits for the spawner's word that this one ended. */
@@ -52,6 +54,8 @@ struct neep_worker_exited harness_context_wait(struct harness_context *context);
 
 /* Has a new ring served. */
 struct asg_guest *harness_ring_add(struct harness_context *context, uint32_t resource_id);
+/* Has that ring served. */
+void harness_ring_give(struct harness_context *context, uint32_t resource_id, const struct asg_guest *guest);
 void harness_ring_remove(struct harness_context *context, uint32_t resource_id);
 void harness_sync(struct harness_context *context, uint64_t sync_id, uint64_t fence);
 void harness_send(int socket, const void *message, size_t size, const int *fds, size_t fd_count);
@@ -61,6 +65,8 @@ size_t harness_receive(int socket, void *message, size_t size, struct neep_fds *
 /* Whether nothing comes for a while. */
 bool harness_is_silent(int socket);
 
+/* A request that gets no reply. */
+void harness_tell(struct asg_guest *guest, enum echo_op op, uint32_t argument);
 /* A request on a ring. False when the ring is in error. */
 bool harness_request(struct asg_guest *guest, enum echo_op op, uint32_t argument, uint32_t *reply);
 /* The reply, which must come. */

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "support/await.h"
@@ -288,6 +290,111 @@ static void sync_file_goes_in_and_out(void **state) {
 	close(fd);
 }
 
+static int watch(int fd, uint32_t handle, uint64_t point, uint32_t flags, int event) {
+	struct neep_drm_syncobj_eventfd watch = {
+		.handle = handle,
+		.flags = flags,
+		.point = point,
+		.fd = event,
+	};
+	return NODE_IOCTL(fd, SYNCOBJ_EVENTFD, &watch);
+}
+
+/* Takes what an eventfd counts; 0 when it is not told within `ms`. */
+static uint64_t told(int event, int ms) {
+	struct pollfd poller = { .fd = event, .events = POLLIN };
+	uint64_t count = 0;
+	return poll(&poller, 1, ms) == 1 && read(event, &count, sizeof(count)) > 0 ? count : 0;
+}
+
+#define NEVER_MS 50
+#define SOON_MS  20000
+
+static void eventfd_is_told_when_the_fence_signals(void **state) {
+	(void)state;
+	int fd = node_open_context(), event = eventfd(0, EFD_CLOEXEC);
+	uint32_t handle = create(fd, 0);
+	hold(fd, 1);
+	/* Before there is a fence, and behind it. */
+	assert_int_equal(watch(fd, handle, 0, 0, event), 0);
+	assert_int_equal(submit(fd, handle, 0, 0, 0), 0);
+	assert_int_equal(watch(fd, handle, 0, 0, event), 0);
+	assert_int_equal(told(event, NEVER_MS), 0);
+	/* The watch is the fence's now. */
+	assert_int_equal(destroy(fd, handle), 0);
+	complete(fd, 1);
+	uint64_t count = 0;
+	while (count < 2) {
+		uint64_t more = told(event, SOON_MS);
+		assert_int_not_equal(more, 0);
+		count += more;
+	}
+	assert_int_equal(count, 2);
+	handle = create(fd, DRM_SYNCOBJ_CREATE_SIGNALED);
+	assert_int_equal(watch(fd, handle, 0, 0, event), 0);
+	assert_int_equal(told(event, SOON_MS), 1);
+	hold(fd, 0);
+	close(event);
+	close(fd);
+}
+
+static void eventfd_is_told_when_a_point_is_submitted(void **state) {
+	(void)state;
+	int fd = node_open_context(), available = eventfd(0, EFD_CLOEXEC), done = eventfd(0, EFD_CLOEXEC);
+	uint32_t handle = create(fd, 0);
+	hold(fd, 1);
+	assert_int_equal(watch(fd, handle, 5, AVAILABLE, available), 0);
+	assert_int_equal(watch(fd, handle, 5, 0, done), 0);
+	assert_int_equal(signal_point(fd, handle, 4), 0);
+	assert_int_equal(told(available, NEVER_MS), 0);
+	/* A later point covers it. */
+	assert_int_equal(submit(fd, handle, 6, 0, 0), 0);
+	assert_int_equal(told(available, SOON_MS), 1);
+	assert_int_equal(told(done, NEVER_MS), 0);
+	complete(fd, 1);
+	assert_int_equal(told(done, SOON_MS), 1);
+	assert_int_equal(watch(fd, handle, 5, AVAILABLE, available), 0);
+	assert_int_equal(told(available, SOON_MS), 1);
+	hold(fd, 0);
+	close(available);
+	close(done);
+	close(fd);
+}
+
+static void eventfd_that_is_full_holds_nobody_up(void **state) {
+	(void)state;
+	int fd = node_open(), event = eventfd(0, EFD_CLOEXEC);
+	const uint64_t most = UINT64_MAX - 1;
+	uint32_t handle = create(fd, DRM_SYNCOBJ_CREATE_SIGNALED);
+	assert_int_equal(write(event, &most, sizeof(most)), sizeof(most));
+	assert_int_equal(watch(fd, handle, 0, 0, event), 0);
+	assert_int_equal(destroy(fd, handle), 0);
+	assert_true(told(event, 0) == most);
+	close(event);
+	close(fd);
+}
+
+static void eventfd_is_refused_when_it_cannot_be_right(void **state) {
+	(void)state;
+	int fd = node_open(), event = eventfd(0, EFD_CLOEXEC), ends[2];
+	uint32_t handle = create(fd, 0);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(watch(fd, handle, 0, ALL, event), -EINVAL);
+	assert_int_equal(watch(fd, handle, 0, SUBMIT, event), -EINVAL);
+	assert_int_equal(watch(fd, handle + 1, 0, 0, event), -ENOENT);
+	assert_int_equal(watch(fd, handle, 0, 0, ends[1]), -EINVAL);
+	assert_int_equal(watch(fd, handle, 0, 0, fd), -EINVAL);
+	assert_int_equal(watch(fd, handle, 0, 0, -1), -EBADF);
+	/* One that goes with its syncobj. */
+	assert_int_equal(watch(fd, handle, 0, 0, event), 0);
+	assert_int_equal(destroy(fd, handle), 0);
+	assert_int_equal(told(event, NEVER_MS), 0);
+	close(ends[0]);
+	close(ends[1]);
+	close(event);
+	close(fd);
+}
+
 static void many_are_asked_at_once(void **state) {
 	(void)state;
 	int fd = node_open();
@@ -321,6 +428,10 @@ int main(void) {
 		fd_checked_test(fence_is_transferred),
 		fd_checked_test(fd_leads_to_the_same_syncobj),
 		fd_checked_test(sync_file_goes_in_and_out),
+		fd_checked_test(eventfd_is_told_when_the_fence_signals),
+		fd_checked_test(eventfd_is_told_when_a_point_is_submitted),
+		fd_checked_test(eventfd_that_is_full_holds_nobody_up),
+		fd_checked_test(eventfd_is_refused_when_it_cannot_be_right),
 		fd_checked_test(many_are_asked_at_once),
 	};
 	/* The connection to the node stays open: made before the fds are counted. */

@@ -29,13 +29,15 @@ ENDS_USUALLY = 5.0  # what half of the programs stay under, on a busy machine to
 LOSSES = ('VK_ERROR_DEVICE_LOST', 'VK_ERROR_OUT_OF_DEVICE_MEMORY', 'VK_ERROR_MEMORY_MAP_FAILED')
 
 
-def renderers(root):
-    """The pids of the renderers of contexts; the one that starts them is none."""
+def renderers(root, lost=False):
+    """The pids of the renderers of contexts; the one that starts them is none. Those that take the place of dead ones are
+    counted when `lost` is true only."""
     found = set()
     for pid, name in processes.family(root).items():
         try:
             with open(f'/proc/{pid}/cmdline', 'rb') as file:
-                if name == RENDERER and b'--context' in file.read().split(b'\0'):
+                words = file.read().split(b'\0')
+                if name == RENDERER and b'--context' in words and (lost or b'--lost' not in words):
                     found.add(pid)
         except OSError:
             continue
@@ -45,7 +47,16 @@ def renderers(root):
 def held(root):
     """What the device holds: (its fds, its renderers, files in /dev/shm); fds are -1 where they may not be counted."""
     fds = sum(processes.fd_count(pid) for pid, name in processes.family(root).items() if name == DEVICE)
-    return fds, len(renderers(root)), len(os.listdir('/dev/shm'))
+    return fds, len(renderers(root, lost=True)), len(os.listdir('/dev/shm'))
+
+
+def held_at_most(root):
+    """What is held at any moment of a second: what programs at work hold goes up and down."""
+    samples = []
+    for _ in range(20):
+        time.sleep(0.05)
+        samples.append(held(root))
+    return tuple(max(column) for column in zip(*samples))
 
 
 def settle(root, before):
@@ -117,8 +128,7 @@ def spread(times):
 
 
 def kill_renderers(args, folder, root, tap):
-    """Of programs at work, and at any moment: while a program still asks what there is, Mesa's guest driver takes the answer
-    of a lost ring for a count, and may crash over it."""
+    """Of programs at work, and at any moment."""
     working = [kill_renderer(args, folder, root, True) for _ in range(args.renderer_kills // 2)]
     times = [taken for taken, _, _ in working]
     silent = [said for _, status, said in working if status != 1 or not any(loss in said for loss in LOSSES)]
@@ -129,10 +139,11 @@ def kill_renderers(args, folder, root, tap):
         print(f'# {said!r}')
     others = [kill_renderer(args, folder, root, False) for _ in range(args.renderer_kills - len(working))]
     times = [taken for taken, _, _ in others]
-    tap.result(max(times) < ENDS and all(status for _, status, _ in others), 'it_also_ends_at_any_other_moment',
+    # Whatever it asked last had an answer that it understands: none crashes.
+    tap.result(max(times) < ENDS and all(status == 1 for _, status, _ in others), 'it_also_ends_at_any_other_moment',
                f'{len(others)} of them, {spread(times)}, status {sorted({status for _, status, _ in others})}')
     for taken, status, said in others:
-        if taken >= ENDS or not status:
+        if taken >= ENDS or status != 1:
             print(f'# {taken:.1f} s, status {status}: {said!r}')
 
 
@@ -150,9 +161,8 @@ def inside(args):
         tap.result(len(renderers(root)) == 2, 'each_has_a_renderer')
         victim.kill()
         end(victim)
-        processes.await_true(lambda: len(renderers(root)) == 1, SETTLE)
-        time.sleep(1)
-        before = held(root)
+        processes.await_true(lambda: len(renderers(root, lost=True)) == 1, SETTLE)
+        before = held_at_most(root)
         kill_programs(args, folder, span)
         kill_renderers(args, folder, root, tap)
         tap.result(other.poll() is None, 'the_other_program_works_on', f'{args.kills} kills within {span * 1000:.0f} ms')
@@ -179,7 +189,9 @@ def outside(args):
     print(done.stdout, end='')
     tap = Tap(first=1 + sum(line.startswith(('ok', 'not ok')) for line in done.stdout.splitlines()))
     tap.result(done.returncode == 0, 'the_run_ends_well', f'status {done.returncode}')
-    told = done.stderr.count('is lost: its renderer was killed by SIGKILL')
+    # A kernel with much else to do may take longer to end the process than the device waits to hear how it ended.
+    told = sum(done.stderr.count(f'is lost: its renderer {how}')
+               for how in ('was killed by SIGKILL', 'closed the connection'))
     tap.result(told == args.renderer_kills, 'the_log_names_each_loss', f'{told} of {args.renderer_kills}')
     if tap.failed:
         print(''.join(f'# {line}\n' for line in done.stderr.splitlines()[-20:]), end='')

@@ -12,9 +12,14 @@
 enum {
 	OP_ENUMERATE_LAYERS = 20015,
 	OP_CREATE_INSTANCE = 20000,
+	OP_ENUMERATE_PHYSICAL_DEVICES = 20002,
+	OP_GET_QUEUE_FAMILIES = 20007,
+	OP_GET_FENCE_STATUS = 20038,
 	OP_CMD_DRAW = 20106,
 	OP_TRACE_ASYNC = 286553566,
 };
+
+#define DEVICE_LOST (-4)
 
 static struct guest guest;
 
@@ -200,6 +205,45 @@ static void streams_end_when_the_context_stops_in_a_hole(void **state) {
 	assert_int_equal(guest.lost_count, 0);
 }
 
+/* Both enumerations have room for two. */
+static void ask_for_all(struct ring *ring, uint32_t opcode, size_t element) {
+	static const uint8_t garbage[64];
+	struct packet packet = packet_begin(opcode);
+	put_u64(&packet, 0xabcdef);
+	put_present(&packet);
+	put_u32(&packet, 2);
+	put_present(&packet);
+	put_bytes(&packet, garbage, 2 * element);
+	packet_send_as(ring, &packet, 4711);
+	assert_true(get_u64(ring) != 0);
+	assert_int_equal(get_u32(ring), 0);
+	assert_true(get_u64(ring) != 0);
+}
+
+/* As after the death of a process that has executed any number of packets. */
+static void everything_is_refused_when_the_context_says_so(void **state) {
+	(void)state;
+	neep_vk_context_refuse_all(guest.context);
+	struct ring *begun = guest_bare_ring(&guest, SIZE_MAX), *fresh = guest_ring(&guest);
+	for (uint32_t i = 0; i < 20; i++) {
+		struct ring *ring = i % 2 == 0 ? begun : fresh;
+		struct packet nothing = trace();
+		packet_send_as(ring, &nothing, 17);
+		ask_for_all(ring, OP_ENUMERATE_PHYSICAL_DEVICES, 8);
+		assert_int_equal(get_result(ring), DEVICE_LOST);
+		ask_for_all(ring, OP_GET_QUEUE_FAMILIES, 24);
+		struct packet status = packet_begin(OP_GET_FENCE_STATUS);
+		put_u64(&status, 1);
+		put_u64(&status, 2);
+		packet_send_as(ring, &status, 0);
+		assert_int_equal(get_result(ring), DEVICE_LOST);
+		assert_int_equal(guest_readable(ring), 0);
+	}
+	assert_int_equal(guest_end_ring(begun), 0);
+	assert_int_equal(guest_end_ring(fresh), 0);
+	assert_int_equal(guest.lost_count, 0);
+}
+
 static void wait_fence_returns_when_nothing_has_that_name(void **state) {
 	(void)state;
 	neep_vk_wait_fence(guest.context, 0, 0);
@@ -221,6 +265,7 @@ int main(void) {
 		CASE(context_is_lost_when_a_recorded_command_comes_alone),
 		CASE(context_is_lost_when_a_sequence_number_comes_twice),
 		CASE(streams_end_when_the_context_stops_in_a_hole),
+		CASE(everything_is_refused_when_the_context_says_so),
 		CASE(wait_fence_returns_when_nothing_has_that_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
