@@ -1,6 +1,7 @@
 #!/bin/sh
 # neep-wayland as people start it, as TAP: exit statuses, signals, sockets, X11; and, with weston installed, real clients.
 # Argument: the program.
+# shellcheck disable=SC2012,SC2086,SC2317
 set -u
 neep=$1
 number=0
