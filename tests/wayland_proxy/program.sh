@@ -132,7 +132,7 @@ pid=$!
 await env WAYLAND_DISPLAY=here wayland-info
 fds_of() { ls "/proc/$pid/fd" | wc -l; }
 has_fds() { # COUNT OPERATOR-OF-TEST
-    [ "$(fds_of)" "$2" "$1" ]
+    test "$(fds_of)" "$2" "$1"
 }
 # Should that client not be gone yet, this is more than need be left at the end.
 sleep 0.5
