@@ -12,17 +12,14 @@ native=
 keep=$build/compositor
 while [ $# -gt 0 ]; do
     case $1 in
-    --mesa | --compositor | --keep)
-        [ $# -ge 2 ] || exit 2
-        case $1 in
-        --mesa) mesa=$2 ;;
-        --compositor) compositor=$2 ;;
-        --keep) keep=$2 ;;
-        esac
-        shift
-        ;;
+    --mesa) mesa=${2?$1 needs a value} && shift ;;
+    --compositor) compositor=${2?$1 needs a value} && shift ;;
+    --keep) keep=${2?$1 needs a value} && shift ;;
     --native) native=1 ;;
-    *) exit 2 ;;
+    *)
+        echo "check-compositor: \"$1\" is not an option here" >&2
+        exit 2
+        ;;
     esac
     shift
 done

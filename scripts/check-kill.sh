@@ -7,7 +7,7 @@ build=$(cd "${1:?usage: scripts/check-kill.sh BUILD [OPTIONS]}" && pwd)
 shift
 mesa=trixie
 if [ "${1:-}" = --mesa ]; then
-    mesa=${2:?--mesa needs a value}
+    mesa=${2?$1 needs a value}
     shift 2
 fi
 enter=

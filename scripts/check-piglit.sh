@@ -10,10 +10,7 @@ mesa=trixie
 options=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --mesa)
-        mesa=${2:?--mesa needs a value}
-        shift
-        ;;
+    --mesa) mesa=${2?$1 needs a value} && shift ;;
     --all-groups) options+=(--long --tests '.*') ;;
     *) options+=("$1") ;;
     esac

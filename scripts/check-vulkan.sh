@@ -30,15 +30,9 @@ keep=
 programs=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --mesa | --wrapper | --keep)
-        [ $# -ge 2 ] || die "$1 needs a value"
-        case $1 in
-        --mesa) mesa=$2 ;;
-        --wrapper) wrapper=$2 ;;
-        --keep) keep=$2 ;;
-        esac
-        shift
-        ;;
+    --mesa) mesa=${2?$1 needs a value} && shift ;;
+    --wrapper) wrapper=${2?$1 needs a value} && shift ;;
+    --keep) keep=${2?$1 needs a value} && shift ;;
     --native) native_only=1 ;;
     --help)
         usage
@@ -121,6 +115,7 @@ failed=0
 result() { # ok|not ok NAME [DETAILS]
     number=$((number + 1))
     echo "$1 $number - $2"
+    # shellcheck disable=SC2001
     [ -z "${3:-}" ] || echo "$3" | sed 's/^/# /'
     [ "$1" = ok ] || failed=1
 }

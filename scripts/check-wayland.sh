@@ -23,17 +23,8 @@ keep=
 cases=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --wrapper | --keep)
-        [ $# -ge 2 ] || {
-            usage >&2
-            exit 2
-        }
-        case $1 in
-        --wrapper) wrapper=$2 ;;
-        --keep) keep=$2 ;;
-        esac
-        shift
-        ;;
+    --wrapper) wrapper=${2?$1 needs a value} && shift ;;
+    --keep) keep=${2?$1 needs a value} && shift ;;
     --native) native=1 ;;
     --help)
         usage

@@ -8,6 +8,7 @@ if [ -n "${NEEP_DEBIAN_MIRROR:-}" ]; then
 fi
 mirror=
 if command -v apt-get >/dev/null; then
+    # shellcheck disable=SC2016
     mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE) $(CREATED_BY) $(ORIGIN) $(SUITE)' 'Created-By: Packages' |
         awk '$4 == "Debian" && $5 !~ /security/ { print $1; exit }')
 fi

@@ -30,16 +30,10 @@ mesa=
 wrapper=
 while [ $# -gt 0 ]; do
     case $1 in
-    --build | --out | --mesa | --wrapper)
-        [ $# -ge 2 ] || die "$1 needs a value"
-        case $1 in
-        --build) build=$2 ;;
-        --out) out=$2 ;;
-        --mesa) mesa=$2 ;;
-        --wrapper) wrapper=$2 ;;
-        esac
-        shift 2
-        ;;
+    --build) build=${2?$1 needs a value} && shift ;;
+    --out) out=${2?$1 needs a value} && shift ;;
+    --mesa) mesa=${2?$1 needs a value} && shift ;;
+    --wrapper) wrapper=${2?$1 needs a value} && shift ;;
     --help)
         usage
         exit 0
@@ -49,6 +43,7 @@ while [ $# -gt 0 ]; do
         exit 2
         ;;
     esac
+    shift
 done
 program=$build/tests/vulkan/vk-mesh
 [ -x "$program" ] || die "$program is missing: it needs libvulkan-dev and glslang-tools when neep is configured"

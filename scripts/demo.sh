@@ -26,17 +26,11 @@ backend=
 screenshot=
 while [ $# -gt 0 ]; do
     case $1 in
-    --build | --out | --qemu | --backend | --screenshot)
-        [ $# -ge 2 ] || die "$1 needs a value"
-        case $1 in
-        --build) build=$2 ;;
-        --out) out=$2 ;;
-        --qemu) qemu=$2 ;;
-        --backend) backend=$2 ;;
-        --screenshot) screenshot=$2 ;;
-        esac
-        shift 2
-        ;;
+    --build) build=${2?$1 needs a value} && shift ;;
+    --out) out=${2?$1 needs a value} && shift ;;
+    --qemu) qemu=${2?$1 needs a value} && shift ;;
+    --backend) backend=${2?$1 needs a value} && shift ;;
+    --screenshot) screenshot=${2?$1 needs a value} && shift ;;
     --help)
         usage
         exit 0
@@ -46,6 +40,7 @@ while [ $# -gt 0 ]; do
         exit 2
         ;;
     esac
+    shift
 done
 if [ -z "$backend" ]; then
     backend="$build/src/daemon/vhost-user-neep --socket-path={socket} --control={control} --display={display}"
@@ -62,7 +57,7 @@ boot() {
 
 # Older QEMUs serve vhost-user-gpu under KVM only.
 if [ -z "$qemu" ]; then
-    qemu=qemu-system-x86_64
+    qemu="qemu-system-x86_64"
     boot --qemu "$qemu" --probe || qemu=$(scripts/qemu-tree.sh trixie) || die "no QEMU here can show the device"
 fi
 boot --qemu "$qemu" --demo "$out"

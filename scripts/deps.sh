@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what is missing of the Debian packages that this project needs, through apt, as root or with sudo. Says nothing
 # when nothing is missing.
+# shellcheck disable=SC2086 # lists of packages
 set -eu
 
 usage() {
@@ -19,7 +20,7 @@ packages_of() {
         echo libpixman-1-dev libpng-dev libdrm-dev libseccomp-dev systemtap-sdt-dev
         echo libvulkan-dev glslang-tools python3 libwayland-dev wayland-protocols
         ;;
-    check) echo libcmocka-dev edid-decode python3 universal-ctags clang-format qemu-system-gui mesa-vulkan-drivers weston wayland-utils ;;
+    check) echo libcmocka-dev edid-decode python3 universal-ctags clang-format shellcheck qemu-system-gui mesa-vulkan-drivers weston wayland-utils ;;
     vm)
         echo qemu-system-x86 qemu-system-gui mmdebstrap busybox-static cpio kmod python3 xz-utils zstd
         echo e2fsprogs procps weston wayland-utils

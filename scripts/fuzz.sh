@@ -8,7 +8,8 @@ seconds=${2:-20}
 number=0
 status=0
 for target in "$folder"/tests/fuzz/fuzz_*; do
-    [ -x "$target" ] && [ -f "$target" ] || continue
+    [ -f "$target" ] || continue
+    [ -x "$target" ] || continue
     name=$(basename "$target")
     case $name in *.p) continue ;; esac
     number=$((number + 1))

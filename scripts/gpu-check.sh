@@ -23,20 +23,14 @@ die() {
     exit 1
 }
 
-build=build-gpu
+build="build-gpu"
 pack=
 host=
 while [ $# -gt 0 ]; do
     case $1 in
-    --build | --pack | --ssh)
-        [ $# -ge 2 ] || die "$1 needs a value"
-        case $1 in
-        --build) build=$2 ;;
-        --pack) pack=$2 ;;
-        --ssh) host=$2 ;;
-        esac
-        shift
-        ;;
+    --build) build=${2?$1 needs a value} && shift ;;
+    --pack) pack=${2?$1 needs a value} && shift ;;
+    --ssh) host=${2?$1 needs a value} && shift ;;
     --help)
         usage
         exit 0

@@ -33,17 +33,11 @@ say() {
 
 while [ $# -gt 0 ]; do
     case $1 in
-    --dir | --kernel-root | --draw | --blob | --wayland)
-        [ $# -ge 2 ] || die "$1 needs a value"
-        case $1 in
-        --dir) dir=$2 ;;
-        --kernel-root) root=$2 ;;
-        --draw) draw=$2 ;;
-        --blob) blob=$2 ;;
-        --wayland) wayland=$2 ;;
-        esac
-        shift 2
-        ;;
+    --dir) dir=${2?$1 needs a value} && shift ;;
+    --kernel-root) root=${2?$1 needs a value} && shift ;;
+    --draw) draw=${2?$1 needs a value} && shift ;;
+    --blob) blob=${2?$1 needs a value} && shift ;;
+    --wayland) wayland=${2?$1 needs a value} && shift ;;
     --help)
         usage
         exit 0
@@ -53,6 +47,7 @@ while [ $# -gt 0 ]; do
         exit 2
         ;;
     esac
+    shift
 done
 [ -x "$draw" ] || die "no guest program '$draw': build it first and name it with --draw"
 for program in "$blob" "$wayland"; do

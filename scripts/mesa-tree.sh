@@ -52,14 +52,8 @@ groups=
 suite=
 while [ $# -gt 0 ]; do
     case $1 in
-    --dir | --with)
-        [ $# -ge 2 ] || die "$1 needs a value"
-        case $1 in
-        --dir) dir=$2 ;;
-        --with) groups=$(echo "$2" | tr ',' ' ') ;;
-        esac
-        shift
-        ;;
+    --dir) dir=${2?$1 needs a value} && shift ;;
+    --with) groups=${2?$1 needs a value} && shift ;;
     --help)
         usage
         exit 0
@@ -79,7 +73,7 @@ fi
 
 packages=$(packages_of base)
 name=$suite
-for group in $groups; do
+for group in $(echo "$groups" | tr ',' ' '); do
     packages="$packages $(packages_of "$group")"
     name=$name-$group
 done

@@ -27,11 +27,7 @@ die() {
 
 while [ $# -gt 0 ]; do
     case $1 in
-    --dir)
-        [ $# -ge 2 ] || die "$1 needs a value"
-        dir=$2
-        shift
-        ;;
+    --dir) dir=${2?$1 needs a value} && shift ;;
     --kernel) kernel=-kernel ;;
     --help)
         usage

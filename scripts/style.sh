@@ -1,5 +1,6 @@
 #!/bin/sh
-# The rules that a machine can see, as TAP: formatting, the direction of includes, lengths of functions and files.
+# The rules that a machine can see, as TAP: formatting, findings of shellcheck, the direction of includes, lengths of functions
+# and files.
 set -eu
 cd "$(dirname "$0")/.."
 number=0
@@ -24,6 +25,14 @@ if clang-format --version | grep -q 'version 14\.'; then
     result formatted_by_clang_format "$(clang-format --dry-run $sources 2>&1 | grep -E 'warning|error' | head -20)"
 else
     echo "# formatting is not checked: clang-format is not version 14"
+fi
+
+# What other releases of it find differs.
+if shellcheck --version 2>/dev/null | grep -q '^version: 0\.9\.'; then
+    # shellcheck disable=SC2046
+    result scripts_are_free_of_shellcheck_findings "$(shellcheck -f gcc $(git ls-files '*.sh') | head -20)"
+else
+    echo "# scripts are not checked: shellcheck is not version 0.9"
 fi
 
 # A room includes only what stands to its left; the public API stands beside util.
@@ -61,6 +70,7 @@ for room in $order; do
     folder=src/$room
     [ -d "$folder" ] || folder=guest/$room
     [ -d "$folder" ] || continue
+    # shellcheck disable=SC2013
     for used in $(grep -hoE '#include "[a-z0-9_]+/' "$folder"/*.[ch] 2>/dev/null | sed 's/.*"//; s,/,,' | sort -u); do
         case " $(allowed "$room") " in
         *" $used "*) ;;

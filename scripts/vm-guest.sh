@@ -28,17 +28,11 @@ include=
 size=8G
 while [ $# -gt 0 ]; do
     case $1 in
-    --dir | --rootfs | --program | --include | --size)
-        [ $# -ge 2 ] || die "$1 needs a value"
-        case $1 in
-        --dir) dir=$2 ;;
-        --rootfs) rootfs=$2 ;;
-        --program) programs="$programs $2" ;;
-        --include) include=$include,$2 ;;
-        --size) size=$2 ;;
-        esac
-        shift 2
-        ;;
+    --dir) dir=${2?$1 needs a value} && shift ;;
+    --rootfs) rootfs=${2?$1 needs a value} && shift ;;
+    --program) programs="$programs ${2?$1 needs a value}" && shift ;;
+    --include) include=$include,${2?$1 needs a value} && shift ;;
+    --size) size=${2?$1 needs a value} && shift ;;
     --help)
         usage
         exit 0
@@ -48,6 +42,7 @@ while [ $# -gt 0 ]; do
         exit 2
         ;;
     esac
+    shift
 done
 [ -n "$dir" ] || {
     usage >&2

@@ -13,5 +13,6 @@ trap 'kill $client 2>/dev/null; rm -rf "$folder"' EXIT
 until [ -e "$folder/socket" ]; do sleep 0.05; done
 # Its own exit status tells of the connection, which the command ends.
 export folder
+# shellcheck disable=SC2016
 waypipe --no-gpu --socket "$folder/socket" server -- sh -c '"$@"; echo $? >"$folder/status"' - "$@" || true
 exit "$(cat "$folder/status")"

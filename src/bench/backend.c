@@ -1,9 +1,7 @@
 #include "bench/backend.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +18,6 @@
 #define CONNECT_STEP_NS (50 * NEEP_NS_PER_MS)
 #define CONNECT_NS      (10 * NEEP_NS_PER_S)
 #define STOP_NS         (500 * NEEP_NS_PER_MS)
-#define PROCESSES_MAX   64
 
 struct bench_backend {
 	pid_t pid; // also its process group; 0: ended and waited for
@@ -167,138 +164,10 @@ void bench_backend_stop(struct bench_backend *backend) {
 	free(backend);
 }
 
-/* ---- /proc ---- */
-
-/* The process and its descendants. */
-struct family {
-	pid_t pids[PROCESSES_MAX];
-	size_t count;
-};
-
-static void add_children(struct family *family, pid_t pid) {
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
-	FILE *file = fopen(path, "re");
-	int child;
-	while (file != NULL && family->count < PROCESSES_MAX && fscanf(file, "%d", &child) == 1) {
-		family->pids[family->count++] = child;
-	}
-	if (file != NULL) {
-		fclose(file);
-	}
-}
-
-static struct family find_family(pid_t pid) {
-	struct family family = { .pids = { pid }, .count = 1 };
-	for (size_t i = 0; i < family.count; i++) {
-		add_children(&family, family.pids[i]);
-	}
-	return family;
-}
-
-/* One mapping's lines in smaps. */
-struct mapping {
-	bool is_guest;
-	bool is_shmem;
-};
-
-static struct mapping classify(const char *line) {
-	return (struct mapping){
-		.is_guest = strstr(line, "/memfd:guest-memory") != NULL,
-		.is_shmem = strstr(line, "/memfd:") != NULL || strstr(line, "/dev/shm/") != NULL ||
-			    strstr(line, "/dev/zero") != NULL,
-	};
-}
-
-static void add_line(struct bench_memory *memory, const struct mapping *mapping, const char *line) {
-	uint64_t kib;
-	if (mapping->is_guest) {
-		return;
-	}
-	if (sscanf(line, "Rss: %" SCNu64, &kib) == 1) {
-		memory->rss += kib * 1024;
-		memory->shmem += mapping->is_shmem ? kib * 1024 : 0;
-	} else if (sscanf(line, "Pss: %" SCNu64, &kib) == 1) {
-		memory->pss += kib * 1024;
-	} else if (sscanf(line, "Anonymous: %" SCNu64, &kib) == 1) {
-		memory->anon += kib * 1024;
-	}
-}
-
-static int add_smaps(struct bench_memory *memory, pid_t pid) {
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
-	FILE *file = fopen(path, "re");
-	if (file == NULL) {
-		return -errno;
-	}
-	char line[512];
-	struct mapping mapping = { 0 };
-	while (fgets(line, sizeof(line), file) != NULL) {
-		/* "Key:   123 kB", or the head of a mapping, which begins with an address range. */
-		uint64_t start;
-		uint64_t end;
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2) {
-			mapping = classify(line);
-		} else {
-			add_line(memory, &mapping, line);
-		}
-	}
-	fclose(file);
-	return 0;
-}
-
 int bench_backend_memory(struct bench_backend *backend, struct bench_memory *memory) {
-	*memory = (struct bench_memory){ 0 };
-	if (reap(backend)) {
-		return -ESRCH;
-	}
-	struct family family = find_family(backend->pid);
-	int result = 0;
-	for (size_t i = 0; result == 0 && i < family.count; i++) {
-		result = add_smaps(memory, family.pids[i]);
-	}
-	return result;
-}
-
-/* schedstat counts in nanoseconds where stat counts in ticks. */
-static int64_t thread_cpu_ns(pid_t pid, const char *thread) {
-	char path[320];
-	snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", (int)pid, thread);
-	FILE *file = fopen(path, "re");
-	int64_t ns = 0;
-	if (file == NULL || fscanf(file, "%" SCNd64, &ns) != 1) {
-		ns = 0;
-	}
-	if (file != NULL) {
-		fclose(file);
-	}
-	return ns;
-}
-
-static int64_t process_cpu_ns(pid_t pid) {
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	DIR *folder = opendir(path);
-	int64_t sum = 0;
-	struct dirent *entry;
-	while (folder != NULL && (entry = readdir(folder)) != NULL) {
-		sum += entry->d_name[0] != '.' ? thread_cpu_ns(pid, entry->d_name) : 0;
-	}
-	if (folder != NULL) {
-		closedir(folder);
-	}
-	return sum;
+	return reap(backend) ? -ESRCH : bench_family_memory(backend->pid, memory);
 }
 
 int64_t bench_backend_cpu_ns(struct bench_backend *backend) {
-	if (reap(backend)) {
-		return -ESRCH;
-	}
-	struct family family = find_family(backend->pid);
-	int64_t sum = 0;
-	for (size_t i = 0; i < family.count; i++) {
-		sum += process_cpu_ns(family.pids[i]);
-	}
-	return sum;
+	return reap(backend) ? -ESRCH : bench_family_cpu_ns(backend->pid);
 }

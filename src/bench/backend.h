@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bench/processes.h"
 #include "util/error.h"
 
 struct bench_backend;
@@ -23,16 +24,8 @@ void bench_backend_stop(struct bench_backend *backend);
 /* Whether the program has ended by itself; `text` says how. */
 bool bench_backend_has_ended(struct bench_backend *backend, char *text, size_t text_size);
 
-/* Memory of the program and its children, bytes, without the mappings of guest memory. */
-struct bench_memory {
-	uint64_t rss;
-	uint64_t anon;
-	uint64_t shmem; // memfds and the like
-	uint64_t pss;
-};
+/* As bench_family_memory() and bench_family_cpu_ns(); -ESRCH when the program has ended. */
 int bench_backend_memory(struct bench_backend *backend, struct bench_memory *memory);
-
-/* CPU time of all its threads and children so far, nanoseconds; negative errno on failure. */
 int64_t bench_backend_cpu_ns(struct bench_backend *backend);
 
 #endif

@@ -1,6 +1,5 @@
 #include "bench/program.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench/processes.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/macros.h"
@@ -268,72 +268,6 @@ struct bench_program *bench_program_run(const struct bench_program_params *param
 	return program;
 }
 
-/* ---- memory ---- */
-
-struct process {
-	pid_t pid;
-	pid_t parent;
-	char name[32];
-};
-
-static bool read_process(const char *pid, struct process *process) {
-	char path[300];
-	int pid_number;
-	int parent;
-	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
-	FILE *file = fopen(path, "re");
-	/* Names with a bracket in them are none of ours. */
-	bool is_read =
-		file != NULL && fscanf(file, "%d (%31[^)]) %*c %d", &pid_number, process->name, &parent) == 3;
-	if (file != NULL) {
-		fclose(file);
-	}
-	process->pid = is_read ? pid_number : 0;
-	process->parent = is_read ? parent : 0;
-	return is_read;
-}
-
-static bool descends_from(pid_t pid, pid_t ancestor) {
-	struct process process = { .parent = pid };
-	char text[16];
-	while (process.parent > 1 && process.parent != ancestor) {
-		snprintf(text, sizeof(text), "%d", (int)process.parent);
-		if (!read_process(text, &process)) {
-			return false;
-		}
-	}
-	return process.parent == ancestor;
-}
-
-static uint64_t resident_bytes(pid_t pid) {
-	char path[64];
-	unsigned long long pages;
-	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
-	FILE *file = fopen(path, "re");
-	if (file == NULL || fscanf(file, "%*u %llu", &pages) != 1) {
-		pages = 0;
-	}
-	if (file != NULL) {
-		fclose(file);
-	}
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 uint64_t bench_program_rss(const struct bench_program *program, const char *name) {
-	DIR *folder = opendir("/proc");
-	struct dirent *entry;
-	uint64_t largest = 0;
-	while (folder != NULL && (entry = readdir(folder)) != NULL) {
-		struct process process;
-		bool is_wanted = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
-				 read_process(entry->d_name, &process) &&
-				 (name == NULL || strncmp(process.name, name, 15) != 0) &&
-				 descends_from(process.pid, program->pid);
-		uint64_t bytes = is_wanted ? resident_bytes(process.pid) : 0;
-		largest = bytes > largest ? bytes : largest;
-	}
-	if (folder != NULL) {
-		closedir(folder);
-	}
-	return largest;
+	return bench_family_largest(program->pid, name);
 }

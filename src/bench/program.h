@@ -36,8 +36,7 @@ void bench_program_end(struct bench_program *program);
 /* What it said in the line "key value", or NULL; good until the end. */
 const char *bench_program_said(const struct bench_program *program, const char *key, char value[64]);
 
-/* Bytes resident of the largest process among those that descend from the program, or of the program itself: `name` is the name
- * of the processes to leave out (NULL: none), cut to 15 characters as the kernel does. 0 when there is none. */
+/* As bench_family_largest(), of the program and its descendants. */
 uint64_t bench_program_rss(const struct bench_program *program, const char *name);
 
 #endif

@@ -8,7 +8,7 @@ case $1 in
 esac
 char=$to/sys/dev/char/226:128
 
-rm -rf "$to/dev" "$to/sys"
+rm -rf "${to:?}/dev" "${to:?}/sys"
 mkdir -p "$to/dev/dri" "$to/sys/class/drm" "$char/device/drm/renderD128"
 : >"$to/dev/dri/renderD128"
 printf 'MAJOR=226\nMINOR=128\nDEVNAME=dri/renderD128\nDEVTYPE=drm_minor\n' >"$char/uevent"

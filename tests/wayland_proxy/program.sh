@@ -1,6 +1,7 @@
 #!/bin/sh
 # neep-wayland as people start it, as TAP: exit statuses, signals, sockets, X11; and, with weston installed, real clients.
 # Argument: the program.
+# shellcheck disable=SC2012,SC2086,SC2317
 set -u
 neep=$1
 number=0
@@ -131,7 +132,7 @@ pid=$!
 await env WAYLAND_DISPLAY=here wayland-info
 fds_of() { ls "/proc/$pid/fd" | wc -l; }
 has_fds() { # COUNT OPERATOR-OF-TEST
-    [ "$(fds_of)" "$2" "$1" ]
+    test "$(fds_of)" "$2" "$1"
 }
 # Should that client not be gone yet, this is more than need be left at the end.
 sleep 0.5
