@@ -152,6 +152,11 @@ static void connect_peer(struct fixture *f) {
 	peer_reply_info(f, 1);
 }
 
+static void fixture_connect(struct fixture *f) {
+	fixture_create(f);
+	connect_peer(f);
+}
+
 static struct neep_image *show(struct fixture *f, uint32_t width, uint32_t height, uint32_t rgb) {
 	struct neep_image *image = picture_create(width, height, XRGB);
 	struct neep_rect all = { 0, 0, width, height };
@@ -168,8 +173,7 @@ static void damage(struct fixture *f, struct neep_rect area) {
 static void update_carries_the_damaged_pixels(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	struct neep_image *image = picture_create(8, 6, XRGB);
 	struct neep_rect view = { 2, 1, 5, 4 };
 	struct neep_rect pixel = { 3, 2, 1, 1 };
@@ -196,8 +200,7 @@ static void update_carries_the_damaged_pixels(void **state) {
 static void flip_sends_no_size(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	struct neep_rect all = { 0, 0, 4, 4 };
 	neep_image_unref(show(&f, 4, 4, 0x111111));
 	peer_expect_scanout(&f, 0, 4, 4);
@@ -214,8 +217,7 @@ static void flip_sends_no_size(void **state) {
 static void off_is_told_once(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	neep_sink_set_scanout(f.sink, 0, NULL, NULL);
 	peer_is_quiet(&f);
 	neep_image_unref(show(&f, 4, 4, 0));
@@ -231,8 +233,7 @@ static void off_is_told_once(void **state) {
 static void formats_are_converted(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	struct neep_image *image = picture_create(4, 4, VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM);
 	struct neep_rect all = { 0, 0, 4, 4 };
 	picture_fill_all(image, 0x80332211); // r=0x11 g=0x22 b=0x33
@@ -276,8 +277,7 @@ static size_t read_updates(struct fixture *f, uint32_t *screen) {
 static void damage_is_merged_while_an_update_is_written(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	struct neep_image *image = show(&f, LARGE, LARGE, 0x111111);
 	for (int i = 0; i < 10; i++) {
 		damage(&f, (struct neep_rect){ 0, 0, 10, 10 });
@@ -296,8 +296,7 @@ static void damage_is_merged_while_an_update_is_written(void **state) {
 static void settle_keeps_what_is_being_written_and_what_waits(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	struct neep_image *image = show(&f, LARGE, LARGE, 0x111111);
 	struct neep_rect waiting = { 7, 7, 30, 20 };
 	neep_sink_settle(f.sink, image);
@@ -317,8 +316,7 @@ static void settle_keeps_what_is_being_written_and_what_waits(void **state) {
 static void settle_while_the_shadow_is_being_written(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	struct neep_image *image = show(&f, LARGE, LARGE, 0x111111);
 	neep_sink_settle(f.sink, image);
 	picture_fill_all(image, 0x222222);
@@ -342,8 +340,7 @@ static void settle_while_the_shadow_is_being_written(void **state) {
 static void many_waiting_updates_are_rounded_up(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	struct neep_image *image = show(&f, LARGE, LARGE, 0x111111);
 	for (uint32_t i = 0; i < 100; i++) {
 		struct neep_rect tile = { i % 10 * 100, i / 10 * 100, 8, 8 };
@@ -372,8 +369,7 @@ static void many_waiting_updates_are_rounded_up(void **state) {
 static void newer_damage_supersedes_the_shadow(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	struct neep_image *image = show(&f, LARGE, LARGE, 0x111111);
 	struct neep_rect area = { 7, 7, 30, 20 };
 	damage(&f, area);
@@ -391,8 +387,7 @@ static void newer_damage_supersedes_the_shadow(void **state) {
 static void image_that_is_being_written_outlives_its_resource(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	struct neep_image *image = show(&f, LARGE, LARGE, 0x111111);
 	neep_sink_set_scanout(f.sink, 0, NULL, NULL);
 	neep_image_unref(image);
@@ -437,8 +432,7 @@ static void new_socket_is_told_everything(void **state) {
 static void peer_that_closes_in_an_update_harms_nobody(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	struct neep_image *image = show(&f, LARGE, LARGE, 0x111111);
 	damage(&f, all_of_large);
 	turn(&f);
@@ -460,8 +454,7 @@ static void peer_that_closes_in_an_update_harms_nobody(void **state) {
 static void cursor_image_is_sent_when_it_changes(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	uint32_t argb[NEEP_CURSOR_SIZE * NEEP_CURSOR_SIZE] = { 1, 2, 3 };
 	struct neep_cursor cursor = {
 		.x = 5, .y = 6, .hot_x = 1, .hot_y = 2, .argb = argb, .is_visible = true
@@ -498,8 +491,7 @@ static void count_up(struct neep_sink_listener *listener) {
 static void sink_is_behind_while_a_frame_waits(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	struct counter counter = { .base.caught_up = count_up };
 	neep_sink_set_listener(f.sink, &counter.base);
 	neep_image_unref(show(&f, LARGE, LARGE, 0x111111));
@@ -519,8 +511,7 @@ static void sink_is_behind_while_a_frame_waits(void **state) {
 static void sink_does_not_stay_behind_a_display_that_stopped(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	struct counter counter = { .base.caught_up = count_up };
 	neep_sink_set_listener(f.sink, &counter.base);
 	neep_image_unref(show(&f, LARGE, LARGE, 0x111111));
@@ -609,8 +600,7 @@ static void query_waits_for_the_handshake(void **state) {
 static void edid_of_an_output_that_is_off_is_not_asked_for(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	struct question question;
 	ask(&f, &question, true, 1);
 	assert_int_equal(question.answers, 1);
@@ -633,8 +623,7 @@ static void edid_of_an_output_that_is_off_is_not_asked_for(void **state) {
 static void query_fails_when_the_peer_closes(void **state) {
 	(void)state;
 	struct fixture f;
-	fixture_create(&f);
-	connect_peer(&f);
+	fixture_connect(&f);
 	struct question info, edid;
 	ask(&f, &info, false, 0);
 	ask(&f, &edid, true, 0);

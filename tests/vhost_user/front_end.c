@@ -409,3 +409,15 @@ uint16_t fe_used(const struct fe *fe, uint32_t index) {
 	const struct vring_used *used = (const void *)(fe->ram + fe->ring_base[index] + USED_OFFSET);
 	return __atomic_load_n(&used->idx, __ATOMIC_ACQUIRE);
 }
+
+void fe_open_started(struct fe *fe) {
+	fe_open(fe);
+	fe_start(fe);
+}
+
+void fe_open_with_ram(struct fe *fe) {
+	fe_open(fe);
+	fe_negotiate(fe, FE_PROTOCOL_QEMU);
+	fe_set_features(fe, FE_FEATURES);
+	fe_add_ram(fe);
+}

@@ -104,6 +104,10 @@ uint64_t fe_enable(struct fe *fe, uint32_t index, uint32_t enable);
 int64_t fe_get_base(struct fe *fe, uint32_t index);
 /* All of the above: memory by slots, both rings running. */
 void fe_start(struct fe *fe);
+/* Opens, and starts. */
+void fe_open_started(struct fe *fe);
+/* Opens, negotiates as QEMU does, and gives the server its memory; the rings are the caller's. */
+void fe_open_with_ram(struct fe *fe);
 /* Disables and stops both rings. */
 void fe_stop(struct fe *fe, uint16_t bases[FE_QUEUES]);
 /* Describes, kicks and enables both rings. */

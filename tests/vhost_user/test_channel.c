@@ -124,26 +124,26 @@ static void expect_done(const struct change *change, int result) {
 	assert_int_equal(change->result, result);
 }
 
+/* The front-end has the request. */
+static void send_map(struct fe *fe, struct change *change, uint64_t offset) {
+	start_map(fe, change, offset);
+	expect_map(fe, offset);
+}
+
 /* A complete map, as QEMU does it. */
 static void map(struct fe *fe, uint64_t offset) {
 	struct change change;
-	start_map(fe, &change, offset);
-	expect_map(fe, offset);
+	send_map(fe, &change, offset);
 	ack_map(fe, 0);
 	assert_int_equal(change.done, 0);
 	echo_add(fe, offset);
 	expect_done(&change, 0);
 }
 
-static void open_started(struct fe *fe) {
-	fe_open(fe);
-	fe_start(fe);
-}
-
 static void map_completes_after_ack_and_echo(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	map(&fe, 0x3000);
 	struct change unmap;
 	start_unmap(&fe, &unmap, 0x3000);
@@ -160,10 +160,9 @@ static void map_completes_after_ack_and_echo(void **state) {
 static void map_completes_after_echo_and_ack(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	struct change change;
-	start_map(&fe, &change, 0);
-	expect_map(&fe, 0);
+	send_map(&fe, &change, 0);
 	echo_add(&fe, 0);
 	assert_int_equal(change.done, 0);
 	ack_map(&fe, 0);
@@ -180,10 +179,9 @@ static void map_completes_after_echo_and_ack(void **state) {
 static void echo_of_other_memory_is_not_taken_for_ours(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	struct change change;
-	start_map(&fe, &change, 0x1000);
-	expect_map(&fe, 0x1000);
+	send_map(&fe, &change, 0x1000);
 	ack_map(&fe, 0);
 	echo_add(&fe, 0x5000);
 	int other = neep_memfd_create("other", 0x10000);
@@ -205,8 +203,7 @@ static void barrier_completes_a_map_without_echo(void **state) {
 	fe_open_impatient(&fe);
 	fe_start(&fe);
 	struct change change;
-	start_map(&fe, &change, 0);
-	expect_map(&fe, 0);
+	send_map(&fe, &change, 0);
 	int64_t start = neep_clock_ns();
 	ack_map(&fe, 0);
 	expect_barrier(&fe);
@@ -261,8 +258,7 @@ static void table_mode_takes_the_echo_or_the_barrier(void **state) {
 	fe_start_rings(&fe, (uint16_t[]){ 0, 0 });
 	struct neep_vhost_user_region region = { FE_WINDOW_GPA, 0x1000, FE_WINDOW_GPA, 0 };
 	struct change change;
-	start_map(&fe, &change, 0);
-	expect_map(&fe, 0);
+	send_map(&fe, &change, 0);
 	assert_int_equal(fe_set_table(&fe, &region, &fe.ram_fd, 1), 0);
 	ack_map(&fe, 0);
 	expect_done(&change, 0);
@@ -276,8 +272,7 @@ static void table_mode_takes_the_echo_or_the_barrier(void **state) {
 	ack_unmap(&fe, 0);
 	expect_done(&change, 0);
 	/* No table comes: the barrier, at once. */
-	start_map(&fe, &change, 0x1000);
-	expect_map(&fe, 0x1000);
+	send_map(&fe, &change, 0x1000);
 	send_ack(&fe, NEEP_VHOST_USER_BACKEND_SHMEM_MAP, 0);
 	expect_barrier(&fe);
 	send_ack(&fe, NEEP_VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE, 1);
@@ -297,8 +292,7 @@ static void ack_alone_completes_where_there_is_no_barrier(void **state) {
 	fe_set_table(&fe, NULL, NULL, 0);
 	fe_start_rings(&fe, (uint16_t[]){ 0, 0 });
 	struct change change;
-	start_map(&fe, &change, 0);
-	expect_map(&fe, 0);
+	send_map(&fe, &change, 0);
 	ack_map(&fe, 0);
 	expect_done(&change, 0);
 	/* It leaves its maps in place over a reset. */
@@ -320,7 +314,7 @@ static void ack_alone_completes_where_there_is_no_barrier(void **state) {
 static void changes_go_one_at_a_time_in_order(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	struct change a, b, c;
 	start_map(&fe, &a, 0);
 	start_map(&fe, &b, 0x1000);
@@ -345,7 +339,7 @@ static void changes_go_one_at_a_time_in_order(void **state) {
 static void refused_map_fails_and_the_next_goes_on(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	struct change a, b;
 	start_map(&fe, &a, 0);
 	start_map(&fe, &b, 0x1000);
@@ -361,8 +355,7 @@ static void refused_map_fails_and_the_next_goes_on(void **state) {
 	expect_unmap(&fe, 0x1000);
 	ack_unmap(&fe, (uint64_t)-22);
 	expect_done(&a, -EIO);
-	start_map(&fe, &b, 0x1000);
-	expect_map(&fe, 0x1000);
+	send_map(&fe, &b, 0x1000);
 	fe_close(&fe);
 }
 
@@ -396,10 +389,9 @@ static void nothing_is_sent_unless_all_rings_run(void **state) {
 static void config_change_is_told_once_and_waits_for_an_ack(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	struct change change;
-	start_map(&fe, &change, 0);
-	expect_map(&fe, 0);
+	send_map(&fe, &change, 0);
 	neep_vhost_user_config_changed(fe.server);
 	neep_vhost_user_config_changed(fe.server);
 	assert_true(fe_is_silent(&fe, fe.channel));
@@ -414,7 +406,7 @@ static void config_change_is_told_once_and_waits_for_an_ack(void **state) {
 static void pause_delays_what_was_not_sent(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	struct change a, b;
 	start_map(&fe, &a, 0);
 	start_map(&fe, &b, 0x1000);
@@ -438,10 +430,9 @@ static void pause_delays_what_was_not_sent(void **state) {
 static void stop_completes_a_map_that_waits_for_its_echo(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	struct change change;
-	start_map(&fe, &change, 0);
-	expect_map(&fe, 0);
+	send_map(&fe, &change, 0);
 	ack_map(&fe, 0);
 	assert_int_equal(change.done, 0);
 	fe_enable(&fe, 0, 0);
@@ -462,7 +453,7 @@ static void note_done(struct fe *fe) {
 static void reset_cancels_what_is_pending(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	map(&fe, 0x5000);
 	struct change a, b;
 	start_map(&fe, &a, 0);
@@ -490,10 +481,9 @@ static void reset_cancels_what_is_pending(void **state) {
 static void map_is_taken_back_when_a_second_reset_comes_before(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	struct change a;
-	start_map(&fe, &a, 0);
-	expect_map(&fe, 0);
+	send_map(&fe, &a, 0);
 	assert_int_equal(FE_ACK(&fe, .request = NEEP_VHOST_USER_RESET_DEVICE), 0);
 	expect_done(&a, -ECANCELED);
 	ack_map(&fe, 0);
@@ -509,7 +499,7 @@ static void map_is_taken_back_when_a_second_reset_comes_before(void **state) {
 static void end_of_session_cancels_what_is_pending(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	struct change a, b;
 	start_map(&fe, &a, 0);
 	start_map(&fe, &b, 0x1000);
@@ -528,7 +518,7 @@ static void end_of_session_cancels_what_is_pending(void **state) {
 static void cancelled_map_that_was_sent_is_taken_back(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	struct change a, b, c;
 	start_map(&fe, &a, 0);
 	start_map(&fe, &b, 0x1000);
@@ -550,7 +540,7 @@ static void cancelled_map_that_was_sent_is_taken_back(void **state) {
 static void cap_on_maps_is_kept(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	for (uint64_t i = 0; i < 3; i++) {
 		map(&fe, i * 0x1000);
 	}
@@ -594,7 +584,7 @@ static void cap_counts_all_memory_regions(void **state) {
 static void change_that_would_be_refused_is_not_sent(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	map(&fe, 0x1000);
 	static const struct {
 		uint64_t offset, len;
@@ -628,10 +618,7 @@ static void change_that_would_be_refused_is_not_sent(void **state) {
 static void change_fails_without_a_channel(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_negotiate(&fe, FE_PROTOCOL_QEMU);
-	fe_set_features(&fe, FE_FEATURES);
-	fe_add_ram(&fe);
+	fe_open_with_ram(&fe);
 	fe_start_rings(&fe, (uint16_t[]){ 0, 0 });
 	struct change change;
 	start_map(&fe, &change, 0);
@@ -667,7 +654,7 @@ static void nonsense_on_the_channel_closes_it(void **state) {
 	};
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(bad); i++) {
 		struct fe fe;
-		open_started(&fe);
+		fe_open_started(&fe);
 		struct change a, b;
 		start_map(&fe, &a, 0x3000);
 		start_map(&fe, &b, 0x4000);
@@ -687,7 +674,7 @@ static void nonsense_on_the_channel_closes_it(void **state) {
 static void ack_that_nobody_asked_for_closes_the_channel(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	ack_map(&fe, 0);
 	expect_broken(&fe);
 	fe_close(&fe);
@@ -696,10 +683,9 @@ static void ack_that_nobody_asked_for_closes_the_channel(void **state) {
 static void closed_channel_fails_what_is_pending(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	struct change a;
-	start_map(&fe, &a, 0);
-	expect_map(&fe, 0);
+	send_map(&fe, &a, 0);
 	neep_close_fd(&fe.channel);
 	fe_settle(&fe);
 	expect_done(&a, -EIO);
@@ -710,10 +696,9 @@ static void closed_channel_fails_what_is_pending(void **state) {
 static void ack_may_come_in_pieces(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	struct change change;
-	start_map(&fe, &change, 0);
-	expect_map(&fe, 0);
+	send_map(&fe, &change, 0);
 	echo_add(&fe, 0);
 	const uint32_t ack[] = { NEEP_VHOST_USER_BACKEND_SHMEM_MAP, 5, 8, 0, 0 };
 	for (size_t i = 0; i < sizeof(ack); i++) {
@@ -729,7 +714,7 @@ static void ack_may_come_in_pieces(void **state) {
 static void full_channel_is_waited_for(void **state) {
 	(void)state;
 	struct fe fe;
-	open_started(&fe);
+	fe_open_started(&fe);
 	unsigned told = 0;
 	for (; told < 10000; told++) {
 		neep_vhost_user_config_changed(fe.server);

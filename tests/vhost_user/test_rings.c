@@ -36,8 +36,7 @@ static uint64_t set_addr(struct fe *fe, const struct neep_vhost_user_vring_addr 
 static void kicked_buffer_is_handled_and_interrupts(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	is_signalled(fe.call[0]);
 	fe_submit(&fe, 0, true);
 	fe_settle(&fe);
@@ -53,10 +52,7 @@ static void kicked_buffer_is_handled_and_interrupts(void **state) {
 static void buffers_of_before_enable_are_handled_without_a_kick(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_negotiate(&fe, FE_PROTOCOL_QEMU);
-	fe_set_features(&fe, FE_FEATURES);
-	fe_add_ram(&fe);
+	fe_open_with_ram(&fe);
 	fe_submit(&fe, 0, false);
 	fe_start_rings(&fe, (uint16_t[]){ 0, 0 });
 	assert_int_equal(fe.handled[0], 1);
@@ -66,10 +62,7 @@ static void buffers_of_before_enable_are_handled_without_a_kick(void **state) {
 static void ring_is_not_touched_between_kick_and_enable(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_negotiate(&fe, FE_PROTOCOL_QEMU);
-	fe_set_features(&fe, FE_FEATURES);
-	fe_add_ram(&fe);
+	fe_open_with_ram(&fe);
 	fe_describe_ring(&fe, 0, 0);
 	fe_kick_fd(&fe, 0);
 	fe_submit(&fe, 0, true);
@@ -85,10 +78,7 @@ static void ring_is_not_touched_between_kick_and_enable(void **state) {
 static void enable_before_kick_starts_at_the_kick(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_negotiate(&fe, FE_PROTOCOL_QEMU);
-	fe_set_features(&fe, FE_FEATURES);
-	fe_add_ram(&fe);
+	fe_open_with_ram(&fe);
 	assert_int_equal(fe_enable(&fe, 0, 1), 0);
 	fe_describe_ring(&fe, 0, 0);
 	assert_null(fe.rings[0]);
@@ -115,8 +105,7 @@ static void ring_needs_no_enable_without_protocol_features(void **state) {
 static void ring_index_out_of_range_is_refused(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	static const uint32_t bad[] = { 2, 8, 255, UINT32_MAX };
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(bad); i++) {
 		assert_int_not_equal(set_num(&fe, bad[i], 16), 0);
@@ -192,10 +181,7 @@ static void ring_whose_addresses_are_bad_does_not_start(void **state) {
 static void ring_that_was_not_described_does_not_start(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_negotiate(&fe, FE_PROTOCOL_QEMU);
-	fe_set_features(&fe, FE_FEATURES);
-	fe_add_ram(&fe);
+	fe_open_with_ram(&fe);
 	fe_kick_fd(&fe, 0);
 	assert_int_not_equal(fe_enable(&fe, 0, 1), 0);
 	fe_close(&fe);
@@ -218,8 +204,7 @@ static void ring_starts_once_its_memory_is_there(void **state) {
 static void kick_and_call_rules_are_enforced(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	uint64_t number = 0x100;
 	/* No fd: "no vector" for a call, polling for a kick. */
 	assert_int_equal(
@@ -242,8 +227,7 @@ static void kick_and_call_rules_are_enforced(void **state) {
 static void new_call_fd_is_signalled_once(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	is_signalled(fe.call[0]);
 	assert_int_equal(fe_call_fd(&fe, 0), 0);
 	assert_true(is_signalled(fe.call[0]));
@@ -253,8 +237,7 @@ static void new_call_fd_is_signalled_once(void **state) {
 static void kick_fd_can_be_swapped_while_running(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	neep_close_fd(&fe.kick[0]);
 	fe.kick[0] = neep_eventfd_create();
 	assert_int_equal(fe_kick_fd(&fe, 0), 0);
@@ -269,8 +252,7 @@ static void kick_fd_can_be_swapped_while_running(void **state) {
 static void kick_fd_that_is_no_eventfd_does_no_harm(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	uint64_t number = 0;
 	assert_int_not_equal(FE_ACK(&fe, .request = NEEP_VHOST_USER_SET_VRING_KICK, .payload = &number,
 				     .len = 8, .fds = &fe.ram_fd, .fd_count = 1),
@@ -292,8 +274,7 @@ static void kick_fd_that_is_no_eventfd_does_no_harm(void **state) {
 static void stop_reports_the_base_and_quiets_the_ring(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	for (int i = 0; i < 3; i++) {
 		fe_submit(&fe, 0, true);
 		fe_settle(&fe);
@@ -314,8 +295,7 @@ static void stop_reports_the_base_and_quiets_the_ring(void **state) {
 static void pause_keeps_the_device_and_delivers_what_completed_meanwhile(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	fe.keeps = true;
 	fe_submit(&fe, 0, true);
 	fe_submit(&fe, 0, true);
@@ -338,8 +318,7 @@ static void pause_keeps_the_device_and_delivers_what_completed_meanwhile(void **
 static void disabled_rings_pause_and_go_on_when_enabled(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	fe_submit(&fe, 0, true);
 	fe_settle(&fe);
 	fe_enable(&fe, 0, 0);
@@ -358,8 +337,7 @@ static void disabled_rings_pause_and_go_on_when_enabled(void **state) {
 static void restart_at_zero_resets_the_device_before_the_first_buffer(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	fe.keeps = true;
 	fe_submit(&fe, 0, true);
 	fe_settle(&fe);
@@ -383,8 +361,7 @@ static void restart_at_zero_resets_the_device_before_the_first_buffer(void **sta
 static void restart_elsewhere_resets_the_device(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	uint16_t bases[FE_QUEUES];
 	fe_stop(&fe, bases);
 	fe.ring_base[0] = 0x40000;
@@ -397,8 +374,7 @@ static void restart_elsewhere_resets_the_device(void **state) {
 static void restart_at_zero_of_a_ring_at_zero_is_told_by_the_probe(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	uint16_t bases[FE_QUEUES];
 	fe_stop(&fe, bases);
 	assert_int_equal(bases[0], 0);
@@ -418,8 +394,7 @@ static void restart_at_zero_of_a_ring_at_zero_is_told_by_the_probe(void **state)
 static void reset_of_one_ring_is_not_a_reset_of_the_device(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	fe_submit(&fe, 0, true);
 	fe_settle(&fe);
 	fe_enable(&fe, 0, 0);
@@ -439,8 +414,7 @@ static void reset_of_one_ring_is_not_a_reset_of_the_device(void **state) {
 static void reset_device_stops_the_rings_and_resets_once(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	fe_submit(&fe, 0, true);
 	fe_settle(&fe);
 	assert_int_equal(FE_ACK(&fe, .request = NEEP_VHOST_USER_RESET_DEVICE), 0);
@@ -456,8 +430,7 @@ static void reset_device_stops_the_rings_and_resets_once(void **state) {
 static void description_cannot_change_under_a_running_ring(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	assert_int_not_equal(set_num(&fe, 0, 8), 0);
 	assert_int_not_equal(set_base(&fe, 0, 8), 0);
 	assert_int_equal(fe_get_base(&fe, 0), 0);
@@ -467,8 +440,7 @@ static void description_cannot_change_under_a_running_ring(void **state) {
 static void ring_stops_when_its_memory_goes_and_comes_back_with_it(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	fe_submit(&fe, 0, true);
 	fe_settle(&fe);
 	struct neep_vhost_user_mem_region region = { .region = { 0, FE_RAM_SIZE, fe.user_addr, 0 } };
@@ -489,8 +461,7 @@ static void ring_stops_when_its_memory_goes_and_comes_back_with_it(void **state)
 static void same_memory_table_does_not_disturb_a_running_ring(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	struct neep_vhost_user_region more = { 0x10000000, 0x1000, 0x10000000, 0x2000 };
 	assert_int_equal(fe_set_table(&fe, &more, &fe.ram_fd, 1), 0);
 	assert_int_equal(fe.stops[0], 0);
@@ -503,8 +474,7 @@ static void same_memory_table_does_not_disturb_a_running_ring(void **state) {
 static void device_that_takes_no_buffers_is_left_alone_until_it_resumes(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	fe.is_paused = true;
 	fe_submit(&fe, 0, true);
 	fe_settle(&fe);
@@ -524,8 +494,7 @@ static void device_that_takes_no_buffers_is_left_alone_until_it_resumes(void **s
 static void kick_makes_the_server_look_at_a_paused_device_again(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	fe.is_paused = true;
 	fe_submit(&fe, 0, true);
 	fe_settle(&fe);
@@ -560,8 +529,7 @@ static void busy_loop_needs_no_kicks(void **state) {
 static void broken_ring_is_reported_and_left_alone(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	uint64_t number = 0;
 	FE_ACK(&fe, .request = NEEP_VHOST_USER_SET_VRING_ERR, .payload = &number, .len = 8, .fds = fe.err,
 		.fd_count = 1);

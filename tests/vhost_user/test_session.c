@@ -186,8 +186,7 @@ static void replies_wait_for_a_front_end_that_does_not_read(void **state) {
 static void session_ends_when_the_front_end_leaves(void **state) {
 	(void)state;
 	struct fe fe;
-	fe_open(&fe);
-	fe_start(&fe);
+	fe_open_started(&fe);
 	neep_close_fd(&fe.fd);
 	fe_settle(&fe);
 	assert_int_equal(fe.closed, 1);

@@ -1,5 +1,6 @@
 #include "virtio/guest.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -175,4 +176,37 @@ struct neep_vring_element *guest_pop(struct guest *guest) {
 	assert_int_equal(neep_vring_pop(guest->ring, &element), 1);
 	assert_non_null(element);
 	return element;
+}
+
+void guest_expect_used(struct guest *guest, uint32_t slots, uint32_t id, uint32_t len) {
+	struct guest_used used = { 0 };
+	assert_true(guest_take_used(guest, slots, &used));
+	assert_int_equal(used.id, id);
+	assert_int_equal(used.len, len);
+}
+
+void guest_expect_malformed(struct guest *guest, uint32_t slots, uint32_t id) {
+	struct neep_vring_element *element = NULL;
+	assert_int_equal(neep_vring_pop(guest->ring, &element), 0);
+	assert_false(neep_vring_is_broken(guest->ring));
+	guest_expect_used(guest, slots, id, 0);
+	guest_offer_simple(guest, 6, 4, 4);
+	element = guest_pop(guest);
+	assert_int_equal(element->readable_size, 4);
+	assert_int_equal(neep_vring_push(guest->ring, element, "okay", 4), 4);
+	guest_expect_used(guest, guest->config.is_packed ? 2 : 1, 6, 4);
+}
+
+void guest_offer_malformed(struct guest *guest, uint16_t head) {
+	guest_offer(guest, head);
+	guest_expect_malformed(guest, 1, head);
+}
+
+void guest_expect_broken(struct guest *guest) {
+	struct neep_vring_element *element = NULL;
+	assert_int_equal(neep_vring_pop(guest->ring, &element), -EPROTO);
+	assert_true(neep_vring_is_broken(guest->ring));
+	assert_int_equal(neep_vring_pop(guest->ring, &element), 0);
+	assert_false(neep_vring_has_work(guest->ring));
+	assert_false(neep_vring_enable_kick(guest->ring));
 }

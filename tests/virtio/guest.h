@@ -67,6 +67,9 @@ uint16_t *guest_avail_event(struct guest *guest);
 /* Makes a chain available. */
 void guest_offer(struct guest *guest, uint16_t head);
 
+/* The same with a chain that makes no sense, and guest_expect_malformed(). */
+void guest_offer_malformed(struct guest *guest, uint16_t head);
+
 /* ---- Packed ---- */
 
 struct vring_packed_desc *guest_packed_desc(struct guest *guest, uint32_t index);
@@ -88,5 +91,14 @@ void guest_offer_simple(struct guest *guest, uint16_t slot, uint32_t readable, u
 
 /* Pops, and asserts that there is one. */
 struct neep_vring_element *guest_pop(struct guest *guest);
+
+/* The next used buffer is this one. */
+void guest_expect_used(struct guest *guest, uint32_t slots, uint32_t id, uint32_t len);
+
+/* What was offered goes back unused, nothing is popped, and an honest buffer behind it works. */
+void guest_expect_malformed(struct guest *guest, uint32_t slots, uint32_t id);
+
+/* The ring is given up, and stays so. */
+void guest_expect_broken(struct guest *guest);
 
 #endif

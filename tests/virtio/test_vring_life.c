@@ -21,27 +21,6 @@ static struct vring_desc *table_at(struct guest *guest, uint32_t offset) {
 	return (struct vring_desc *)(void *)(guest->mem + offset);
 }
 
-static void expect_used(struct guest *guest, uint32_t id, uint32_t len) {
-	struct guest_used used = { 0 };
-	assert_true(guest_take_used(guest, 1, &used));
-	assert_int_equal(used.id, id);
-	assert_int_equal(used.len, len);
-}
-
-/* The buffer goes back unused, nothing is popped, and an honest one behind it works. */
-static void expect_malformed(struct guest *guest, uint16_t head) {
-	struct neep_vring_element *element = NULL;
-	guest_offer(guest, head);
-	assert_int_equal(neep_vring_pop(guest->ring, &element), 0);
-	assert_false(neep_vring_is_broken(guest->ring));
-	expect_used(guest, head, 0);
-	guest_offer_simple(guest, 6, 4, 4);
-	element = guest_pop(guest);
-	assert_int_equal(element->readable_size, 4);
-	assert_int_equal(neep_vring_push(guest->ring, element, "okay", 4), 4);
-	expect_used(guest, 6, 4);
-}
-
 /* ---- Stop, resume, reset ---- */
 
 static void ring_parks_pushes_while_stopped_and_publishes_on_resume(void **state) {
@@ -66,8 +45,8 @@ static void ring_parks_pushes_while_stopped_and_publishes_on_resume(void **state
 	g.config.base = base;
 	assert_int_equal(neep_vring_start(g.ring, &g.config, NULL), 0);
 	assert_true(guest_interrupted(&g));
-	expect_used(&g, 1, 5);
-	expect_used(&g, 0, 4);
+	guest_expect_used(&g, 1, 1, 5);
+	guest_expect_used(&g, 1, 0, 4);
 	assert_memory_equal(g.mem + GUEST_BUFFER + 0x180, "later", 5);
 	assert_memory_equal(g.mem + GUEST_BUFFER + 0x80, "soon", 4);
 	guest_finish(&g);
@@ -82,7 +61,7 @@ static void ring_elements_survive_a_pause(void **state) {
 	g.config.base = neep_vring_stop(g.ring);
 	assert_int_equal(neep_vring_start(g.ring, &g.config, NULL), 0);
 	neep_vring_push(g.ring, element, "x", 1);
-	expect_used(&g, 0, 1);
+	guest_expect_used(&g, 1, 0, 1);
 	guest_finish(&g);
 }
 
@@ -185,8 +164,8 @@ static void ring_splits_buffers_across_regions(void **state) {
 	uint64_t len;
 	assert_memory_equal(neep_memory_translate(g.memory, END, 4, &len), "ghij", 4);
 	guest_set_desc(guest_desc(&g, 0), END - 0x10, 0x1011, 0, 0);
-	expect_used(&g, 0, 20);
-	expect_malformed(&g, 0);
+	guest_expect_used(&g, 1, 0, 20);
+	guest_offer_malformed(&g, 0);
 	guest_finish(&g);
 }
 
@@ -251,7 +230,7 @@ static void ring_pieces_of_one_buffer_are_bounded(void **state) {
 		guest_set_desc(&table[i], addr, 500 * 4096, i < 99 ? NEXT : 0, (uint16_t)(i + 1));
 	}
 	guest_set_desc(guest_desc(&g, 0), guest_addr(GUEST_TABLE), 1600, INDIRECT, 0);
-	expect_malformed(&g, 0);
+	guest_offer_malformed(&g, 0);
 	guest_finish(&g);
 }
 
@@ -277,9 +256,9 @@ static void ring_forgets_buffers_in_memory_that_goes_away(void **state) {
 	assert_int_equal(neep_vring_start(g.ring, &g.config, NULL), 0);
 	assert_int_equal(neep_vring_push(g.ring, element[1], "gone", 4), 0);
 	assert_int_equal(neep_vring_push(g.ring, element[2], "here", 4), 4);
-	expect_used(&g, 0, 0);
-	expect_used(&g, 1, 0);
-	expect_used(&g, 2, 4);
+	guest_expect_used(&g, 1, 0, 0);
+	guest_expect_used(&g, 1, 1, 0);
+	guest_expect_used(&g, 1, 2, 4);
 	guest_finish(&g);
 }
 

@@ -20,35 +20,9 @@ static struct vring_packed_desc *table_at(struct guest *guest) {
 	return (struct vring_packed_desc *)(void *)(guest->mem + GUEST_TABLE);
 }
 
-static void expect_used(struct guest *guest, uint32_t slots, uint32_t id, uint32_t len) {
-	struct guest_used used = { 0 };
-	assert_true(guest_take_used(guest, slots, &used));
-	assert_int_equal(used.id, id);
-	assert_int_equal(used.len, len);
-}
-
 static void expect_nothing_used(struct guest *guest) {
 	struct guest_used used;
 	assert_false(guest_take_used(guest, 1, &used));
-}
-
-/* What was offered goes back unused, and an honest buffer behind it works. */
-static void expect_malformed(struct guest *guest, uint32_t slots, uint32_t id) {
-	struct neep_vring_element *element = NULL;
-	assert_int_equal(neep_vring_pop(guest->ring, &element), 0);
-	assert_false(neep_vring_is_broken(guest->ring));
-	expect_used(guest, slots, id, 0);
-	guest_offer_simple(guest, 6, 4, 4);
-	assert_int_equal(neep_vring_push(guest->ring, guest_pop(guest), "okay", 4), 4);
-	expect_used(guest, 2, 6, 4);
-}
-
-static void expect_broken(struct guest *guest) {
-	struct neep_vring_element *element = NULL;
-	assert_int_equal(neep_vring_pop(guest->ring, &element), -EPROTO);
-	assert_true(neep_vring_is_broken(guest->ring));
-	assert_int_equal(neep_vring_pop(guest->ring, &element), 0);
-	assert_false(neep_vring_has_work(guest->ring));
 }
 
 static void packed_round_trip_carries_bytes_both_ways(void **state) {
@@ -67,7 +41,7 @@ static void packed_round_trip_carries_bytes_both_ways(void **state) {
 	assert_int_equal(element->writable_size, 16);
 	assert_memory_equal(element->readable[0].iov_base, "hello", 5);
 	assert_int_equal(neep_vring_push(g.ring, element, "world!", 6), 6);
-	expect_used(&g, 2, 3, 6);
+	guest_expect_used(&g, 2, 3, 6);
 	assert_memory_equal(g.mem + GUEST_BUFFER + 0x380, "world!", 6);
 	guest_finish(&g);
 }
@@ -87,7 +61,7 @@ static void packed_wraps_at_every_size(void **state) {
 			}
 			guest_offer_packed(&g, BUFFER + 64, 8, WRITE, id);
 			neep_vring_push(g.ring, guest_pop(&g), &i, sizeof(i));
-			expect_used(&g, slots, id, 4);
+			guest_expect_used(&g, slots, id, 4);
 			expect_nothing_used(&g);
 		}
 		uint32_t place = rounds * slots % sizes[s];
@@ -115,11 +89,11 @@ static void packed_completes_out_of_order(void **state) {
 		struct neep_vring_element *third = guest_pop(&g);
 		neep_vring_push(g.ring, third, "ccc", 3);
 		neep_vring_push(g.ring, first, "a", 1);
-		expect_used(&g, 2, 12, 3);
-		expect_used(&g, 1, 10, 1);
+		guest_expect_used(&g, 2, 12, 3);
+		guest_expect_used(&g, 1, 10, 1);
 		expect_nothing_used(&g);
 		neep_vring_push(g.ring, second, "bb", 2);
-		expect_used(&g, 3, 11, 2);
+		guest_expect_used(&g, 3, 11, 2);
 	}
 	guest_finish(&g);
 }
@@ -137,7 +111,7 @@ static void packed_chain_may_fill_the_ring(void **state) {
 			struct neep_vring_element *element = guest_pop(&g);
 			assert_int_equal(element->readable_count, sizes[s]);
 			neep_vring_push(g.ring, element, NULL, 0);
-			expect_used(&g, sizes[s], 5, 0);
+			guest_expect_used(&g, sizes[s], 5, 0);
 		}
 		guest_finish(&g);
 	}
@@ -151,7 +125,7 @@ static void packed_chain_above_the_limit_is_returned(void **state) {
 	for (uint32_t i = 0; i < len; i++) {
 		guest_offer_packed(&g, BUFFER, 4, i + 1 < len ? NEXT : 0, 5);
 	}
-	expect_malformed(&g, len, 5);
+	guest_expect_malformed(&g, len, 5);
 	guest_finish(&g);
 }
 
@@ -169,7 +143,7 @@ static void packed_indirect_table_is_read_in_order(void **state) {
 	assert_int_equal(element->readable_size, 12);
 	assert_int_equal(element->writable_size, 16);
 	neep_vring_push(g.ring, element, "abc", 3);
-	expect_used(&g, 1, 4, 3);
+	guest_expect_used(&g, 1, 4, 3);
 	guest_finish(&g);
 }
 
@@ -184,7 +158,7 @@ static void packed_indirect_may_follow_direct(void **state) {
 	assert_int_equal(element->readable_size, 8);
 	assert_int_equal(element->writable_size, 8);
 	neep_vring_push(g.ring, element, "abc", 3);
-	expect_used(&g, 2, 2, 3);
+	guest_expect_used(&g, 2, 2, 3);
 	guest_finish(&g);
 }
 
@@ -230,7 +204,7 @@ static void packed_malformed_chain_is_returned_unused(void **state) {
 			const struct vring_packed_desc *desc = &bad->desc[k];
 			guest_offer_packed(&g, desc->addr, desc->len, desc->flags, desc->id);
 		}
-		expect_malformed(&g, bad->slots, 3);
+		guest_expect_malformed(&g, bad->slots, 3);
 		guest_finish(&g);
 	}
 }
@@ -241,7 +215,7 @@ static void packed_indirect_is_refused_without_the_feature(void **state) {
 	guest_init(&g, &(struct guest_options){ .size = 8, .is_packed = true });
 	table_at(&g)[0] = (struct vring_packed_desc){ .addr = BUFFER, .len = 8 };
 	guest_offer_packed(&g, TABLE, 16, INDIRECT, 2);
-	expect_malformed(&g, 1, 2);
+	guest_expect_malformed(&g, 1, 2);
 	guest_finish(&g);
 }
 
@@ -252,7 +226,7 @@ static void packed_breaks_when_a_chain_has_no_end(void **state) {
 	for (uint32_t i = 0; i < 8; i++) {
 		guest_offer_packed(&g, BUFFER, 4, NEXT, 0);
 	}
-	expect_broken(&g);
+	guest_expect_broken(&g);
 	/* The next start heals it. */
 	g.config.base = neep_vring_stop(g.ring);
 	assert_int_equal(g.config.base, 0x80008000);
@@ -271,7 +245,7 @@ static void packed_breaks_when_more_is_out_than_the_ring_holds(void **state) {
 		guest_pop(&g);
 	}
 	guest_offer_packed(&g, BUFFER, 4, 0, 0);
-	expect_broken(&g);
+	guest_expect_broken(&g);
 	guest_finish(&g);
 }
 
@@ -287,7 +261,7 @@ static void packed_starts_where_the_base_says(void **state) {
 	g.used_wrap = false;
 	guest_offer_packed(&g, BUFFER, 4, WRITE, 9);
 	neep_vring_push(g.ring, guest_pop(&g), "x", 1);
-	expect_used(&g, 1, 9, 1);
+	guest_expect_used(&g, 1, 9, 1);
 	assert_int_equal(neep_vring_stop(g.ring), 0x00068007);
 	guest_finish(&g);
 }
@@ -329,8 +303,8 @@ static void packed_parks_pushes_while_stopped(void **state) {
 	neep_vring_push(g.ring, first, "1", 1);
 	expect_nothing_used(&g);
 	assert_int_equal(neep_vring_start(g.ring, &g.config, NULL), 0);
-	expect_used(&g, 1, 2, 2);
-	expect_used(&g, 2, 1, 1);
+	guest_expect_used(&g, 1, 2, 2);
+	guest_expect_used(&g, 2, 1, 1);
 	guest_finish(&g);
 }
 
@@ -349,7 +323,7 @@ static void packed_ring_may_restart_as_split(void **state) {
 	assert_int_equal(neep_vring_start(g.ring, &g.config, NULL), 0);
 	guest_offer_simple(&g, 0, 4, 8);
 	assert_int_equal(neep_vring_push(g.ring, guest_pop(&g), "x", 1), 1);
-	expect_used(&g, 1, 0, 1);
+	guest_expect_used(&g, 1, 0, 1);
 	guest_finish(&g);
 }
 

@@ -20,36 +20,6 @@ static struct vring_desc *table_at(struct guest *guest, uint32_t offset) {
 	return (struct vring_desc *)(void *)(guest->mem + offset);
 }
 
-static void expect_used(struct guest *guest, uint32_t id, uint32_t len) {
-	struct guest_used used = { 0 };
-	assert_true(guest_take_used(guest, 1, &used));
-	assert_int_equal(used.id, id);
-	assert_int_equal(used.len, len);
-}
-
-/* The buffer goes back unused, nothing is popped, and an honest one behind it works. */
-static void expect_malformed(struct guest *guest, uint16_t head) {
-	struct neep_vring_element *element = NULL;
-	guest_offer(guest, head);
-	assert_int_equal(neep_vring_pop(guest->ring, &element), 0);
-	assert_false(neep_vring_is_broken(guest->ring));
-	expect_used(guest, head, 0);
-	guest_offer_simple(guest, 6, 4, 4);
-	element = guest_pop(guest);
-	assert_int_equal(element->readable_size, 4);
-	assert_int_equal(neep_vring_push(guest->ring, element, "okay", 4), 4);
-	expect_used(guest, 6, 4);
-}
-
-static void expect_broken(struct guest *guest) {
-	struct neep_vring_element *element = NULL;
-	assert_int_equal(neep_vring_pop(guest->ring, &element), -EPROTO);
-	assert_true(neep_vring_is_broken(guest->ring));
-	assert_int_equal(neep_vring_pop(guest->ring, &element), 0);
-	assert_false(neep_vring_has_work(guest->ring));
-	assert_false(neep_vring_enable_kick(guest->ring));
-}
-
 static void split_round_trip_carries_bytes_both_ways(void **state) {
 	(void)state;
 	struct guest g;
@@ -67,7 +37,7 @@ static void split_round_trip_carries_bytes_both_ways(void **state) {
 	assert_int_equal(element->writable_size, 16);
 	assert_memory_equal(element->readable[0].iov_base, "hello", 5);
 	assert_int_equal(neep_vring_push(g.ring, element, "world!", 6), 6);
-	expect_used(&g, 0, 6);
+	guest_expect_used(&g, 1, 0, 6);
 	assert_memory_equal(g.mem + GUEST_BUFFER + 0x80, "world!", 6);
 	guest_finish(&g);
 }
@@ -79,11 +49,11 @@ static void split_push_cuts_reply_to_the_writable_part(void **state) {
 	memset(g.mem + GUEST_BUFFER + 0x80, 'x', 8);
 	guest_offer_simple(&g, 0, 1, 4);
 	assert_int_equal(neep_vring_push(g.ring, guest_pop(&g), "123456", 6), 4);
-	expect_used(&g, 0, 4);
+	guest_expect_used(&g, 1, 0, 4);
 	assert_memory_equal(g.mem + GUEST_BUFFER + 0x80, "1234xxxx", 8);
 	guest_offer_simple(&g, 0, 1, 0);
 	assert_int_equal(neep_vring_push(g.ring, guest_pop(&g), "123456", 6), 0);
-	expect_used(&g, 0, 0);
+	guest_expect_used(&g, 1, 0, 0);
 	guest_finish(&g);
 }
 
@@ -99,7 +69,7 @@ static void split_completes_out_of_order(void **state) {
 	const uint16_t order[] = { 2, 0, 3, 1 };
 	for (size_t i = 0; i < 4; i++) {
 		neep_vring_push(g.ring, elements[order[i]], &order[i], 2);
-		expect_used(&g, order[i], 2);
+		guest_expect_used(&g, 1, order[i], 2);
 	}
 	guest_finish(&g);
 }
@@ -114,7 +84,7 @@ static void split_indices_wrap_at_every_size(void **state) {
 			guest_set_desc(guest_desc(&g, head), guest_addr(GUEST_BUFFER), 8, WRITE, 0);
 			guest_offer(&g, head);
 			neep_vring_push(g.ring, guest_pop(&g), &i, sizeof(i));
-			expect_used(&g, head, 4);
+			guest_expect_used(&g, 1, head, 4);
 		}
 		assert_int_equal(neep_vring_stop(g.ring), 70000 & 0xffff);
 		guest_finish(&g);
@@ -134,7 +104,7 @@ static void split_ring_can_be_completely_full(void **state) {
 	}
 	for (uint16_t i = 0; i < 8; i++) {
 		neep_vring_push(g.ring, elements[i], "", 1);
-		expect_used(&g, i, 1);
+		guest_expect_used(&g, 1, i, 1);
 	}
 	guest_finish(&g);
 }
@@ -175,7 +145,7 @@ static void split_direct_chain_may_fill_the_ring(void **state) {
 		assert_int_equal(element->readable_count, size);
 		assert_int_equal(element->readable_size, size * 16);
 		neep_vring_push(g.ring, element, NULL, 0);
-		expect_used(&g, 0, 0);
+		guest_expect_used(&g, 1, 0, 0);
 		guest_finish(&g);
 	}
 }
@@ -188,7 +158,7 @@ static void split_chain_above_the_limit_is_returned(void **state) {
 		guest_set_desc(guest_desc(&g, i), guest_addr(GUEST_BUFFER + (i & 1) * 64), 16,
 			i < NEEP_VRING_CHAIN_MAX ? NEXT : 0, (uint16_t)(i + 1));
 	}
-	expect_malformed(&g, 0);
+	guest_offer_malformed(&g, 0);
 	guest_finish(&g);
 }
 
@@ -206,7 +176,7 @@ static void split_indirect_table_is_walked_by_next(void **state) {
 	assert_int_equal(element->readable_size, 8);
 	assert_int_equal(element->writable_size, 16);
 	neep_vring_push(g.ring, element, "abc", 3);
-	expect_used(&g, 3, 3);
+	guest_expect_used(&g, 1, 3, 3);
 	guest_finish(&g);
 }
 
@@ -253,7 +223,7 @@ static void split_longest_indirect_table_works(void **state) {
 		struct neep_vring_element *element = guest_pop(&g);
 		assert_int_equal(element->readable_count, NEEP_VRING_CHAIN_MAX);
 		neep_vring_push(g.ring, element, NULL, 0);
-		expect_used(&g, 0, 0);
+		guest_expect_used(&g, 1, 0, 0);
 	}
 	guest_finish(&g);
 }
@@ -316,7 +286,7 @@ static void split_malformed_chain_is_returned_unused(void **state) {
 		memcpy(guest_desc(&g, 0), bad_chains[i].desc, sizeof(bad_chains[i].desc));
 		memcpy(table_at(&g, GUEST_TABLE), bad_chains[i].table, sizeof(bad_chains[i].table));
 		print_message("# %s\n", bad_chains[i].name);
-		expect_malformed(&g, 0);
+		guest_offer_malformed(&g, 0);
 		guest_finish(&g);
 	}
 }
@@ -327,7 +297,7 @@ static void split_indirect_is_refused_without_the_feature(void **state) {
 	guest_init(&g, &(struct guest_options){ .size = 8 });
 	guest_set_desc(guest_desc(&g, 0), guest_addr(GUEST_TABLE), 16, INDIRECT, 0);
 	guest_set_desc(table_at(&g, GUEST_TABLE), guest_addr(GUEST_BUFFER), 4, 0, 0);
-	expect_malformed(&g, 0);
+	guest_offer_malformed(&g, 0);
 	guest_finish(&g);
 }
 
@@ -340,7 +310,7 @@ static void split_indirect_table_may_point_at_itself(void **state) {
 	guest_set_desc(guest_desc(&g, 0), guest_addr(GUEST_TABLE), 16, INDIRECT, 0);
 	guest_offer(&g, 0);
 	assert_int_equal(neep_vring_push(g.ring, guest_pop(&g), "0123456789abcdefgh", 18), 16);
-	expect_used(&g, 0, 16);
+	guest_expect_used(&g, 1, 0, 16);
 	guest_finish(&g);
 }
 
@@ -353,7 +323,7 @@ static void split_buffer_may_cover_the_ring_itself(void **state) {
 	char reply[4096];
 	memset(reply, 0xff, sizeof(reply));
 	assert_int_equal(neep_vring_push(g.ring, guest_pop(&g), reply, sizeof(reply)), sizeof(reply));
-	expect_used(&g, 0, sizeof(reply));
+	guest_expect_used(&g, 1, 0, sizeof(reply));
 	guest_finish(&g);
 }
 
@@ -365,7 +335,7 @@ static void split_breaks_when_the_available_index_jumps(void **state) {
 		guest_init(&g, &plain);
 		guest_set_desc(guest_desc(&g, 0), guest_addr(GUEST_BUFFER), 4, 0, 0);
 		guest_avail(&g)->idx = jumps[i];
-		expect_broken(&g);
+		guest_expect_broken(&g);
 		/* The next start heals it. */
 		assert_int_equal(neep_vring_stop(g.ring), 0);
 		guest_avail(&g)->idx = 0;
@@ -383,7 +353,7 @@ static void split_breaks_when_a_head_is_beyond_the_ring(void **state) {
 		struct guest g;
 		guest_init(&g, &plain);
 		guest_offer(&g, heads[i]);
-		expect_broken(&g);
+		guest_expect_broken(&g);
 		guest_finish(&g);
 	}
 }
@@ -398,7 +368,7 @@ static void split_breaks_when_more_is_out_than_the_ring_holds(void **state) {
 		guest_pop(&g);
 	}
 	guest_offer(&g, 0);
-	expect_broken(&g);
+	guest_expect_broken(&g);
 	guest_finish(&g);
 }
 

@@ -28,6 +28,11 @@ static uint32_t make_pool(struct rig *rig) {
 	return pool;
 }
 
+static uint32_t start_with_pool(struct rig *rig) {
+	rig_start(rig);
+	return make_pool(rig);
+}
+
 static void assert_failed(struct rig *rig, uint32_t wanted_id, int wanted_code) {
 	rig_settle(rig);
 	uint32_t id = 0;
@@ -42,8 +47,7 @@ static void assert_failed(struct rig *rig, uint32_t wanted_id, int wanted_code) 
 static void compositor_hears_of_a_pool_when_a_buffer_of_it_is_attached(void **state) {
 	(void)state;
 	struct rig rig;
-	rig_start(&rig);
-	uint32_t pool = make_pool(&rig);
+	uint32_t pool = start_with_pool(&rig);
 	uint32_t buffer = rig_create_buffer(
 		&rig, &(struct buffer_params){
 			      .pool = pool, .offset = 4096, .width = 10, .height = 20, .stride = 64 });
@@ -66,8 +70,7 @@ static void compositor_hears_of_a_pool_when_a_buffer_of_it_is_attached(void **st
 static void objects_that_the_compositor_never_had_are_deleted_at_once(void **state) {
 	(void)state;
 	struct rig rig;
-	rig_start(&rig);
-	uint32_t pool = make_pool(&rig);
+	uint32_t pool = start_with_pool(&rig);
 	uint32_t buffer = rig_create_buffer(
 		&rig, &(struct buffer_params){ .pool = pool, .width = 1, .height = 1, .stride = 4 });
 	rig_destroy(&rig, pool, 1);
@@ -87,8 +90,7 @@ static void objects_that_the_compositor_never_had_are_deleted_at_once(void **sta
 static void buffer_outlives_its_pool(void **state) {
 	(void)state;
 	struct rig rig;
-	rig_start(&rig);
-	uint32_t pool = make_pool(&rig), surface = rig_create_surface(&rig);
+	uint32_t pool = start_with_pool(&rig), surface = rig_create_surface(&rig);
 	uint32_t buffer = rig_create_buffer(
 		&rig, &(struct buffer_params){ .pool = pool, .width = 8, .height = 8, .stride = 32 });
 	rig_destroy(&rig, pool, 1);
@@ -143,8 +145,7 @@ static void format_is_told_only_when_it_can_be_copied(void **state) {
 static void pools_are_made_after_the_client_has_released_its_wl_shm(void **state) {
 	(void)state;
 	struct rig rig;
-	rig_start(&rig);
-	uint32_t pool = make_pool(&rig), surface = rig_create_surface(&rig);
+	uint32_t pool = start_with_pool(&rig), surface = rig_create_surface(&rig);
 	uint32_t buffer = rig_create_buffer(
 		&rig, &(struct buffer_params){ .pool = pool, .width = 8, .height = 8, .stride = 32 });
 	rig_settle(&rig);
@@ -183,8 +184,7 @@ static uint32_t show(struct rig *rig, uint32_t surface, uint32_t pool, int32_t w
 static void mirror_is_used_again_when_the_compositor_has_released_it(void **state) {
 	(void)state;
 	struct rig rig;
-	rig_start(&rig);
-	uint32_t pool = make_pool(&rig), surface = rig_create_surface(&rig);
+	uint32_t pool = start_with_pool(&rig), surface = rig_create_surface(&rig);
 	for (int i = 0; i < 20; i++) {
 		uint32_t buffer = show(&rig, surface, pool, 100 + i % 3);
 		rig_release(&rig, rig_host_id(&rig, buffer));
@@ -199,8 +199,7 @@ static void mirror_is_used_again_when_the_compositor_has_released_it(void **stat
 static void mirror_is_not_used_again_when_the_compositor_may_read_it(void **state) {
 	(void)state;
 	struct rig rig;
-	rig_start(&rig);
-	uint32_t pool = make_pool(&rig), surface = rig_create_surface(&rig);
+	uint32_t pool = start_with_pool(&rig), surface = rig_create_surface(&rig);
 	for (int i = 0; i < 20; i++) {
 		rig_destroy(&rig, show(&rig, surface, pool, 100), 0);
 		rig_settle(&rig);
@@ -213,8 +212,7 @@ static void mirror_is_not_used_again_when_the_compositor_may_read_it(void **stat
 static void spare_mirrors_are_few(void **state) {
 	(void)state;
 	struct rig rig;
-	rig_start(&rig);
-	uint32_t pool = make_pool(&rig), surface = rig_create_surface(&rig), buffers[10];
+	uint32_t pool = start_with_pool(&rig), surface = rig_create_surface(&rig), buffers[10];
 	for (int i = 0; i < 10; i++) {
 		buffers[i] = show(&rig, surface, pool, 100);
 	}
@@ -231,8 +229,7 @@ static void spare_mirrors_are_few(void **state) {
 static void spare_mirrors_go_when_time_passes(void **state) {
 	(void)state;
 	struct rig rig;
-	rig_start(&rig);
-	uint32_t pool = make_pool(&rig), surface = rig_create_surface(&rig);
+	uint32_t pool = start_with_pool(&rig), surface = rig_create_surface(&rig);
 	uint32_t buffer = show(&rig, surface, pool, 100);
 	rig_release(&rig, rig_host_id(&rig, buffer));
 	rig_destroy(&rig, buffer, 0);
@@ -259,8 +256,7 @@ static void client_is_told_when_the_host_has_no_memory(void **state) {
 static void client_is_told_when_the_compositor_has_deleted_what_pools_are_made_with(void **state) {
 	(void)state;
 	struct rig rig;
-	rig_start(&rig);
-	uint32_t pool = make_pool(&rig), surface = rig_create_surface(&rig);
+	uint32_t pool = start_with_pool(&rig), surface = rig_create_surface(&rig);
 	rig_settle(&rig);
 	rig_event(&rig, 1, WL_DISPLAY_DELETE_ID, -1, 1, (uint32_t[]){ rig_host_id(&rig, SHM) });
 	show(&rig, surface, pool, 10);
@@ -270,8 +266,7 @@ static void client_is_told_when_the_compositor_has_deleted_what_pools_are_made_w
 static void mirror_goes_when_the_compositor_has_deleted_its_pool(void **state) {
 	(void)state;
 	struct rig rig;
-	rig_start(&rig);
-	uint32_t pool = make_pool(&rig), surface = rig_create_surface(&rig);
+	uint32_t pool = start_with_pool(&rig), surface = rig_create_surface(&rig);
 	uint32_t buffer = show(&rig, surface, pool, 10);
 	uint32_t pool_id = 0;
 	while (rig.compositor->things[++pool_id].interface != &wl_shm_pool_interface) {
@@ -357,8 +352,7 @@ static void buffer_is_refused_when_it_is_not_within_its_pool(void **state) {
 static void buffer_is_refused_when_its_format_is_unknown(void **state) {
 	(void)state;
 	struct rig rig;
-	rig_start(&rig);
-	uint32_t pool = make_pool(&rig);
+	uint32_t pool = start_with_pool(&rig);
 	rig_create_buffer(&rig,
 		&(struct buffer_params){ .pool = pool, .width = 1, .height = 1, .stride = 4, .format = 77 });
 	assert_failed(&rig, pool, WL_SHM_ERROR_INVALID_FORMAT);
