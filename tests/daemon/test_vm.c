@@ -176,7 +176,7 @@ static void signal_before_qemu_waits_for_it(void **state) {
 	pid_t pid = process_start(cli_program(),
 		"vm --accel tcg --capset-names cross-domain --qemu ./" FAKE_QEMU " disk.qcow2");
 	for (int waited = 0; count_leftovers() == 0; waited++) {
-		assert_true(waited < 10000);
+		assert_true(waited < 60000);
 		usleep(1000);
 	}
 	kill(pid, SIGTERM);
