@@ -19,6 +19,11 @@ struct neep_wl_pool *neep_wl_pool_create(struct neep_wl_shm *shm) {
 	return pool;
 }
 
+static void stop_waiting(struct neep_wl_pool *pool) {
+	neep_source_remove(&pool->source);
+	neep_timer_cancel(&pool->limit);
+}
+
 struct neep_wl_pool *neep_wl_pool_ref(struct neep_wl_pool *pool) {
 	pool->refs++;
 	return pool;
@@ -27,7 +32,7 @@ struct neep_wl_pool *neep_wl_pool_ref(struct neep_wl_pool *pool) {
 void neep_wl_pool_unref(struct neep_wl_pool *pool) {
 	if (--pool->refs == 0) {
 		pool->shm->pool_count--;
-		neep_source_remove(&pool->source);
+		stop_waiting(pool);
 		neep_wl_mapping_finish(&pool->mapping);
 		neep_close_fd(&pool->fd);
 		free(pool);
@@ -61,23 +66,42 @@ struct neep_wl_pool *neep_wl_pool_create_dmabuf(struct neep_wl_shm *shm, int *ow
 	return pool;
 }
 
+static void resume(struct neep_wl_pool *pool) {
+	stop_waiting(pool);
+	neep_wl_client_resume(pool->shm->mirrors.client);
+}
+
 static void on_drawn(struct neep_source *source, uint32_t events) {
 	(void)events;
-	struct neep_wl_pool *pool = neep_container_of(source, struct neep_wl_pool, source);
-	neep_source_remove(source);
-	neep_wl_client_resume(pool->shm->mirrors.client);
+	resume(neep_container_of(source, struct neep_wl_pool, source));
+}
+
+static void on_limit(struct neep_timer *timer) {
+	struct neep_wl_pool *pool = neep_container_of(timer, struct neep_wl_pool, limit);
+	pool->is_late = true;
+	resume(pool);
+}
+
+/* Returns false where it cannot be watched: then it has no fences. */
+static bool start_waiting(struct neep_wl_pool *pool) {
+	struct neep_loop *loop = pool->shm->mirrors.client->loop;
+	if (pool->source.loop != NULL) {
+		return true;
+	}
+	pool->source = (struct neep_source){ .fd = pool->fd, .ready = on_drawn };
+	pool->limit.fire = on_limit;
+	if (neep_source_add(loop, &pool->source, EPOLLIN) < 0) {
+		return false;
+	}
+	neep_timer_arm(loop, &pool->limit, NEEP_WL_DRAWN_NS);
+	return true;
 }
 
 bool neep_wl_pool_is_drawn(struct neep_wl_pool *pool) {
 	struct pollfd poller = { .fd = pool->fd, .events = POLLIN };
-	if (!neep_wl_pool_is_dmabuf(pool) || poll(&poller, 1, 0) != 0) {
-		return true;
-	}
-	pool->source.fd = pool->fd;
-	pool->source.ready = on_drawn;
-	// What cannot be watched has no fences.
-	return pool->source.loop == NULL &&
-	       neep_source_add(pool->shm->mirrors.client->loop, &pool->source, EPOLLIN) < 0;
+	bool is_late = pool->is_late;
+	pool->is_late = false;
+	return !neep_wl_pool_is_dmabuf(pool) || is_late || poll(&poller, 1, 0) != 0 || !start_waiting(pool);
 }
 
 /* Nothing hangs on the answer: where the call is unknown, there are no caches to see to. */

@@ -22,7 +22,12 @@ struct neep_wl_pool {
 	int fd;                         // a dma-buf; -1: of wl_shm
 	size_t size;                    // of the dma-buf
 	struct neep_source source;      // while a commit waits for what is drawn to the dma-buf
+	struct neep_timer limit;        // of that
+	bool is_late;                   // it has been waited for long enough
 };
+
+/* What takes longer to be drawn is shown as it is: kernels give hung GPUs up earlier, but programs can make files that are never ready. */
+#define NEEP_WL_DRAWN_NS INT64_C(30000000000)
 
 /* Of wl_shm, with nothing mapped yet. NULL: too many, or no memory. */
 struct neep_wl_pool *neep_wl_pool_create(struct neep_wl_shm *shm);

@@ -433,6 +433,28 @@ static void commit_waits_until_the_buffer_is_drawn(void **state) {
 	close(fd);
 }
 
+static void commit_does_not_wait_for_ever(void **state) {
+	(void)state;
+	struct rig rig;
+	rig_start_with_dmabufs(&rig, &copied);
+	int fd = make_memory(SIZE);
+	uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
+	int event = make_busy(&rig, buffer);
+	show(&rig, surface, buffer);
+	const struct neep_wl_object *object = neep_wl_objects_by_client(&rig.client->objects, buffer);
+	neep_timer_arm(rig.loop, &neep_wl_buffer_from_object(object)->pool->limit, 0);
+	rig_settle(&rig);
+	assert_int_equal(rig_thing(&rig, surface)->commits, 1);
+	// The next one is waited for as the first was.
+	rig_commit(&rig, surface);
+	rig_settle(&rig);
+	assert_int_equal(rig_thing(&rig, surface)->commits, 1);
+	assert_int_equal(eventfd_write(event, 1), 0);
+	rig_stop(&rig);
+	close(event);
+	close(fd);
+}
+
 static void events_come_while_a_commit_waits(void **state) {
 	(void)state;
 	struct rig rig;
@@ -642,6 +664,7 @@ int main(void) {
 		fd_checked_test(client_ends_when_it_has_cut_its_memory),
 		fd_checked_test(client_is_told_when_the_compositor_has_deleted_the_proxys_wl_shm),
 		fd_checked_test(commit_waits_until_the_buffer_is_drawn),
+		fd_checked_test(commit_does_not_wait_for_ever),
 		fd_checked_test(events_come_while_a_commit_waits),
 		fd_checked_test(client_may_be_ended_while_its_commit_waits),
 		fd_checked_test(plane_is_refused_when_it_is_none),
