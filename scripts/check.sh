@@ -100,6 +100,7 @@ tap kill scripts/check-kill.sh build
 for compositor in sway weston; do
     tap "compositor-$compositor" scripts/check-compositor.sh build --compositor "$compositor"
 done
+tap compositor-proxy scripts/check-compositor.sh build --proxy
 tap piglit scripts/check-piglit.sh build ${long:+--all-groups}
 
 

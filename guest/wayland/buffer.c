@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "util/checked.h"
+#include "wayland/linux-dmabuf-protocol.h"
 #include "wayland/mirror.h"
 #include "wayland/shm.h"
 #include "wayland/wayland-protocol.h"
@@ -56,27 +57,31 @@ static int check_image(
 			"invalid offset, width, height or stride (%d, %dx%d, %d)", offset, image->width,
 			image->height, image->stride);
 	}
-	buffer->offset = (size_t)offset;
+	buffer->offset = (uint32_t)offset;
 	return 0;
 }
 
 int neep_wl_buffer_create(struct neep_wl_call *call, struct neep_wl_pool *pool) {
-	struct neep_wl_buffer made = { .refs = 1, .image = read_image(&call->message) };
+	struct neep_wl_buffer made = { .image = read_image(&call->message) };
 	int result = check_image(call, pool, &made);
-	if (result < 0) {
-		return result;
-	}
-	made.object = neep_wl_call_new_object(call, 0, &wl_buffer_interface, false);
-	if (made.object == NULL) {
+	return result < 0 ? result : neep_wl_buffer_add(call, &made, pool);
+}
+
+int neep_wl_buffer_add(
+	struct neep_wl_call *call, const struct neep_wl_buffer *made, struct neep_wl_pool *pool) {
+	struct neep_wl_object *object = neep_wl_call_new_object(call, 0, &wl_buffer_interface, false);
+	if (object == NULL) {
 		return -EPROTO;
 	}
 	struct neep_wl_buffer *buffer = malloc(sizeof(*buffer));
 	if (buffer == NULL) {
 		return -ENOMEM;
 	}
-	made.pool = neep_wl_pool_ref(pool);
-	*buffer = made;
-	buffer->object->data = buffer;
+	*buffer = *made;
+	buffer->refs = 1;
+	buffer->object = object;
+	buffer->pool = neep_wl_pool_ref(pool);
+	object->data = buffer;
 	return NEEP_WL_DONE;
 }
 
@@ -87,12 +92,17 @@ static int no_memory(struct neep_wl_client *client) {
 		client, NULL, WL_DISPLAY_ERROR_NO_MEMORY, "no memory at the host for a buffer");
 }
 
+/* Whether the compositor has the client's own memory. */
+static bool is_passed(const struct neep_wl_buffer *buffer) {
+	return buffer->mirror->memory == NULL;
+}
+
 /* The compositor gets its wl_buffer of the mirror. */
 static int send_create_buffer(struct neep_wl_client *client, const struct neep_wl_buffer *buffer) {
 	struct neep_wl_writer writer;
 	neep_wl_writer_begin(&writer, buffer->mirror->pool_host_id, WL_SHM_POOL_CREATE_BUFFER);
 	neep_wl_writer_word(&writer, buffer->object->host_id);
-	neep_wl_writer_word(&writer, 0);
+	neep_wl_writer_word(&writer, is_passed(buffer) ? buffer->offset : 0);
 	neep_wl_writer_word(&writer, (uint32_t)buffer->image.width);
 	neep_wl_writer_word(&writer, (uint32_t)buffer->image.height);
 	neep_wl_writer_word(&writer, (uint32_t)buffer->image.stride);
@@ -100,13 +110,19 @@ static int send_create_buffer(struct neep_wl_client *client, const struct neep_w
 	return neep_wl_send_request(client, &writer, NULL, 0);
 }
 
+static struct neep_wl_mirror *take_mirror(struct neep_wl_shm *shm, const struct neep_wl_buffer *buffer) {
+	const struct neep_wl_pool *pool = buffer->pool;
+	return pool->mapping.data == NULL
+		       ? neep_wl_mirrors_pass(&shm->mirrors, shm->global, pool->fd, pool->size)
+		       : neep_wl_mirrors_take(&shm->mirrors, shm->global, buffer->layout.size);
+}
+
 int neep_wl_buffer_prepare(struct neep_wl_client *client, struct neep_wl_buffer *buffer) {
 	buffer->is_busy = true;
 	if (buffer->mirror != NULL) {
 		return 0;
 	}
-	buffer->mirror =
-		neep_wl_mirrors_take(&client->shm->mirrors, client->shm->global, buffer->layout.size);
+	buffer->mirror = take_mirror(client->shm, buffer);
 	if (buffer->mirror == NULL || neep_wl_object_give_host(client, buffer->object) < 0) {
 		return no_memory(client);
 	}
@@ -120,7 +136,7 @@ static bool copy_rows(
 	rows->to = buffer->mirror->memory->data + rows->from;
 	rows->from += buffer->offset;
 	client->shm->copied_bytes += rows->row_size * rows->count;
-	return neep_wl_mapping_read(&buffer->pool->mapping, rows);
+	return neep_wl_pool_read(buffer->pool, rows);
 }
 
 static bool copy_rect(
@@ -156,16 +172,18 @@ static bool copy_rects(
 
 int neep_wl_buffer_copy(
 	struct neep_wl_client *client, struct neep_wl_buffer *buffer, const struct neep_wl_damage *damage) {
-	if (neep_wl_damage_is_empty(damage)) {
+	if (neep_wl_damage_is_empty(damage) || is_passed(buffer)) {
 		return 0;
 	}
 	bool is_good = buffer->layout.is_indivisible ? copy_whole(client, buffer)
 						     : copy_rects(client, buffer, damage);
-	if (!is_good) {
-		return neep_wl_client_fail(
-			client, buffer->object, WL_SHM_ERROR_INVALID_FD, "error accessing SHM buffer");
+	if (is_good) {
+		return 0;
 	}
-	return 0;
+	uint32_t code = neep_wl_pool_is_dmabuf(buffer->pool)
+				? (uint32_t)ZWP_LINUX_BUFFER_PARAMS_V1_ERROR_INVALID_WL_BUFFER
+				: (uint32_t)WL_SHM_ERROR_INVALID_FD;
+	return neep_wl_client_fail(client, buffer->object, code, "the buffer's memory cannot be read");
 }
 
 /* ---- wl_buffer ---- */

@@ -1,6 +1,6 @@
-/* A wl_buffer in a client's memory that the compositor cannot see: its mirror is what the compositor gets.
+/* A wl_buffer in a client's memory that the compositor does not have: its mirror is what the compositor gets.
  *
- * wl_buffer objects of other kinds (dma-bufs, single pixels, pools that could be passed on) have no struct of ours. */
+ * wl_buffer objects of other kinds (forwarded dma-bufs, single pixels, pools that could be passed on) have no struct of ours. */
 #ifndef NEEP_WAYLAND_BUFFER_H
 #define NEEP_WAYLAND_BUFFER_H
 
@@ -16,7 +16,7 @@ struct neep_wl_buffer {
 	uint32_t refs;
 	struct neep_wl_object *object; // NULL when the client has destroyed it
 	struct neep_wl_pool *pool;     // counted
-	size_t offset;                 // in the pool
+	uint32_t offset;               // in the pool
 	struct neep_wl_image image;
 	struct neep_wl_layout layout;
 	struct neep_wl_mirror *mirror; // NULL: not attached yet, or given up
@@ -34,6 +34,11 @@ void neep_wl_buffer_unref(struct neep_wl_buffer *buffer);                 // NUL
 
 /* Makes the wl_buffer of the request `call` (wl_shm_pool.create_buffer), whose numbers are checked here. Returns what handlers return. */
 int neep_wl_buffer_create(struct neep_wl_call *call, struct neep_wl_pool *pool);
+
+/* Makes the wl_buffer whose id is the first argument of `call`, of checked numbers: `made` has its offset, image and layout.
+ * Returns what handlers return. */
+int neep_wl_buffer_add(
+	struct neep_wl_call *call, const struct neep_wl_buffer *made, struct neep_wl_pool *pool);
 
 /* It is about to be attached: the compositor must know it. Returns 0 or a negative errno; the client has been told. */
 int neep_wl_buffer_prepare(struct neep_wl_client *client, struct neep_wl_buffer *buffer);

@@ -21,6 +21,8 @@ enum neep_wl_extension {
 	NEEP_WL_EXTENSION_FLOW = 1 << 0,
 	/* Messages fill the channel ring, for those that ask for it in INIT. */
 	NEEP_WL_EXTENSION_LONG_MESSAGES = 1 << 1,
+	/* Blobs that programs here share as dma-bufs are memory files there: wl_shm takes them. */
+	NEEP_WL_EXTENSION_FILES = 1 << 2,
 };
 
 /* Whether the host can connect to a Wayland compositor. */

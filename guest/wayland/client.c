@@ -10,6 +10,7 @@
 #include "util/fd.h"
 #include "util/log.h"
 #include "wayland/conn.h"
+#include "wayland/offer.h"
 #include "wayland/policy.h"
 #include "wayland/queue.h"
 #include "wayland/registry.h"
@@ -39,8 +40,10 @@ struct relay {
 	struct neep_wl_queue from_host;
 	struct neep_task flush_task;
 	struct neep_task end_task;
+	struct neep_task resume_task;
 	struct neep_log_limit log_limit;
 	bool is_stalled; // the host takes nothing now
+	bool is_waiting; // a request waits for something
 	bool is_leaving; // the client has gone, its last requests have not
 	struct neep_wl_client_ended_listener listener;
 };
@@ -88,6 +91,11 @@ int neep_wl_client_fail(struct neep_wl_client *client, const struct neep_wl_obje
 	return -EPROTO;
 }
 
+static void update_receiving(struct relay *relay) {
+	neep_wl_conn_set_receiving(
+		relay->client.conn, !relay->is_stalled && !relay->is_waiting && !relay->client.is_ended);
+}
+
 /* What the compositor did wrong, or what this process cannot do. */
 static void give_up(struct relay *relay, const char *why) {
 	neep_wl_client_fail(&relay->client, NULL, WL_DISPLAY_ERROR_IMPLEMENTATION, "%s", why);
@@ -109,7 +117,7 @@ static int send_queued(struct relay *relay) {
 			relay->client.host, batch.data, batch.len, batch.attachments, batch.count);
 		if (result == -EAGAIN) {
 			relay->is_stalled = true;
-			neep_wl_conn_set_receiving(relay->client.conn, false);
+			update_receiving(relay);
 			return 0;
 		}
 		neep_wl_queue_pop(&relay->to_host, batch.len, batch.count);
@@ -182,6 +190,14 @@ void neep_wl_object_delete_local(struct neep_wl_client *client, struct neep_wl_o
 	neep_wl_writer_word(&writer, object->client_id);
 	neep_wl_send_event(client, &writer, NULL, 0);
 	neep_wl_object_destroy(client, object);
+}
+
+int neep_wl_on_destroy(struct neep_wl_call *call) {
+	if (call->object->host_id != 0) {
+		return NEEP_WL_FORWARD;
+	}
+	neep_wl_object_delete_local(call->client, call->object);
+	return NEEP_WL_DONE;
 }
 
 /* ---- a message's ids ---- */
@@ -345,7 +361,8 @@ static neep_wl_handler *handler_of(const struct neep_wl_call *call) {
 	return opcode < handlers->request_count ? handlers->requests[opcode] : NULL;
 }
 
-static void dispatch(struct neep_wl_call *call) {
+/* Returns whether it has to come again. */
+static bool dispatch(struct neep_wl_call *call) {
 	neep_wl_handler *handler = handler_of(call);
 	int result = handler == NULL ? NEEP_WL_FORWARD : handler(call);
 	if (result == NEEP_WL_FORWARD) {
@@ -358,6 +375,7 @@ static void dispatch(struct neep_wl_call *call) {
 			call->client, NULL, code, "%s: %s", call->message.type->name, strerror(-result));
 	}
 	neep_wl_close_fds(call->message.fds, call->message.fd_count);
+	return result == NEEP_WL_WAIT;
 }
 
 /* In every protocol of the table these are the destructors' names; the scanner's tables do not say. */
@@ -383,7 +401,8 @@ static int parse_request(struct neep_wl_call *call, uint8_t *data, uint32_t size
 	return 0;
 }
 
-static void handle_request(struct relay *relay, uint8_t *data, uint32_t size, size_t fd_count) {
+/* Returns whether it has to come again. */
+static bool handle_request(struct relay *relay, uint8_t *data, uint32_t size, size_t fd_count) {
 	uint32_t object_id = 0, opcode = 0;
 	int fds[NEEP_WL_ARGS_MAX];
 	neep_wl_message_size(data, size, &object_id, &opcode);
@@ -394,21 +413,21 @@ static void handle_request(struct relay *relay, uint8_t *data, uint32_t size, si
 	if (call.object == NULL || call.object->is_dead) {
 		neep_wl_client_fail(
 			call.client, NULL, WL_DISPLAY_ERROR_INVALID_OBJECT, "invalid object %u", object_id);
-		return;
+		return false;
 	}
 	if (parse_request(&call, data, size, opcode) < 0) {
-		return;
+		return false;
 	}
 	if (call.message.fd_count > fd_count) {
 		neep_wl_client_fail(call.client, NULL, WL_DISPLAY_ERROR_INVALID_METHOD,
 			"no file descriptor came with %s#%u.%s", call.object->interface->name, object_id,
 			call.message.type->name);
-		return;
+		return false;
 	}
 	neep_wl_conn_consume(call.client->conn, 0, fds, call.message.fd_count);
 	call.message.fds = fds;
 	call.object->is_dead = is_destructor(call.message.type);
-	dispatch(&call);
+	return dispatch(&call);
 }
 
 /* Returns whether a message was there and the next may follow. */
@@ -425,17 +444,32 @@ static bool take_request(struct relay *relay) {
 	if (size == 0 || len < (size_t)size) {
 		return false;
 	}
-	handle_request(relay, data, (uint32_t)size, fd_count);
+	if (handle_request(relay, data, (uint32_t)size, fd_count)) {
+		relay->is_waiting = true;
+		update_receiving(relay);
+		return false;
+	}
 	neep_wl_conn_consume(relay->client.conn, (size_t)size, NULL, 0);
 	return !relay->client.is_ended;
 }
 
 static void take_requests(struct relay *relay) {
-	while (!relay->client.is_ended && !relay->is_stalled && take_request(relay)) {
+	while (!relay->client.is_ended && !relay->is_stalled && !relay->is_waiting && take_request(relay)) {
 		if (relay->to_host.len >= BATCH_LEN) {
 			flush(relay);
 		}
 	}
+}
+
+static void resume_run(struct neep_task *task) {
+	struct relay *relay = neep_container_of(task, struct relay, resume_task);
+	relay->is_waiting = false;
+	update_receiving(relay);
+	take_requests(relay);
+}
+
+void neep_wl_client_resume(struct neep_wl_client *client) {
+	neep_task_queue(client->loop, &relay_of(client)->resume_task);
 }
 
 /* ---- what the compositor sends ---- */
@@ -506,7 +540,7 @@ static void host_drained(void *data) {
 	if (relay->is_stalled || relay->client.is_ended) {
 		return;
 	}
-	neep_wl_conn_set_receiving(relay->client.conn, true);
+	update_receiving(relay);
 	take_requests(relay);
 }
 
@@ -627,6 +661,7 @@ struct neep_wl_client *neep_wl_client_create(
 	relay->from_host.max_len = FROM_HOST_MAX;
 	relay->flush_task.run = flush_run;
 	relay->end_task.run = end_run;
+	relay->resume_task.run = resume_run;
 	neep_list_init(&relay->client.link);
 	neep_list_init(&relay->client.globals);
 	read_name(&relay->client, fd);
@@ -662,6 +697,8 @@ void neep_wl_client_destroy(struct neep_wl_client *client) {
 	neep_task_cancel(&relay->flush_task);
 	neep_task_cancel(&relay->end_task);
 	destroy_objects(client);
+	neep_task_cancel(&relay->resume_task);
+	neep_wl_offer_destroy(client->offer);
 	neep_wl_shm_destroy(client->shm);
 	neep_wl_globals_finish(client);
 	neep_wl_queue_finish(&relay->to_host);

@@ -15,8 +15,9 @@
 #include "wayland/object.h"
 #include "wayland/wire.h"
 
-struct neep_wl_policy;
 struct neep_wl_conn;
+struct neep_wl_offer;
+struct neep_wl_policy;
 
 struct neep_wl_client {
 	struct neep_list link; // the server's clients
@@ -25,10 +26,11 @@ struct neep_wl_client {
 	struct neep_wl_conn *conn;
 	struct neep_wl_host *host;
 	struct neep_wl_objects objects;
-	struct neep_list globals; // neep_wl_global.link: registry.c
-	struct neep_wl_shm *shm;  // shm.c: what all pools of the client share; NULL until there is one
-	char name[32];            // for the log: "pid 123 (foot)"
-	bool is_ended;            // to be destroyed from the loop
+	struct neep_list globals;    // neep_wl_global.link: registry.c
+	struct neep_wl_shm *shm;     // shm.c: what all pools of the client share; NULL until there is one
+	struct neep_wl_offer *offer; // offer.h: linux-dmabuf of the proxy's own; NULL: none
+	char name[32];               // for the log: "pid 123 (foot)"
+	bool is_ended;               // to be destroyed from the loop
 };
 
 /* A message on its way. */
@@ -91,6 +93,12 @@ int neep_wl_forward(struct neep_wl_call *call, const struct neep_wl_attachment *
 /* The client has destroyed an object without a half at the compositor: tells it delete_id and destroys the object. */
 void neep_wl_object_delete_local(struct neep_wl_client *client, struct neep_wl_object *object);
 
+/* The destructor's handler of objects that may be the proxy's alone. */
+int neep_wl_on_destroy(struct neep_wl_call *call);
+
+/* What a handler waited for (NEEP_WL_WAIT) may be there: its request is handled again, from the loop. */
+void neep_wl_client_resume(struct neep_wl_client *client);
+
 /* ---- the handlers of all interfaces: handlers.c ---- */
 
 /* NULL: none. */
@@ -103,5 +111,7 @@ extern const struct neep_wl_handlers neep_wl_buffer_handlers, neep_wl_surface_ha
 extern const struct neep_wl_handlers neep_wl_keyboard_handlers;                         // copy.c
 extern const struct neep_wl_handlers neep_wl_viewporter_handlers;                       // surface.c
 extern const struct neep_wl_handlers neep_wl_dmabuf_feedback_handlers;                  // dmabuf.c
+extern const struct neep_wl_handlers neep_wl_dmabuf_handlers, neep_wl_callback_handlers; // offer.c
+extern const struct neep_wl_handlers neep_wl_params_handlers;                            // params.c
 
 #endif

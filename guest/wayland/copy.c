@@ -34,18 +34,16 @@ static size_t mapping_size(int fd, size_t size) {
 	return whole < size || whole > NEEP_WL_COPY_MAX ? size : whole;
 }
 
-static int fill(int to, int from, size_t size) {
-	if (size == 0) {
-		return 0;
-	}
-	size_t mapped = mapping_size(from, size);
-	void *data = mmap(NULL, mapped, PROT_READ, MAP_PRIVATE, from, 0);
-	if (data == MAP_FAILED) {
+int neep_wl_copy_bytes(const void *data, size_t size) {
+	neep_autoclose int to = memfd_create("neep-wayland-copy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (to < 0 || ftruncate(to, (off_t)size) < 0) {
 		return -errno;
 	}
 	int result = write_all(to, data, size);
-	munmap(data, mapped);
-	return result;
+	if (result == 0 && fcntl(to, F_ADD_SEALS, SEALS) < 0) {
+		result = -errno;
+	}
+	return result < 0 ? result : neep_steal_fd(&to);
 }
 
 int neep_wl_copy_memory(int owned_fd, size_t size) {
@@ -53,15 +51,17 @@ int neep_wl_copy_memory(int owned_fd, size_t size) {
 	if (size > NEEP_WL_COPY_MAX) {
 		return -EFBIG;
 	}
-	neep_autoclose int to = memfd_create("neep-wayland-copy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (to < 0 || ftruncate(to, (off_t)size) < 0) {
+	if (size == 0) {
+		return neep_wl_copy_bytes(NULL, 0);
+	}
+	size_t mapped = mapping_size(from, size);
+	void *data = mmap(NULL, mapped, PROT_READ, MAP_PRIVATE, from, 0);
+	if (data == MAP_FAILED) {
 		return -errno;
 	}
-	int result = fill(to, from, size);
-	if (result == 0 && fcntl(to, F_ADD_SEALS, SEALS) < 0) {
-		result = -errno;
-	}
-	return result < 0 ? result : neep_steal_fd(&to);
+	int result = neep_wl_copy_bytes(data, size);
+	munmap(data, mapped);
+	return result;
 }
 
 int neep_wl_copy_message_fd(struct neep_wl_message *message, size_t arg, size_t size) {

@@ -10,6 +10,9 @@ struct neep_wl_message;
 /* More than any keymap or table: they have some hundred KiB. */
 #define NEEP_WL_COPY_MAX (16u << 20)
 
+/* A copy of `size` bytes, as a new memfd, or a negative errno. */
+int neep_wl_copy_bytes(const void *data, size_t size);
+
 /* The first `size` bytes of `owned_fd` as a new memfd, or a negative errno: too large, no memory, shorter than it says. */
 int neep_wl_copy_memory(int owned_fd, size_t size);
 

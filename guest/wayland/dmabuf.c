@@ -1,4 +1,4 @@
-/* zwp_linux_dmabuf_v1: buffers of GPU drivers pass as they are, fds of params.add and all. What the compositor says of them
+/* zwp_linux_dmabuf_v1 of the compositor: buffers of GPU drivers pass as they are, fds of params.add and all. What it says of them
  * is put in words of this machine: tables become memory of its own, and the compositor's render node the one that
  * programs here have. */
 #include <string.h>
@@ -6,6 +6,11 @@
 #include "wayland/client.h"
 #include "wayland/copy.h"
 #include "wayland/linux-dmabuf-protocol.h"
+
+// The next uses what this declares.
+#include "wayland/wayland-protocol.h"
+
+#include "wayland/linux-dmabuf-requests.h"
 
 /* fd, size */
 static int on_format_table(struct neep_wl_call *call) {
@@ -23,6 +28,10 @@ static int on_device(struct neep_wl_call *call) {
 	return NEEP_WL_FORWARD;
 }
 
+static neep_wl_handler *const requests[] = {
+	[ZWP_LINUX_DMABUF_FEEDBACK_V1_DESTROY] = neep_wl_on_destroy,
+};
+
 static neep_wl_handler *const events[] = {
 	[ZWP_LINUX_DMABUF_FEEDBACK_V1_FORMAT_TABLE] = on_format_table,
 	[ZWP_LINUX_DMABUF_FEEDBACK_V1_MAIN_DEVICE] = on_device,
@@ -31,6 +40,8 @@ static neep_wl_handler *const events[] = {
 
 const struct neep_wl_handlers neep_wl_dmabuf_feedback_handlers = {
 	.interface = &zwp_linux_dmabuf_feedback_v1_interface,
+	.requests = requests,
+	.request_count = NEEP_ARRAY_LEN(requests),
 	.events = events,
 	.event_count = NEEP_ARRAY_LEN(events),
 };

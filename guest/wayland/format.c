@@ -129,6 +129,33 @@ bool neep_wl_format_is_known(uint32_t format) {
 	return find(format) != NULL;
 }
 
+bool neep_wl_format_is_packed(uint32_t format) {
+	const struct format *found = find(format);
+	return found != NULL && found->chroma == 0;
+}
+
+uint32_t neep_wl_format_to_drm(uint32_t format) {
+	switch (format) {
+	case WL_SHM_FORMAT_ARGB8888:
+		return DRM_FORMAT_ARGB8888;
+	case WL_SHM_FORMAT_XRGB8888:
+		return DRM_FORMAT_XRGB8888;
+	default:
+		return format;
+	}
+}
+
+uint32_t neep_wl_format_from_drm(uint32_t format) {
+	switch (format) {
+	case DRM_FORMAT_ARGB8888:
+		return WL_SHM_FORMAT_ARGB8888;
+	case DRM_FORMAT_XRGB8888:
+		return WL_SHM_FORMAT_XRGB8888;
+	default:
+		return format;
+	}
+}
+
 static size_t divide_up(size_t value, size_t by) {
 	return (value + by - 1) / by;
 }

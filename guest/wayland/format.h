@@ -26,6 +26,13 @@ struct neep_wl_layout {
 
 bool neep_wl_format_is_known(uint32_t format);
 
+/* Whether it is known, and has but one plane. */
+bool neep_wl_format_is_packed(uint32_t format);
+
+/* The same format among those of drm_fourcc.h, and back: wl_shm has other numbers for two. */
+uint32_t neep_wl_format_to_drm(uint32_t format);
+uint32_t neep_wl_format_from_drm(uint32_t format);
+
 /* Works out the layout of an image of a known format. False: a side is not positive, rows overlap, or it is too large for a
  * pool. */
 bool neep_wl_layout_init(struct neep_wl_layout *layout, const struct neep_wl_image *image);

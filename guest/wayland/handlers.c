@@ -11,7 +11,10 @@ static const struct neep_wl_handlers *const all[] = {
 	&neep_wl_surface_handlers,
 	&neep_wl_viewporter_handlers,
 	&neep_wl_keyboard_handlers,
+	&neep_wl_dmabuf_handlers,
 	&neep_wl_dmabuf_feedback_handlers,
+	&neep_wl_params_handlers,
+	&neep_wl_callback_handlers,
 	&neep_wl_toplevel_handlers,
 };
 

@@ -67,6 +67,7 @@ struct neep_wl_host {
 	uint64_t
 		render_device; // dev_t of the DRM node that clients' buffers come from; 0: the compositor's own
 	bool takes_dmabufs;    // whether clients can have dma-bufs that may be sent
+	bool blobs_are_memory; // what can be passed is memory for wl_shm, and no dma-buf to the compositor
 	bool copies_all;       // nothing can be passed: for tests
 };
 

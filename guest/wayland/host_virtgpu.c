@@ -223,11 +223,7 @@ static struct neep_wl_memory *host_allocate(struct neep_wl_host *base, size_t si
 }
 
 static bool host_can_pass(struct neep_wl_host *base, int fd) {
-	struct host *host = from_base(base);
-	struct neep_wl_bo bo;
-	int result = neep_wl_virtgpu_import(host->gpu, fd, &bo);
-	neep_wl_virtgpu_release(host->gpu, &bo);
-	return result == 0;
+	return neep_wl_virtgpu_is_host_memory(from_base(base)->gpu, fd);
 }
 
 /* ---- life ---- */
@@ -328,6 +324,7 @@ struct neep_wl_host *neep_wl_host_virtgpu_create(struct neep_loop *loop, const c
 			.listener_data = listener_data,
 			.render_device = device_of(gpu->fd),
 			.takes_dmabufs = gpu->has_drivers,
+			.blobs_are_memory = (gpu->extensions & NEEP_WL_EXTENSION_FILES) != 0,
 		},
 		.loop = loop,
 		.gpu = gpu,

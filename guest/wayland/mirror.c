@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "util/fd.h"
 #include "wayland/client.h"
+#include "wayland/queue.h"
 #include "wayland/wayland-protocol.h"
 #include "wayland/wayland-requests.h"
 
@@ -59,13 +61,13 @@ static struct neep_wl_mirror *find_spare(struct neep_wl_mirrors *mirrors, size_t
 }
 
 /* A pool's size is an int, and hosts round up. */
-static uint32_t pool_size(const struct neep_wl_memory *memory) {
-	return memory->size > INT32_MAX ? INT32_MAX : (uint32_t)memory->size;
+static uint32_t pool_size(size_t size) {
+	return size > INT32_MAX ? INT32_MAX : (uint32_t)size;
 }
 
-/* The compositor gets its pool of the mirror's memory. */
-static int create_pool(
-	struct neep_wl_client *client, struct neep_wl_mirror *mirror, const struct neep_wl_object *shm) {
+/* The compositor gets its pool of the memory, whose fd is consumed. */
+static int create_pool(struct neep_wl_client *client, struct neep_wl_mirror *mirror,
+	const struct neep_wl_object *shm, const struct neep_wl_attachment *attachment, size_t size) {
 	struct neep_wl_object *pool =
 		neep_wl_object_create(client, &(struct neep_wl_object_params){
 						      .interface = &wl_shm_pool_interface,
@@ -73,27 +75,36 @@ static int create_pool(
 						      .has_host = true,
 					      });
 	if (pool == NULL) {
+		neep_wl_close_fds(&attachment->owned_fd, 1);
 		return -ENOMEM;
 	}
 	mirror->pool_host_id = pool->host_id;
 	struct neep_wl_writer writer;
 	neep_wl_writer_begin(&writer, shm->host_id, WL_SHM_CREATE_POOL);
 	neep_wl_writer_word(&writer, pool->host_id);
-	neep_wl_writer_word(&writer, pool_size(mirror->memory));
-	struct neep_wl_attachment attachment = { .owned_fd = -1, .memory = mirror->memory };
-	return neep_wl_send_request(client, &writer, &attachment, 1);
+	neep_wl_writer_word(&writer, pool_size(size));
+	return neep_wl_send_request(client, &writer, attachment, 1);
+}
+
+// A compositor can say that it has deleted any object.
+static struct neep_wl_mirror *new_mirror(const struct neep_wl_object *shm) {
+	struct neep_wl_mirror *mirror = shm != NULL ? calloc(1, sizeof(*mirror)) : NULL;
+	if (mirror != NULL) {
+		neep_list_init(&mirror->link);
+	}
+	return mirror;
 }
 
 static struct neep_wl_mirror *create_mirror(
 	struct neep_wl_client *client, const struct neep_wl_object *shm, size_t size) {
-	// A compositor can say that it has deleted any object.
-	struct neep_wl_mirror *mirror = shm != NULL ? calloc(1, sizeof(*mirror)) : NULL;
+	struct neep_wl_mirror *mirror = new_mirror(shm);
 	if (mirror == NULL) {
 		return NULL;
 	}
-	neep_list_init(&mirror->link);
 	mirror->memory = neep_wl_host_allocate(client->host, size);
-	if (mirror->memory == NULL || create_pool(client, mirror, shm) < 0) {
+	struct neep_wl_attachment attachment = { .owned_fd = -1, .memory = mirror->memory };
+	if (mirror->memory == NULL ||
+		create_pool(client, mirror, shm, &attachment, mirror->memory->size) < 0) {
 		neep_wl_mirror_destroy(mirror);
 		return NULL;
 	}
@@ -110,7 +121,21 @@ struct neep_wl_mirror *neep_wl_mirrors_take(
 	return spare;
 }
 
+struct neep_wl_mirror *neep_wl_mirrors_pass(
+	struct neep_wl_mirrors *mirrors, const struct neep_wl_object *shm, int fd, size_t size) {
+	struct neep_wl_mirror *mirror = new_mirror(shm);
+	struct neep_wl_attachment attachment = { .owned_fd = mirror != NULL ? neep_fd_dup(fd) : -1 };
+	if (attachment.owned_fd < 0 || create_pool(mirrors->client, mirror, shm, &attachment, size) < 0) {
+		neep_wl_mirror_destroy(mirror);
+		return NULL;
+	}
+	return mirror;
+}
+
 int neep_wl_mirrors_put(struct neep_wl_mirrors *mirrors, struct neep_wl_mirror *mirror) {
+	if (mirror->memory == NULL) {
+		return neep_wl_mirrors_give_up(mirrors, mirror);
+	}
 	neep_list_insert(&mirrors->spare, &mirror->link);
 	mirrors->spare_count++;
 	mirrors->spare_bytes += mirror->memory->size;

@@ -23,9 +23,9 @@ struct neep_wl_memory;
 struct neep_wl_object;
 
 struct neep_wl_mirror {
-	struct neep_list link; // neep_wl_mirrors.spare
-	struct neep_wl_memory *memory;
-	uint32_t pool_host_id; // the proxy's own wl_shm_pool
+	struct neep_list link;         // neep_wl_mirrors.spare
+	struct neep_wl_memory *memory; // NULL: the client's own, which the compositor was given
+	uint32_t pool_host_id;         // the proxy's own wl_shm_pool
 };
 
 /* Double buffering of a window and of a menu. */
@@ -49,6 +49,11 @@ void neep_wl_mirrors_finish(struct neep_wl_mirrors *mirrors);
 /* A mirror of at least `size` bytes, spare or new; a new one's pool is made with the wl_shm object `shm`. NULL: no memory. */
 struct neep_wl_mirror *neep_wl_mirrors_take(
 	struct neep_wl_mirrors *mirrors, const struct neep_wl_object *shm, size_t size);
+
+/* In place of a mirror: the client's own memory `fd`, borrowed, of `size` bytes, which the compositor can be given
+ * (neep_wl_host_can_pass()). Nothing is copied then. NULL: no memory. */
+struct neep_wl_mirror *neep_wl_mirrors_pass(
+	struct neep_wl_mirrors *mirrors, const struct neep_wl_object *shm, int fd, size_t size);
 
 /* The compositor does not use it any more. Returns 0 or a negative errno, as do all that send something. */
 int neep_wl_mirrors_put(struct neep_wl_mirrors *mirrors, struct neep_wl_mirror *mirror);

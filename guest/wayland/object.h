@@ -20,6 +20,8 @@ struct neep_wl_call;
 /* What a handler says of a message. Negative: the client is ended (neep_wl_client_fail() has told it why, else the log). */
 #define NEEP_WL_FORWARD 1 // translate it, and send it on
 #define NEEP_WL_DONE    0 // nothing more to do
+#define NEEP_WL_WAIT \
+	2 // of a request without fds: comes again after neep_wl_client_resume(); nothing was done
 
 typedef int neep_wl_handler(struct neep_wl_call *call);
 

@@ -7,6 +7,7 @@
 #include "util/log.h"
 #include "util/macros.h"
 #include "wayland/linux-dmabuf-protocol.h"
+#include "wayland/offer.h"
 #include "wayland/policy.h"
 #include "wayland/wayland-protocol.h"
 #include "wayland/wayland-requests.h"
@@ -23,6 +24,17 @@ static struct neep_wl_global *find_global(const struct neep_wl_client *client, u
 		}
 	}
 	return NULL;
+}
+
+const struct neep_wl_global *neep_wl_globals_find(
+	const struct neep_wl_client *client, const struct wl_interface *interface) {
+	const struct neep_wl_global *found = NULL;
+	neep_list_for_each (global, &client->globals, struct neep_wl_global, link) {
+		if (global->interface == interface && !global->is_removed) {
+			found = global;
+		}
+	}
+	return found;
 }
 
 static void forget(struct neep_wl_global *global) {
@@ -66,9 +78,13 @@ static struct neep_wl_global *new_global(struct neep_wl_client *client, uint32_t
 
 /* ---- wl_registry ---- */
 
-/* Nobody here could make buffers for it; programs that find it look for a driver before they do without. */
-static bool is_of_no_use(const struct neep_wl_client *client, const struct wl_interface *interface) {
-	return interface == &zwp_linux_dmabuf_v1_interface && !client->host->takes_dmabufs;
+/* Nobody here could make buffers for it (programs that find it look for a driver before they do without), or what can be made is
+ * none to the compositor. Nor may it take the number of the proxy's own global. */
+static bool is_of_no_use(
+	const struct neep_wl_client *client, uint32_t name, const struct wl_interface *interface) {
+	const struct neep_wl_host *host = client->host;
+	return name == NEEP_WL_OFFER_NAME || (interface == &zwp_linux_dmabuf_v1_interface &&
+						     (!host->takes_dmabufs || host->blobs_are_memory));
 }
 
 static int registry_global(struct neep_wl_call *call) {
@@ -82,7 +98,7 @@ static int registry_global(struct neep_wl_call *call) {
 		neep_wl_policy_tell_hidden(call->client->policy, interface_name);
 		return NEEP_WL_DONE;
 	}
-	if (is_of_no_use(call->client, interface)) {
+	if (is_of_no_use(call->client, name, interface)) {
 		return NEEP_WL_DONE;
 	}
 	struct neep_wl_global *global = find_global(call->client, name);
@@ -113,6 +129,9 @@ static int registry_bind(struct neep_wl_call *call) {
 	uint32_t name = message->args[0].value;
 	const char *interface_name = neep_wl_message_string(message, 1);
 	uint32_t version = message->args[2].value;
+	if (name == NEEP_WL_OFFER_NAME && call->client->offer != NULL) {
+		return neep_wl_offer_bind(call);
+	}
 	const struct neep_wl_global *global = find_global(call->client, name);
 	if (global == NULL || strcmp(global->interface->name, interface_name) != 0) {
 		return neep_wl_client_fail(call->client, NULL, WL_DISPLAY_ERROR_INVALID_OBJECT,
@@ -158,6 +177,21 @@ static int display_delete_id(struct neep_wl_call *call) {
 	return client_id == 0 ? NEEP_WL_DONE : NEEP_WL_FORWARD;
 }
 
+/* registry */
+static int display_get_registry(struct neep_wl_call *call) {
+	uint32_t client_id = call->message.args[0].value;
+	int result = neep_wl_forward(call, NULL, 0);
+	if (result < 0) {
+		return result;
+	}
+	return neep_wl_offer_watch(
+		call->client, neep_wl_objects_by_client(&call->client->objects, client_id));
+}
+
+static neep_wl_handler *const display_requests[] = {
+	[WL_DISPLAY_GET_REGISTRY] = display_get_registry,
+};
+
 static neep_wl_handler *const display_events[] = {
 	[WL_DISPLAY_ERROR] = display_error,
 	[WL_DISPLAY_DELETE_ID] = display_delete_id,
@@ -165,6 +199,8 @@ static neep_wl_handler *const display_events[] = {
 
 const struct neep_wl_handlers neep_wl_display_handlers = {
 	.interface = &wl_display_interface,
+	.requests = display_requests,
+	.request_count = NEEP_ARRAY_LEN(display_requests),
 	.events = display_events,
 	.event_count = NEEP_ARRAY_LEN(display_events),
 };

@@ -16,6 +16,10 @@ struct neep_wl_global {
 	bool is_removed; // can still be bound by a client that has not heard of it
 };
 
+/* The newest of this interface that is there, or NULL. */
+const struct neep_wl_global *neep_wl_globals_find(
+	const struct neep_wl_client *client, const struct wl_interface *interface);
+
 /* Frees the client's list. */
 void neep_wl_globals_finish(struct neep_wl_client *client);
 

@@ -8,6 +8,7 @@
 #include "util/log.h"
 #include "wayland/buffer.h"
 #include "wayland/format.h"
+#include "wayland/offer.h"
 #include "wayland/registry.h"
 #include "wayland/wayland-protocol.h"
 #include "wayland/wayland-requests.h"
@@ -39,28 +40,6 @@ void neep_wl_shm_destroy(struct neep_wl_shm *shm) {
 
 /* ---- pools ---- */
 
-struct neep_wl_pool *neep_wl_pool_ref(struct neep_wl_pool *pool) {
-	pool->refs++;
-	return pool;
-}
-
-void neep_wl_pool_unref(struct neep_wl_pool *pool) {
-	if (--pool->refs == 0) {
-		pool->shm->pool_count--;
-		neep_wl_mapping_finish(&pool->mapping);
-		free(pool);
-	}
-}
-
-static struct neep_wl_pool *create_pool(struct neep_wl_shm *shm) {
-	struct neep_wl_pool *pool = calloc(1, sizeof(*pool));
-	if (pool != NULL) {
-		*pool = (struct neep_wl_pool){ .refs = 1, .shm = shm };
-		shm->pool_count++;
-	}
-	return pool;
-}
-
 /* Maps the fd of wl_shm.create_pool. Whether the file is as large as the pool shows when it is read, as it does for a
  * compositor: the client may still make it larger. */
 static int map_pool(struct neep_wl_call *call, struct neep_wl_pool *pool) {
@@ -79,7 +58,7 @@ static int no_memory(struct neep_wl_client *client) {
 
 /* A pool that only the proxy knows. */
 static int keep_pool(struct neep_wl_call *call, struct neep_wl_shm *shm) {
-	struct neep_wl_pool *pool = shm->pool_count < NEEP_WL_POOLS_MAX ? create_pool(shm) : NULL;
+	struct neep_wl_pool *pool = neep_wl_pool_create(shm);
 	if (pool == NULL) {
 		return no_memory(call->client);
 	}
@@ -156,6 +135,10 @@ static void on_pool_gone(struct neep_wl_client *client, struct neep_wl_object *o
 
 /* Of formats that cannot be copied the client does not hear. */
 static int on_format(struct neep_wl_call *call) {
+	if (call->client->offer != NULL && call->client->offer->shm == call->object) {
+		neep_wl_offer_add_format(call->client->offer, call->message.args[0].value);
+		return NEEP_WL_DONE;
+	}
 	return neep_wl_format_is_known(call->message.args[0].value) ? NEEP_WL_FORWARD : NEEP_WL_DONE;
 }
 
@@ -178,6 +161,9 @@ static int on_release(struct neep_wl_call *call) {
 static void on_shm_gone(struct neep_wl_client *client, struct neep_wl_object *object) {
 	if (client->shm != NULL && client->shm->global == object) {
 		client->shm->global = NULL;
+	}
+	if (client->offer != NULL && client->offer->shm == object) {
+		client->offer->shm = NULL;
 	}
 }
 

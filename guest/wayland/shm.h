@@ -6,24 +6,12 @@
 #define NEEP_WAYLAND_SHM_H
 
 #include "wayland/client.h"
-#include "wayland/mapping.h"
 #include "wayland/mirror.h"
-
-/* Mappings of one client: a process has 65,530, for all clients. */
-#define NEEP_WL_POOLS_MAX 4096
-
-/* A client's pool that is not passed on. Counted: by its object and by its buffers. */
-struct neep_wl_pool {
-	uint32_t refs;
-	struct neep_wl_shm *shm;
-	struct neep_wl_mapping mapping;
-};
-struct neep_wl_pool *neep_wl_pool_ref(struct neep_wl_pool *pool);
-void neep_wl_pool_unref(struct neep_wl_pool *pool);
+#include "wayland/pool.h"
 
 /* What all pools of a client share. */
 struct neep_wl_shm {
-	struct neep_wl_object *global; // the wl_shm that the proxy's own pools are made with
+	struct neep_wl_object *global; // a wl_shm, which the proxy's own pools are made with
 	struct neep_wl_mirrors mirrors;
 	size_t pool_count;
 	uint64_t surface_count; // so far

@@ -163,11 +163,20 @@ static int copy(struct neep_wl_client *client, struct neep_wl_surface *surface) 
 	return neep_wl_buffer_copy(client, buffer, &damage);
 }
 
+/* Whether what the surface is about to show is finished: a GPU may still draw. */
+static bool is_drawn(const struct neep_wl_surface *surface) {
+	struct neep_wl_buffer *next = surface->is_attached ? surface->pending : surface->current;
+	return next == NULL || next->object == NULL || neep_wl_pool_is_drawn(next->pool);
+}
+
 /* The surface has its new state, and the compositor's copy of the buffer its new content: before the commit tells it so. */
 static int on_commit(struct neep_wl_call *call) {
 	struct neep_wl_surface *surface = get_surface(call->client, call->object);
 	if (surface == NULL) {
 		return -ENOMEM;
+	}
+	if (!is_drawn(surface)) {
+		return NEEP_WL_WAIT;
 	}
 	apply_attach(surface);
 	struct neep_wl_geometry geometry = pending_geometry(surface);

@@ -175,7 +175,8 @@ int neep_wl_virtgpu_export(struct neep_wl_virtgpu *gpu, const struct neep_wl_bo 
 	return result < 0 ? result : prime.fd;
 }
 
-int neep_wl_virtgpu_import(struct neep_wl_virtgpu *gpu, int fd, struct neep_wl_bo *bo) {
+/* *blob_mem: what it is made of. */
+static int import(struct neep_wl_virtgpu *gpu, int fd, struct neep_wl_bo *bo, uint32_t *blob_mem) {
 	struct drm_prime_handle prime = { .fd = fd };
 	*bo = (struct neep_wl_bo){ .handle = 0 };
 	int result = CALL(gpu, PRIME_FD_TO_HANDLE, &prime);
@@ -188,13 +189,32 @@ int neep_wl_virtgpu_import(struct neep_wl_virtgpu *gpu, int fd, struct neep_wl_b
 	bo->handle = prime.handle;
 	struct neep_drm_resource_info info = { .bo_handle = prime.handle };
 	result = CALL(gpu, RESOURCE_INFO, &info);
-	/* The host has no fd for memory of the guest. */
-	if (result < 0 || info.blob_mem == NEEP_DRM_BLOB_MEM_GUEST) {
+	if (result < 0) {
 		neep_wl_virtgpu_release(gpu, bo);
-		return result < 0 ? result : -ENOTSUP;
+		return result;
 	}
 	bo->resource_id = info.res_handle;
+	*blob_mem = info.blob_mem;
 	return 0;
+}
+
+int neep_wl_virtgpu_import(struct neep_wl_virtgpu *gpu, int fd, struct neep_wl_bo *bo) {
+	uint32_t blob_mem;
+	int result = import(gpu, fd, bo, &blob_mem);
+	/* The host has no fd for memory of the guest. */
+	if (result == 0 && blob_mem == NEEP_DRM_BLOB_MEM_GUEST) {
+		neep_wl_virtgpu_release(gpu, bo);
+		return -ENOTSUP;
+	}
+	return result;
+}
+
+bool neep_wl_virtgpu_is_host_memory(struct neep_wl_virtgpu *gpu, int fd) {
+	struct neep_wl_bo bo;
+	uint32_t blob_mem = 0;
+	int result = import(gpu, fd, &bo, &blob_mem);
+	neep_wl_virtgpu_release(gpu, &bo);
+	return result == 0 && blob_mem == NEEP_DRM_BLOB_MEM_HOST3D;
 }
 
 /* ---- commands ---- */

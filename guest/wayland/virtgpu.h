@@ -76,6 +76,9 @@ void neep_wl_mapped_destroy(struct neep_wl_virtgpu *gpu, struct neep_wl_mapped *
 /* A dma-buf; an fd or a negative errno. */
 int neep_wl_virtgpu_export(struct neep_wl_virtgpu *gpu, const struct neep_wl_bo *bo);
 
+/* Whether a dma-buf is memory that the host has made, all of which is there. */
+bool neep_wl_virtgpu_is_host_memory(struct neep_wl_virtgpu *gpu, int fd);
+
 /* The buffer behind a dma-buf, with a hold. -ENOTSUP: it is none that the host knows. Or another negative errno. */
 int neep_wl_virtgpu_import(struct neep_wl_virtgpu *gpu, int fd, struct neep_wl_bo *bo);
 

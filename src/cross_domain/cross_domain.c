@@ -87,7 +87,8 @@ static int xd_capset(
 	const struct neep_xd *xd = xd_from_base(base);
 	uint32_t words[NEEP_XD_CAPSET_WORDS] = {
 		[NEEP_XD_CAPSET_VERSION] = 1,
-		[NEEP_XD_CAPSET_EXTENSIONS] = NEEP_XD_EXTENSION_FLOW | NEEP_XD_EXTENSION_LONG_MESSAGES,
+		[NEEP_XD_CAPSET_EXTENSIONS] =
+			NEEP_XD_EXTENSION_FLOW | NEEP_XD_EXTENSION_LONG_MESSAGES | NEEP_XD_EXTENSION_FILES,
 	};
 	(void)capset_id;
 	(void)version;

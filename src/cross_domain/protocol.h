@@ -101,6 +101,8 @@ enum neep_xd_extension {
 	/* After an INIT of 24 bytes with protocol version 2 or higher READ and RECEIVE fill the channel ring, up to 64 KiB,
 	 * instead of its first page. */
 	NEEP_XD_EXTENSION_LONG_MESSAGES = 1 << 1,
+	/* Blobs of this device are files in memory, which wl_shm takes, and never dma-bufs: those of other contexts too. */
+	NEEP_XD_EXTENSION_FILES = 1 << 2,
 };
 
 /* The protocol version from which on messages are long; others send 0 and 1. */

@@ -58,6 +58,14 @@ void neep_node_fence_signal(struct neep_node_fence *fence) {
 	neep_node_fence_unref(fence);
 }
 
+struct neep_node_fence *neep_node_fence_create_done(struct neep_virtgpu_node *node) {
+	struct neep_node_fence *fence = neep_node_fence_create(node);
+	if (fence != NULL) {
+		neep_node_fence_signal(fence);
+	}
+	return fence;
+}
+
 void neep_node_fence_wait(struct neep_node_fence *fence, struct neep_node_waiter *waiter) {
 	neep_list_init(&waiter->link);
 	if (fence->is_signalled) {
@@ -164,9 +172,5 @@ struct neep_node_fence *neep_node_fence_of_token(struct neep_virtgpu_node *node,
 	if (link != NULL) {
 		return neep_node_fence_ref(neep_container_of(link, struct neep_node_fence, by_id));
 	}
-	struct neep_node_fence *fence = neep_node_fence_create(node);
-	if (fence != NULL) {
-		neep_node_fence_signal(fence);
-	}
-	return fence;
+	return neep_node_fence_create_done(node);
 }

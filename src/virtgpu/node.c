@@ -62,6 +62,13 @@ static int merge(struct neep_node_call *call) {
 	return fd < 0 ? fd : 0;
 }
 
+static int give_done(struct neep_node_call *call) {
+	struct neep_node_fence *fence = neep_node_fence_create_done(call->node);
+	call->fd_out = fence != NULL ? neep_node_fence_token(fence) : -ENOMEM;
+	neep_node_fence_unref(fence);
+	return call->fd_out < 0 ? call->fd_out : 0;
+}
+
 static int give_info(struct connection *connection, struct neep_node_call *call) {
 	memcpy(&connection->program, call->data, sizeof(connection->program));
 	connection->program.text[sizeof(connection->program.text) - 1] = '\0';
@@ -79,6 +86,8 @@ static int run(
 		return call->fd_out < 0 ? call->fd_out : 0;
 	case NEEP_VIRTGPU_OP_MERGE:
 		return merge(call);
+	case NEEP_VIRTGPU_OP_DONE:
+		return give_done(call);
 	case NEEP_VIRTGPU_OP_IOCTL:
 		return call->file != NULL ? neep_node_call_ioctl(call, header->nr, header->size) : -EBADF;
 	case NEEP_VIRTGPU_OP_QUERY:

@@ -152,6 +152,8 @@ struct neep_node_waiter {
 
 /* A fence with one reference; NULL for want of memory. */
 struct neep_node_fence *neep_node_fence_create(struct neep_virtgpu_node *node);
+/* The same, signalled. */
+struct neep_node_fence *neep_node_fence_create_done(struct neep_virtgpu_node *node);
 struct neep_node_fence *neep_node_fence_ref(struct neep_node_fence *fence);
 void neep_node_fence_unref(struct neep_node_fence *fence); // NULL is fine
 void neep_node_fence_signal(struct neep_node_fence *fence);

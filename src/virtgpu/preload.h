@@ -61,6 +61,9 @@ void neep_preload_look_for_node(void);
  * node died counts as signalled. */
 int64_t neep_preload_fence_wait(int fd, int64_t timeout_ns);
 
+/* A token of a fence that has signalled, or a negative errno. */
+int neep_preload_fence_done(void);
+
 /* Answers ioctls of sync files. Returns 0 or a negative errno. */
 int neep_preload_sync_ioctl(int fd, unsigned long request, void *arg);
 

@@ -87,6 +87,18 @@ static int merge(int fd, struct sync_merge_data *data) {
 	return result;
 }
 
+int neep_preload_fence_done(void) {
+	struct iovec iov[1];
+	struct neep_preload_exchange exchange = {
+		.call = { .op = NEEP_VIRTGPU_OP_DONE },
+		.iov = iov,
+		.iov_count = 1,
+		.wants_cloexec = true,
+	};
+	int result = neep_preload_exchange(&exchange);
+	return result < 0 ? result : exchange.fd;
+}
+
 int neep_preload_sync_ioctl(int fd, unsigned long request, void *arg) {
 	if (request == SYNC_IOC_FILE_INFO) {
 		return file_info(fd, arg);

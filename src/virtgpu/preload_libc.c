@@ -20,17 +20,50 @@ static int result_or_errno(int result) {
 	return result;
 }
 
-/* The memory that our dma-bufs are is coherent: there is nothing to do, but a memfd does not know the call. */
 static bool is_shared_memory(int fd) {
 	return syscall(SYS_fcntl, fd, 1034 /* F_GET_SEALS */, 0) >= 0;
+}
+
+/* Our dma-bufs have no place for fences: who brings one waits for it, and so all who ask later find it done. */
+static int import_sync_file(const struct dma_buf_import_sync_file *import) {
+	struct neep_preload_token token;
+	if (import->flags == 0 || (import->flags & ~(uint32_t)DMA_BUF_SYNC_RW) != 0 ||
+		!neep_preload_token(import->fd, &token) || token.kind != NEEP_VIRTGPU_TOKEN_FENCE) {
+		return -EINVAL;
+	}
+	neep_preload_fence_wait(import->fd, -1);
+	return 0;
+}
+
+static int export_sync_file(struct dma_buf_export_sync_file *export) {
+	if (export->flags == 0 || (export->flags & ~(uint32_t)DMA_BUF_SYNC_RW) != 0) {
+		return -EINVAL;
+	}
+	int fd = neep_preload_fence_done();
+	export->fd = fd < 0 ? export->fd : fd;
+	return fd < 0 ? fd : 0;
+}
+
+/* The memory that our dma-bufs are is coherent, but a memfd does not know the calls. */
+static int memory_ioctl(unsigned long request, void *arg) {
+	switch (request) {
+	case DMA_BUF_IOCTL_SYNC:
+		return 0;
+	case DMA_BUF_IOCTL_IMPORT_SYNC_FILE:
+		return import_sync_file(arg);
+	case DMA_BUF_IOCTL_EXPORT_SYNC_FILE:
+		return export_sync_file(arg);
+	default:
+		return -ENOTTY;
+	}
 }
 
 static int dma_buf_ioctl(int fd, unsigned long request, void *arg) {
 	int saved = errno;
 	int result = (int)syscall(SYS_ioctl, fd, request, arg);
-	if (result < 0 && errno == ENOTTY && request == DMA_BUF_IOCTL_SYNC && is_shared_memory(fd)) {
+	if (result < 0 && errno == ENOTTY && neep_preload_is_active() && is_shared_memory(fd)) {
 		errno = saved;
-		return 0;
+		return result_or_errno(memory_ioctl(request, arg));
 	}
 	return result;
 }

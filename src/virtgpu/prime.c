@@ -4,9 +4,9 @@
  *
  * Whoever holds an exported fd keeps the buffer, also after every handle is closed; so the node must learn when the last
  * copy of it is gone: dups, copies in flight and mappings included. It exports a description that is opened anew from
- * /proc/self/fd, and watches the file for IN_CLOSE_WRITE, which comes with the end of such a description. Since inotify
+ * /proc/self/fd, and watches the file for IN_CLOSE, which comes with the end of such a description. Since inotify
  * merges events, the event only asks the question. The answer is a write lease on another description of the node's own:
- * the kernel grants it exactly when no other one is open for writing. The descriptions of the device and of the renderers
+ * the kernel grants it exactly when no other one is open. The descriptions of the device and of the renderers
  * are those of memfd_create() itself, which the kernel does not count.
  *
  * The kernel tells of the end first and takes the description away then (__fput()); who closes it may lose the processor in
@@ -36,10 +36,16 @@ struct neep_node_export {
 	ino_t ino;
 };
 
-static int reopen(int fd) {
+/* With no more rights than `fd` has: /proc would give those of the file. */
+static int reopen(int fd, bool wants_write) {
 	char path[32];
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0) {
+		return -errno;
+	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	int again = open(path, O_RDWR | O_CLOEXEC);
+	bool may_write = wants_write && (flags & O_ACCMODE) == O_RDWR;
+	int again = open(path, (may_write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 	return again < 0 ? -errno : again;
 }
 
@@ -148,29 +154,32 @@ void neep_node_prime_finish(struct neep_virtgpu_node *node) {
 	neep_close_fd(&node->inotify_fd);
 }
 
-/* Memory that can only stand for the buffer: it has its size, and programs pass it on. */
-static int stand_in(const struct neep_node_bo *bo) {
-	return neep_memfd_create("neep-dma-buf", bo->size);
-}
-
+/* The file that is this buffer, all of it from its start on. Memory of the guest is part of a larger one. */
 static int export_memory(struct neep_node_bo *bo) {
-	uint64_t fd_offset;
-	int fd = bo->blob_mem == NEEP_DRM_BLOB_MEM_HOST3D ? neep_node_bo_memory(bo, &fd_offset) : -EINVAL;
-	return fd < 0 && fd != -ENODEV ? stand_in(bo) : fd;
+	uint64_t fd_offset = 0;
+	bool is_host = bo->blob_mem == NEEP_DRM_BLOB_MEM_HOST3D;
+	neep_autoclose int fd = is_host ? neep_node_bo_memory(bo, &fd_offset) : -EOPNOTSUPP;
+	if (fd >= 0 && fd_offset == 0) {
+		return neep_steal_fd(&fd);
+	}
+	neep_log_guest(&bo->node->log_limit, TOPIC, "resource %u cannot be shared as a dma-buf: %s",
+		neep_node_bo_resource_id(bo),
+		is_host ? "the device does not give its memory" : "it is memory of the guest");
+	return fd == -ENODEV ? -ENODEV : -EOPNOTSUPP;
 }
 
 static int export_watch(struct neep_node_export *export, int fd) {
 	struct neep_virtgpu_node *node = export->bo->node;
 	char path[32];
 	struct stat st;
-	export->lease_fd = reopen(fd);
+	export->lease_fd = reopen(fd, true);
 	if (export->lease_fd < 0 || fstat(export->lease_fd, &st) < 0) {
 		return export->lease_fd < 0 ? export->lease_fd : -errno;
 	}
 	export->dev = st.st_dev;
 	export->ino = st.st_ino;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", export->lease_fd);
-	export->watch = inotify_add_watch(node->inotify_fd, path, IN_CLOSE_WRITE);
+	export->watch = inotify_add_watch(node->inotify_fd, path, IN_CLOSE);
 	return export->watch < 0 ? -errno : 0;
 }
 
@@ -201,7 +210,7 @@ int neep_node_prime_export(struct neep_node_call *call) {
 		return -ENOENT;
 	}
 	int result = bo->export == NULL ? export_create(bo) : 0;
-	int fd = result == 0 ? reopen(bo->export->lease_fd) : result;
+	int fd = result == 0 ? reopen(bo->export->lease_fd, (prime.flags & DRM_RDWR) != 0) : result;
 	if (fd < 0) {
 		return fd;
 	}

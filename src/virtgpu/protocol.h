@@ -62,6 +62,7 @@ enum neep_virtgpu_op {
 	NEEP_VIRTGPU_OP_MMAP,  // struct neep_virtgpu_mmap both ways; answer: fd
 	NEEP_VIRTGPU_OP_QUERY, // struct neep_virtgpu_query both ways
 	NEEP_VIRTGPU_OP_MERGE, // two fence tokens ride along; answer: fd, a token of a new fence
+	NEEP_VIRTGPU_OP_DONE,  // answer: fd, a token of a new fence that has signalled
 };
 
 #define NEEP_VIRTGPU_CALL_SILENT UINT32_C(1) // no answer

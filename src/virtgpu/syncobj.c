@@ -93,14 +93,6 @@ void neep_node_syncobjs_finish(struct neep_node_file *file) {
 
 /* ---- fences in and out ---- */
 
-static struct neep_node_fence *signalled_fence(struct neep_virtgpu_node *node) {
-	struct neep_node_fence *fence = neep_node_fence_create(node);
-	if (fence != NULL) {
-		neep_node_fence_signal(fence);
-	}
-	return fence;
-}
-
 /* Of the points that have signalled the last one stays: it answers waits for itself and for all before it. */
 static void compress(struct neep_node_syncobj *syncobj) {
 	neep_list_for_each_safe (point, &syncobj->points, struct syncobj_point, link) {
@@ -194,7 +186,7 @@ int neep_node_syncobj_create(struct neep_node_call *call) {
 	}
 	int result = 0;
 	if ((create.flags & DRM_SYNCOBJ_CREATE_SIGNALED) != 0) {
-		struct neep_node_fence *fence = signalled_fence(call->node);
+		struct neep_node_fence *fence = neep_node_fence_create_done(call->node);
 		result = fence != NULL ? put_fence(syncobj, 0, fence) : -ENOMEM;
 		neep_node_fence_unref(fence);
 	}
@@ -361,7 +353,7 @@ static int signal_all(struct neep_node_call *call, uint32_t count, bool has_poin
 	const uint8_t *handles = take_handles(call, count, &result);
 	const uint8_t *points =
 		result == 0 && has_points ? neep_node_call_take(call, count, sizeof(uint64_t)) : NULL;
-	struct neep_node_fence *fence = signalled_fence(call->node);
+	struct neep_node_fence *fence = neep_node_fence_create_done(call->node);
 	if (result == 0 && (fence == NULL || (has_points && points == NULL))) {
 		result = fence == NULL ? -ENOMEM : -EFAULT;
 	}

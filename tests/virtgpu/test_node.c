@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <linux/dma-buf.h>
 #include <linux/sync_file.h>
 #include <sys/ioctl.h>
 
@@ -612,6 +613,75 @@ static void foreign_fd_is_no_dma_buf(void **state) {
 	close(fd);
 }
 
+static int export_for_reading(int fd, uint32_t handle) {
+	struct drm_prime_handle prime = { .handle = handle, .flags = DRM_CLOEXEC, .fd = -1 };
+	assert_int_equal(NODE_IOCTL(fd, PRIME_HANDLE_TO_FD, &prime), 0);
+	return prime.fd;
+}
+
+static void dma_buf_has_the_rights_that_were_asked_for(void **state) {
+	(void)state;
+	int fd = node_open_context();
+	struct node_blob blob;
+	uint32_t handle;
+	assert_int_equal(node_blob_create(fd, NODE_PAGE, 0x31, &blob), 0);
+	int reader = export_for_reading(fd, blob.handle);
+	int writer = node_export(fd, blob.handle);
+	assert_int_equal(fcntl(reader, F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_int_equal(fcntl(writer, F_GETFL) & O_ACCMODE, O_RDWR);
+	assert_true(mmap(NULL, NODE_PAGE, PROT_WRITE, MAP_SHARED, reader, 0) == MAP_FAILED);
+	/* The one that reads keeps the buffer as the other does. */
+	assert_int_equal(node_close(fd, blob.handle), 0);
+	close(writer);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(node_import(fd, reader, &handle), 0);
+		assert_int_equal(node_close(fd, handle), 0);
+		usleep(1000);
+	}
+	close(reader);
+	close(fd);
+}
+
+static void memory_of_the_guest_is_no_dma_buf(void **state) {
+	(void)state;
+	int fd = node_open_context();
+	struct neep_drm_create_blob create = {
+		.blob_mem = NEEP_DRM_BLOB_MEM_GUEST,
+		.blob_flags = NEEP_DRM_BLOB_FLAG_MAPPABLE | NEEP_DRM_BLOB_FLAG_SHAREABLE,
+		.size = NODE_PAGE,
+	};
+	assert_int_equal(NODE_IOCTL(fd, RESOURCE_CREATE_BLOB, &create), 0);
+	assert_int_equal(node_export(fd, create.bo_handle), -EOPNOTSUPP);
+	assert_int_equal(node_export(fd, create.bo_handle), -EOPNOTSUPP);
+	close(fd);
+}
+
+static void dma_buf_takes_and_gives_sync_files(void **state) {
+	(void)state;
+	int fd = node_open_context();
+	struct node_blob blob;
+	assert_int_equal(node_blob_create(fd, NODE_PAGE, 0, &blob), 0);
+	int dma_buf = node_export(fd, blob.handle);
+	struct dma_buf_export_sync_file export = { .flags = DMA_BUF_SYNC_RW, .fd = -1 };
+	assert_int_equal(ioctl(dma_buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &export), 0);
+	assert_true(node_fence_is_done(export.fd, 0));
+	struct dma_buf_import_sync_file import = { .flags = DMA_BUF_SYNC_WRITE, .fd = export.fd };
+	assert_int_equal(ioctl(dma_buf, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &import), 0);
+	import.fd = dma_buf;
+	assert_int_equal(ioctl(dma_buf, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &import), -1);
+	assert_int_equal(errno, EINVAL);
+	import = (struct dma_buf_import_sync_file){ .flags = 0, .fd = export.fd };
+	assert_int_equal(ioctl(dma_buf, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &import), -1);
+	export.flags = 0x100;
+	assert_int_equal(ioctl(dma_buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &export), -1);
+	assert_int_equal(errno, EINVAL);
+	struct dma_buf_sync sync = { .flags = DMA_BUF_SYNC_READ | DMA_BUF_SYNC_START };
+	assert_int_equal(ioctl(dma_buf, DMA_BUF_IOCTL_SYNC, &sync), 0);
+	close(import.fd);
+	close(dma_buf);
+	close(fd);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		fd_checked_test(node_is_the_only_drm_device),
@@ -641,6 +711,9 @@ int main(void) {
 		fd_checked_test(dma_buf_leads_to_the_same_buffer),
 		fd_checked_test(dma_buf_keeps_the_buffer_alone),
 		fd_checked_test(foreign_fd_is_no_dma_buf),
+		fd_checked_test(dma_buf_has_the_rights_that_were_asked_for),
+		fd_checked_test(memory_of_the_guest_is_no_dma_buf),
+		fd_checked_test(dma_buf_takes_and_gives_sync_files),
 	};
 	/* The connection to the node and the info stay open: made before the fds are counted. */
 	close(node_open());

@@ -16,7 +16,7 @@ from compositor import Weston
 from guest_shell import Guest, ProgramDisk
 from machine import Failure
 
-CUBE = ("/mnt/neep-wayland -- env MESA_VK_WSI_DEBUG=sw VK_LOADER_DRIVERS_SELECT='*gfxstream*' vkcube --wsi wayland "
+CUBE = ("/mnt/neep-wayland -- env VK_LOADER_DRIVERS_SELECT='*gfxstream*' vkcube --wsi wayland "
         "</dev/null >/mnt/out/cube.log 2>&1 &")
 PATIENCE = 120
 

@@ -149,6 +149,13 @@ def compare(kind, folder, keep):
         time.sleep(0.2)
 
 
+def proxy(args, runtime):
+    """What passes on the client's messages, dma-bufs and all, where that is tested."""
+    if args.proxy is None:
+        return []
+    return [args.proxy, '--host-socket', os.path.join(runtime, os.environ['WAYLAND_DISPLAY']), '--']
+
+
 def show(args, folder):
     """Yields (name, is fine, note) for each thing that is seen."""
     kind = COMPOSITORS[args.compositor]
@@ -163,7 +170,7 @@ def show(args, folder):
         yield 'compositor_starts', True, f'{args.compositor}, {args.renderer}'
         client_log = os.path.join(args.keep, 'client.log')
         with open(client_log, 'w') as log:
-            client = subprocess.Popen([args.client, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+            client = subprocess.Popen([*proxy(args, runtime), args.client, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                                       env={**os.environ, 'WAYLAND_DEBUG': '1'})
         if client.stdout.readline() != b'shown\n':
             raise Failure(f'the client ended with status {client.wait(PATIENCE)}, see {client_log}')
@@ -189,6 +196,7 @@ def main():
     parser.add_argument('--compositor', default='sway', choices=COMPOSITORS)
     parser.add_argument('--renderer', default='gles2', choices=('gles2', 'pixman', 'vulkan'), help="the compositor's")
     parser.add_argument('--dma-buf', action='store_true', help='the window must consist of dma-bufs')
+    parser.add_argument('--proxy', help='the program neep-wayland, if it is to stand between the two')
     parser.add_argument('--keep', required=True, help='a folder for logs and the screenshot')
     args = parser.parse_args()
     os.makedirs(args.keep, exist_ok=True)

@@ -10,13 +10,14 @@ import tempfile
 import case_clipboard
 import case_crowd
 import case_globals
+import case_gpu
 import case_input
 import case_moving
 import case_pictures
 from tap import Tap
 from world import World
 
-GROUPS = (case_globals, case_pictures, case_moving, case_input, case_crowd, case_clipboard)
+GROUPS = (case_globals, case_pictures, case_gpu, case_moving, case_input, case_crowd, case_clipboard)
 
 
 def main():

@@ -63,8 +63,14 @@ class Compositor:
         if await_true(socket, PATIENCE) is None:
             raise Failure(f'{command[0]} opens no socket, see {self.log}')
         self.env['WAYLAND_DISPLAY'] = socket()[0]
-        # It listens a moment before it serves.
-        self.run(['wayland-info'])
+
+        # The socket is there before anybody listens, who listens a moment before it serves.
+        def serves():
+            info = subprocess.run(['wayland-info'], env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                  timeout=PATIENCE)
+            return info.returncode == 0
+        if await_true(serves, PATIENCE) is None:
+            raise Failure(f'{command[0]} does not serve, see {self.log}')
 
     def run(self, command, **options):
         """A program directly on the compositor, to its end."""

@@ -8,6 +8,7 @@
 
 #include "support/cmocka.h"
 #include "util/fd.h"
+#include "wayland/linux-dmabuf-protocol.h"
 #include "wayland/viewporter-protocol.h"
 #include "wayland/wayland-protocol.h"
 
@@ -104,15 +105,40 @@ static const struct wl_interface *const globals[] = {
 	&wl_compositor_interface,
 	&wl_shm_interface,
 	&wp_viewporter_interface,
+	&zwp_linux_dmabuf_v1_interface,
 };
 
 static void send_globals(struct compositor *compositor, uint32_t registry) {
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(globals); i++) {
 		struct neep_wl_writer writer;
+		if (globals[i] == &zwp_linux_dmabuf_v1_interface && !compositor->has_dmabuf) {
+			continue;
+		}
 		neep_wl_writer_begin(&writer, registry, WL_REGISTRY_GLOBAL);
 		neep_wl_writer_word(&writer, (uint32_t)i);
 		neep_wl_writer_string(&writer, globals[i]->name);
 		neep_wl_writer_word(&writer, (uint32_t)globals[i]->version);
+		send_event(compositor, &writer, -1);
+	}
+}
+
+static void answer_sync(struct compositor *compositor, uint32_t id) {
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, id, WL_CALLBACK_DONE);
+	neep_wl_writer_word(&writer, 0);
+	send_event(compositor, &writer, -1);
+	drop_thing(compositor, id);
+	send_delete_id(compositor, id);
+}
+
+static const uint32_t formats[] = { WL_SHM_FORMAT_ARGB8888, WL_SHM_FORMAT_XRGB8888, WL_SHM_FORMAT_RGB565,
+	WL_SHM_FORMAT_NV12 };
+
+static void send_formats(struct compositor *compositor, uint32_t id) {
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(formats); i++) {
+		struct neep_wl_writer writer;
+		neep_wl_writer_begin(&writer, id, WL_SHM_FORMAT);
+		neep_wl_writer_word(&writer, formats[i]);
 		send_event(compositor, &writer, -1);
 	}
 }
@@ -162,7 +188,11 @@ static size_t obey(struct compositor *compositor, uint32_t id, const struct neep
 	struct thing *thing = thing_of(compositor, id);
 	const char *name = message->type->name;
 	make_things(compositor, message);
-	if (strcmp(name, "get_registry") == 0) {
+	if (strcmp(name, "sync") == 0) {
+		answer_sync(compositor, message->args[0].value);
+	} else if (strcmp(name, "bind") == 0 && globals[message->args[0].value] == &wl_shm_interface) {
+		send_formats(compositor, message->args[3].value);
+	} else if (strcmp(name, "get_registry") == 0) {
 		send_globals(compositor, message->args[0].value);
 	} else if (strcmp(name, "create_pool") == 0) {
 		make_pool(compositor, message, attachments);
@@ -242,6 +272,14 @@ static struct neep_wl_host *make_host(void *data, const struct neep_wl_host_list
 	for (size_t i = 0; i < THINGS; i++) {
 		compositor->things[i].pool_fd = -1;
 	}
+	if (rig->dmabufs != NULL) {
+		compositor->base.takes_dmabufs = true;
+		compositor->base.render_device = rig->dmabufs->render_device;
+		compositor->base.blobs_are_memory = rig->dmabufs->are_memory;
+		compositor->passes_fds = rig->dmabufs->are_memory;
+		compositor->has_dmabuf = rig->dmabufs->has_global;
+		rig->policy.deny = rig->dmabufs->deny;
+	}
 	compositor->things[1].interface = &wl_display_interface;
 	compositor->loop = rig->loop;
 	compositor->task.run = run_task;
@@ -276,7 +314,12 @@ static void bind_global(struct rig *rig, uint32_t name, uint32_t id) {
 }
 
 void rig_start(struct rig *rig) {
+	rig_start_with_dmabufs(rig, NULL);
+}
+
+void rig_start_with_dmabufs(struct rig *rig, const struct rig_dmabufs *dmabufs) {
 	memset(rig, 0, sizeof(*rig));
+	rig->dmabufs = dmabufs;
 	rig->loop = neep_loop_create();
 	assert_non_null(rig->loop);
 	int fds[2];
@@ -372,8 +415,8 @@ struct thing *rig_thing(const struct rig *rig, uint32_t id) {
 	return host_id != 0 ? &rig->compositor->things[host_id] : NULL;
 }
 
-/* The words of the events of wl_display with this opcode, one after the other; NULL: no more. */
-static const uint32_t *next_event(const struct rig *rig, const uint32_t *last, uint32_t opcode) {
+const uint32_t *rig_next_event(
+	const struct rig *rig, const uint32_t *last, uint32_t object_id, uint32_t opcode) {
 	const uint8_t *at = last != NULL ? (const uint8_t *)last - NEEP_WL_HEADER_SIZE : NULL;
 	size_t offset = at != NULL ? (size_t)(at - rig->events) : 0;
 	bool is_first = last == NULL;
@@ -381,7 +424,7 @@ static const uint32_t *next_event(const struct rig *rig, const uint32_t *last, u
 	int size;
 	while ((size = neep_wl_message_size(rig->events + offset, rig->event_len - offset, &id, &found)) >
 		0) {
-		if (is_first && id == DISPLAY && found == opcode) {
+		if (is_first && id == object_id && found == opcode) {
 			return (const uint32_t *)(const void *)(rig->events + offset + NEEP_WL_HEADER_SIZE);
 		}
 		is_first = true;
@@ -391,7 +434,7 @@ static const uint32_t *next_event(const struct rig *rig, const uint32_t *last, u
 }
 
 int rig_error(const struct rig *rig, uint32_t *id) {
-	const uint32_t *words = next_event(rig, NULL, WL_DISPLAY_ERROR);
+	const uint32_t *words = rig_next_event(rig, NULL, DISPLAY, WL_DISPLAY_ERROR);
 	if (words == NULL) {
 		return -1;
 	}
@@ -401,8 +444,8 @@ int rig_error(const struct rig *rig, uint32_t *id) {
 
 uint32_t rig_deleted(const struct rig *rig, uint32_t id) {
 	uint32_t count = 0;
-	for (const uint32_t *words = next_event(rig, NULL, WL_DISPLAY_DELETE_ID); words != NULL;
-		words = next_event(rig, words, WL_DISPLAY_DELETE_ID)) {
+	for (const uint32_t *words = rig_next_event(rig, NULL, DISPLAY, WL_DISPLAY_DELETE_ID); words != NULL;
+		words = rig_next_event(rig, words, DISPLAY, WL_DISPLAY_DELETE_ID)) {
 		count += words[0] == id;
 	}
 	return count;

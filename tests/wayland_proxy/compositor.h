@@ -28,6 +28,7 @@ struct compositor {
 	uint32_t last_surface; // committed
 	bool passes_fds;
 	bool has_no_memory;
+	bool has_dmabuf;        // announces zwp_linux_dmabuf_v1
 	uint8_t partial[65536]; // of a request
 	size_t partial_len;
 	struct neep_loop *loop;
@@ -46,6 +47,7 @@ struct rig {
 	int socket; // the client's end
 	bool has_ended;
 	uint32_t next_id;
+	const struct rig_dmabufs *dmabufs; // NULL: programs have none
 	// What the proxy sent the client.
 	uint8_t events[1 << 16];
 	size_t event_len;
@@ -64,6 +66,14 @@ enum {
 };
 
 void rig_start(struct rig *rig);
+/* The same on a host whose programs have dma-bufs. */
+struct rig_dmabufs {
+	uint64_t render_device;
+	bool are_memory; // neep_wl_host.blobs_are_memory
+	bool has_global; // the compositor takes dma-bufs
+	const char *deny;
+};
+void rig_start_with_dmabufs(struct rig *rig, const struct rig_dmabufs *dmabufs);
 /* Ends the client if it is still there. */
 void rig_stop(struct rig *rig);
 
@@ -83,6 +93,9 @@ void rig_event(struct rig *rig, uint32_t host_id, uint32_t opcode, int owned_fd,
 /* What the compositor knows the client's object by, or 0. */
 uint32_t rig_host_id(const struct rig *rig, uint32_t id);
 struct thing *rig_thing(const struct rig *rig, uint32_t id);
+
+/* The words of the client's events of object `id` with this opcode, one after the other; NULL: no (more). */
+const uint32_t *rig_next_event(const struct rig *rig, const uint32_t *last, uint32_t id, uint32_t opcode);
 
 /* The code of the wl_display.error that the client got, or -1; *id: whose it is. */
 int rig_error(const struct rig *rig, uint32_t *id);
