@@ -14,7 +14,7 @@ for target in "$folder"/tests/fuzz/fuzz_*; do
     case $name in *.p) continue ;; esac
     number=$((number + 1))
     work=$(mktemp -d)
-    if "$target" -max_total_time="${seconds:-20}" -timeout=20 -rss_limit_mb=2048 -artifact_prefix="$folder/" \
+    if "$target" -max_total_time="${seconds:-20}" -timeout=60 -rss_limit_mb=2048 -artifact_prefix="$folder/" \
         -print_final_stats=1 "$work" "tests/fuzz/corpus/${name#fuzz_}" >"$folder/$name.log" 2>&1; then
         runs=$(sed -n 's/.*number_of_executed_units: //p' "$folder/$name.log")
         echo "ok $number - $name (${runs:-?} inputs in $seconds s)"

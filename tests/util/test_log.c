@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "support/cmocka.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 static int lines;
@@ -32,11 +33,17 @@ static void lines_above_the_level_are_dropped(void **state) {
 static void guest_lines_are_rate_limited(void **state) {
 	(void)state;
 	neep_log_set_handler(count_line, NULL);
-	lines = 0;
-	struct neep_log_limit limit = { 0 };
-	for (int i = 0; i < 1000; i++) {
-		neep_log_guest(&limit, "test", "mistake %d", i);
-	}
+	struct neep_log_limit limit;
+	int64_t start_ns;
+	/* A new second, on a machine that stands still meanwhile, has lines of its own. */
+	do {
+		start_ns = neep_clock_ns();
+		limit = (struct neep_log_limit){ 0 };
+		lines = 0;
+		for (int i = 0; i < 1000; i++) {
+			neep_log_guest(&limit, "test", "mistake %d", i);
+		}
+	} while (neep_clock_ns() - start_ns >= NEEP_NS_PER_S);
 	assert_int_equal(lines, NEEP_LOG_GUEST_BURST);
 	assert_int_equal(limit.dropped, 1000 - NEEP_LOG_GUEST_BURST);
 	limit.window_start_ns -= INT64_C(2000000000);
