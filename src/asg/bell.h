@@ -35,8 +35,9 @@
 #define NEEP_ASG_BELL           (NEEP_ASG_BELL_PAGE + 20)
 #define NEEP_ASG_HOST_WAIT      (NEEP_ASG_BELL_PAGE + 24) // enum neep_asg_host_wait
 #define NEEP_ASG_HOST_BELL      (NEEP_ASG_BELL_PAGE + 28)
-#define NEEP_ASG_READING        (NEEP_ASG_BELL_PAGE + 32) // enum neep_asg_reading
-#define NEEP_ASG_REPLIED        (NEEP_ASG_BELL_PAGE + 36) // the position of replies when that was read
+/* In a cache line that nobody else uses. */
+#define NEEP_ASG_READING (NEEP_ASG_BELL_PAGE + 128) // enum neep_asg_reading
+#define NEEP_ASG_REPLIED (NEEP_ASG_BELL_PAGE + 132) // the position of replies when that was read
 
 /* What the consumer has taken last. */
 enum neep_asg_reading {

@@ -152,3 +152,11 @@ void neep_asg_fail_mapped(uint8_t *ring, int32_t answer) {
 	const struct ring_memory memory = { .mapped = ring, .fd = -1 };
 	(void)fail(&memory, answer);
 }
+
+uint64_t neep_asg_guest_progress(uint8_t *ring) {
+	const struct ring_memory memory = { .mapped = ring, .fd = -1 };
+	uint32_t records = atomic_load(word_at(&memory, NEEP_ASG_TO_HOST + NEEP_ASG_WRITE_POS));
+	uint32_t large = atomic_load(word_at(&memory, NEEP_ASG_TO_HOST_LARGE + NEEP_ASG_WRITE_POS));
+	uint32_t taken = atomic_load(word_at(&memory, NEEP_ASG_FROM_HOST_LARGE + NEEP_ASG_READ_POS));
+	return ((uint64_t)(records + large) << 32) + taken;
+}

@@ -30,7 +30,8 @@
  * rings are looked at once more: either the guest sees that state after its write, or we see its write. The window for
  * which a ring is watched adapts as that of the event loop does. A watcher gives way between its looks: what it waits for
  * may need this very CPU. Not for a guest that wakes us itself, for which a sleep is cheap: it is watched briefly, and without giving
- * way, as whoever gives way may have to wait for a whole time slice of a third.
+ * way, as whoever gives way may have to wait for a whole time slice of a third. Nor is one that had to be woken itself: it is not there
+ * soon, and may need this processor.
  *
  * A consumer that takes a dead one's place goes back to the last record if that has had no reply: a guest sends nothing more before
  * its reply, so nothing is read twice that had one, and the bytes are still there. It cannot go back in a large transfer.
@@ -67,6 +68,7 @@ struct neep_asg_ring {
 	uint32_t record_left;
 	uint32_t pauses;        // in a row, of a large transfer
 	bool is_near;           // the guest wakes us itself (asg/bell.h)
+	bool has_woken;         // the guest slept, and has sent nothing since
 	atomic_bool is_stopped; // atomic: anybody, the consumer
 	atomic_bool is_asleep;  // atomic: the consumer, anybody
 };
@@ -118,6 +120,7 @@ static void ring_bell(struct neep_asg_ring *ring) {
 	}
 	store(ring, NEEP_ASG_SLEEPER, 0);
 	neep_asg_bell_ring(word_at(ring, NEEP_ASG_BELL));
+	ring->has_woken = true;
 }
 
 /* Rings no bell: most guests that sleep then wait for the reply, and would wake up twice. Others hear it when all has been
@@ -127,8 +130,9 @@ static void release_record(struct neep_asg_ring *ring) {
 }
 
 static void note_reading(struct neep_asg_ring *ring, enum neep_asg_reading what) {
-	store(ring, NEEP_ASG_REPLIED, load(ring, NEEP_ASG_FROM_HOST_LARGE + NEEP_ASG_WRITE_POS));
-	store(ring, NEEP_ASG_READING, what);
+	uint32_t replied = load(ring, NEEP_ASG_FROM_HOST_LARGE + NEEP_ASG_WRITE_POS);
+	atomic_store_explicit(word_at(ring, NEEP_ASG_REPLIED), replied, memory_order_release);
+	atomic_store_explicit(word_at(ring, NEEP_ASG_READING), what, memory_order_release);
 }
 
 /* Remembers the next record that has data. Returns 1, 0 when there is none, or -EPROTO. A guest that sends empty records
@@ -288,7 +292,9 @@ static void sleep_until_woken(struct neep_asg_ring *ring, uint32_t bell) {
 
 static void wait_for_data(struct neep_asg_ring *ring) {
 	ring_bell(ring);
-	if (ring->spin_ns > 0 && spin(ring)) {
+	bool is_worth_it = ring->spin_ns > 0 && !ring->has_woken;
+	ring->has_woken = false;
+	if (is_worth_it && spin(ring)) {
 		return;
 	}
 	/* The guest sends one wake-up for a large transfer, and no other when it goes on after a pause. */

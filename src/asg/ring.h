@@ -42,6 +42,9 @@ int neep_asg_fail(int fd, uint64_t size, int32_t answer);
 /* The same for who has mapped the ring: NEEP_ASG_BUFFER_OFFSET + NEEP_ASG_BUFFER_SIZE bytes that stay. */
 void neep_asg_fail_mapped(uint8_t *ring, int32_t answer);
 
+/* A number that changes when the guest sends or takes something, for who has mapped the ring. */
+uint64_t neep_asg_guest_progress(uint8_t *ring);
+
 /* How the consumer waits: it looks at the ring for up to spin_ns after the last byte, as long as that pays off, then sleeps until
  * the guest wakes it. NEEP_ASG_SPIN_NS is a good choice. */
 #define NEEP_ASG_SPIN_NS INT64_C(100000)

@@ -3,7 +3,12 @@
  * Theory of operation. The driver waits in a loop around sched_yield(), for as long as the GPU works. On a machine whose
  * processors are the GPU (lavapipe), or with more waiting threads than processors, that takes from the renderer what the
  * driver waits for. A thread has a ring of its own, so its sched_yield() is told from others': it only returns for SPIN_NS, as most
- * replies are there by then, and goes to sleep on the ring's bell (asg/bell.h) after that.
+ * replies are there by then, and goes to sleep on the ring's bell (asg/bell.h) after that. Calls between which the thread has sent or
+ * taken something belong to two waits.
+ *
+ * Where others want the processors, the renderer does not even run while a thread looks. One that has looked in vain MISSES_MAX times
+ * in a row sleeps at once the next times, and looks again after longer and longer: for PROBE_NS then, as the renderer, which watches
+ * for guests that are awake only, has to be woken first.
  *
  * No bell is missed: a thread first says that it will sleep and returns, so that the driver's loop looks once more, and
  * sleeps at its next call only if the bell has not rung since. A sleep has an end all the same, since what wakes
@@ -37,8 +42,10 @@
 /* How long a wait looks before it sleeps, without giving way: who does may have to wait for a whole time slice of a third. Quick
  * replies are there by then; on two processors that are the GPU too, 50 us cost a tenth of the frames of a millisecond. */
 #define SPIN_NS (10 * NEEP_NS_PER_US)
-/* Calls that lie further apart belong to two waits. */
-#define SAME_WAIT_NS (20 * NEEP_NS_PER_US)
+/* Waits in a row in which to look was in vain, before it is left out; the first of those that are left out in a row are few. */
+#define MISSES_MAX   3
+#define LEFT_OUT_MAX UINT32_C(31)
+#define PROBE_NS     (50 * NEEP_NS_PER_US)
 #define SLEEP_MAX_NS (10 * NEEP_NS_PER_MS)
 /* Sleeps in vain between two looks for the node. */
 #define SLEEPS_PER_LOOK 10
@@ -55,8 +62,12 @@ struct wait {
 	bool is_armed;        // has said that it sleeps
 	uint32_t bell;        // as it was then
 	uint32_t sleeps_in_vain;
+	uint64_t progress; // as it was at the last call
+	uint32_t misses;   // in a row
+	uint32_t left_out; // since the last time it has looked
+	int64_t look_ns;   // in this wait
+	bool has_slept;    // in this wait
 	int64_t started_at;
-	int64_t called_at;
 };
 
 /* Found by the thread alone; the library is loaded with the program, so it costs no call. */
@@ -108,6 +119,7 @@ static void sleep_until_bell(struct wait *wait) {
 	struct timespec limit = { .tv_nsec = SLEEP_MAX_NS };
 	bool is_in_vain = neep_asg_bell_wait(word_at(wait, NEEP_ASG_BELL), wait->bell, &limit);
 	wait->is_armed = false;
+	wait->has_slept = true;
 	wait->sleeps_in_vain = is_in_vain ? wait->sleeps_in_vain + 1 : 0;
 	if (wait->sleeps_in_vain == SLEEPS_PER_LOOK) {
 		wait->sleeps_in_vain = 0;
@@ -115,24 +127,44 @@ static void sleep_until_bell(struct wait *wait) {
 	}
 }
 
+static int64_t choose_look(const struct wait *wait) {
+	if (wait->misses <= MISSES_MAX) {
+		return SPIN_NS;
+	}
+	uint32_t doublings = wait->misses - MISSES_MAX;
+	uint32_t left_out = doublings < 5 ? (UINT32_C(1) << doublings) - 1 : LEFT_OUT_MAX;
+	return wait->left_out >= left_out ? PROBE_NS : 0;
+}
+
+/* The first call of a wait; the last one has ended. */
+static void begin_wait(struct wait *wait, uint64_t progress) {
+	if (wait->look_ns > 0) {
+		wait->misses = wait->has_slept ? wait->misses + 1 : 0;
+	}
+	wait->look_ns = choose_look(wait);
+	wait->left_out = wait->look_ns > 0 ? 0 : wait->left_out + 1;
+	wait->progress = progress;
+	wait->is_armed = false;
+	wait->has_slept = false;
+	wait->started_at = neep_clock_ns();
+}
+
 static void pause_wait(struct wait *wait) {
 	if (neep_preload_node_is_gone()) {
 		neep_asg_fail_mapped(wait->ring, DEVICE_LOST);
 		return;
 	}
-	int64_t now = neep_clock_ns();
-	if (now - wait->called_at > SAME_WAIT_NS && !wait->is_armed) {
-		wait->started_at = now;
+	uint64_t progress = neep_asg_guest_progress(wait->ring);
+	if (progress != wait->progress) {
+		begin_wait(wait, progress);
 	}
-	if (now - wait->started_at < SPIN_NS) {
+	if (neep_clock_ns() - wait->started_at < wait->look_ns) {
 		neep_cpu_relax();
 	} else if (!wait->is_armed) {
 		arm(wait);
 	} else {
 		sleep_until_bell(wait);
-		now = neep_clock_ns();
 	}
-	wait->called_at = now;
 }
 
 PRELOAD_EXPORT int sched_yield(void) {

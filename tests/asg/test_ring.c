@@ -381,6 +381,28 @@ static void consumer_is_woken_when_it_sleeps_only(void **state) {
 	asg_guest_destroy(guest);
 }
 
+static void guest_that_slept_is_not_watched(void **state) {
+	(void)state;
+	struct asg_guest *guest = asg_guest_create();
+	asg_guest_init(guest);
+	struct asg_consumer consumer;
+	asg_consumer_start(&consumer, guest, 600 * NEEP_NS_PER_S);
+	guest->is_far = true;
+	await_wait(guest, NEEP_ASG_ASLEEP);
+	/* The first sleep was short: the window is open. */
+	ask(guest, 4, 4);
+	usleep(20000);
+	assert_int_equal(asg_guest_load(guest, NEEP_ASG_HOST_WAIT), NEEP_ASG_AWAKE);
+	asg_guest_store(guest, NEEP_ASG_SLEEPER, 1);
+	ask(guest, 4, 4);
+	await_wait(guest, NEEP_ASG_ASLEEP);
+	ask(guest, 4, 4);
+	usleep(20000);
+	assert_int_equal(asg_guest_load(guest, NEEP_ASG_HOST_WAIT), NEEP_ASG_AWAKE);
+	assert_int_equal(asg_consumer_stop(&consumer), -ECANCELED);
+	asg_guest_destroy(guest);
+}
+
 static void wake_ups_are_the_device_s_again_when_the_ring_has_failed(void **state) {
 	(void)state;
 	struct asg_guest *guest = asg_guest_create();
@@ -629,6 +651,7 @@ int main(void) {
 		fd_checked_test(fail_releases_a_guest_that_sends),
 		fd_checked_test(bell_is_rung_for_a_sleeper_only),
 		fd_checked_test(consumer_is_woken_when_it_sleeps_only),
+		fd_checked_test(guest_that_slept_is_not_watched),
 		fd_checked_test(wake_ups_are_the_device_s_again_when_the_ring_has_failed),
 		fd_checked_test(stop_ends_a_sleeper_whose_bell_is_turned_back),
 		fd_checked_test(fail_answers_again_when_the_guest_has_sent_more),

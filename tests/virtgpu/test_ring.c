@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "asg/bell.h"
+#include "asg/layout.h"
 #include "asg/ring.h"
 #include "support/fd_check.h"
 #include "virtgpu/render_node.h"
@@ -146,11 +147,61 @@ static void thread_sleeps_until_its_ring_s_bell_rings(void **state) {
 	ring_close(&ring);
 }
 
+/* The first call of a wait: the thread has sent something since the last one. Returns whether it will sleep at the next. */
+static bool begin_wait(const struct ring *ring) {
+	atomic_fetch_add((_Atomic uint32_t *)(void *)(ring->base + NEEP_ASG_TO_HOST + NEEP_ASG_WRITE_POS), 8);
+	atomic_store(word(ring, NEEP_ASG_SLEEPER), 0);
+	sched_yield();
+	return atomic_load(word(ring, NEEP_ASG_SLEEPER)) == 1;
+}
+
+/* Looks in vain, and is woken at once. */
+static void sleep_once(const struct ring *ring) {
+	while (atomic_load(word(ring, NEEP_ASG_SLEEPER)) == 0) {
+		sched_yield();
+	}
+	atomic_fetch_add(word(ring, NEEP_ASG_BELL), 1);
+	sched_yield();
+}
+
+static void *wait_in_many_ways(void *data) {
+	struct ring *ring = data;
+	ring_open(ring);
+	int at_once = 0;
+	for (int i = 0; i < 100; i++) {
+		begin_wait(ring);
+		sleep_once(ring);
+	}
+	for (int i = 0; i < 20; i++) {
+		at_once += begin_wait(ring);
+		sleep_once(ring);
+	}
+	assert_true(at_once >= 15);
+	/* What it waits for is there at once: it finds that out. */
+	for (int i = 0; i < 500; i++) {
+		begin_wait(ring);
+	}
+	at_once = 0;
+	for (int i = 0; i < 20; i++) {
+		at_once += begin_wait(ring);
+	}
+	assert_true(at_once <= 5);
+	return NULL;
+}
+
+static void wait_sleeps_at_once_when_looking_was_in_vain(void **state) {
+	(void)state;
+	struct ring ring;
+	run_in_thread(wait_in_many_ways, &ring);
+	ring_close(&ring);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		fd_checked_test(ping_of_own_ring_rings_the_bell_of_a_sleeper),
 		fd_checked_test(ping_of_another_thread_s_ring_is_the_device_s),
 		fd_checked_test(thread_sleeps_until_its_ring_s_bell_rings),
+		fd_checked_test(wait_sleeps_at_once_when_looking_was_in_vain),
 	};
 	/* The connection to the node stays open: made before the fds are counted. */
 	close(node_open());
