@@ -2,7 +2,8 @@
  *
  * The input is a script of small steps: messages of the right shape to objects that are there, with arguments from the input;
  * raw bytes; fds without messages; a host whose way is full or that refuses an fd; ends. It begins with every known global bound,
- * so that all interfaces are within reach. */
+ * so that all interfaces are within reach; in inputs of odd size linux-dmabuf is the proxy's own. */
+#include <drm_fourcc.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -17,9 +18,11 @@
 #include "util/macros.h"
 #include "util/reader.h"
 #include "wayland/client.h"
+#include "wayland/offer.h"
 #include "wayland/policy.h"
 #include "wayland/queue.h"
 #include "wayland/registry.h"
+#include "wayland/wayland-protocol.h"
 
 #define STEPS_MAX 400
 #define REGISTRY  2
@@ -33,6 +36,8 @@ struct fuzz {
 	bool is_full;     // the way to the compositor
 	bool refuses_fds; // ... takes none
 	bool is_awaited, is_receiving, is_destroyed;
+	bool offers_dmabuf; // the proxy does
+	uint32_t dmabuf_id; // its newest; 0: none
 	uint32_t next_client_id, next_server_id;
 	int memory_fd;
 };
@@ -118,6 +123,7 @@ static struct neep_wl_host *make_host(void *data, const struct neep_wl_host_list
 		.listener_data = listener_data,
 		.takes_dmabufs = true,
 		.render_device = 1,
+		.blobs_are_memory = fuzz->offers_dmabuf,
 	};
 	return &fuzz->host;
 }
@@ -270,6 +276,65 @@ static void raw_bytes(struct fuzz *fuzz, bool of_host) {
 	}
 }
 
+/* ---- linux-dmabuf of the proxy's own ---- */
+
+/* What the proxy has asked for itself. */
+static void answer_syncs(struct fuzz *fuzz) {
+	uint32_t id = 0;
+	neep_idmap_for_each (link, &fuzz->client->objects.by_host) {
+		const struct neep_wl_object *object =
+			neep_container_of(link, struct neep_wl_object, host_link);
+		bool is_asked = object->interface == &wl_callback_interface && object->client_id == 0;
+		id = is_asked && !object->is_dead ? object->host_id : id;
+	}
+	neep_assert(id != 0);
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, id, 0);
+	neep_wl_writer_word(&writer, 0);
+	from_compositor(fuzz, writer.data, (size_t)neep_wl_writer_end(&writer), NULL, 0);
+}
+
+static void bind_offer(struct fuzz *fuzz) {
+	struct neep_wl_writer writer;
+	answer_syncs(fuzz);
+	neep_assert(fuzz->client->offer != NULL);
+	neep_wl_writer_begin(&writer, fuzz->client->offer->shm->host_id, 0);
+	neep_wl_writer_word(&writer, WL_SHM_FORMAT_XRGB8888);
+	from_compositor(fuzz, writer.data, (size_t)neep_wl_writer_end(&writer), NULL, 0);
+	answer_syncs(fuzz);
+	for (uint32_t version = 3; version <= 4; version++) {
+		fuzz->dmabuf_id = fuzz->next_client_id++;
+		neep_wl_writer_begin(&writer, REGISTRY, 0);
+		neep_wl_writer_word(&writer, NEEP_WL_OFFER_NAME);
+		neep_wl_writer_string(&writer, "zwp_linux_dmabuf_v1");
+		neep_wl_writer_word(&writer, version);
+		neep_wl_writer_word(&writer, fuzz->dmabuf_id);
+		from_program(fuzz, writer.data, (size_t)neep_wl_writer_end(&writer), NULL, 0);
+	}
+	settle(fuzz);
+}
+
+static void send_words(struct fuzz *fuzz, uint32_t id, uint32_t opcode, const uint32_t *words, size_t count) {
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, id, opcode);
+	for (size_t i = 0; i < count; i++) {
+		neep_wl_writer_word(&writer, words[i]);
+	}
+	/* zwp_linux_buffer_params_v1.add is the one with an fd. */
+	from_program(fuzz, writer.data, (size_t)neep_wl_writer_end(&writer), &fuzz->memory_fd,
+		count == 5 && opcode == 1);
+}
+
+/* A dma-buf of one plane whose numbers may fit. */
+static void share_buffer(struct fuzz *fuzz) {
+	uint32_t params = fuzz->next_client_id++, buffer = fuzz->next_client_id++;
+	uint32_t offset = pick_number(fuzz), stride = pick_number(fuzz);
+	uint32_t width = pick_number(fuzz), height = pick_number(fuzz);
+	send_words(fuzz, fuzz->dmabuf_id, 1, &params, 1);
+	send_words(fuzz, params, 1, (uint32_t[]){ 0, offset, stride, 0, 0 }, 5);
+	send_words(fuzz, params, 3, (uint32_t[]){ buffer, width, height, DRM_FORMAT_XRGB8888, 0 }, 5);
+}
+
 /* ---- the script ---- */
 
 static void bind_all(struct fuzz *fuzz) {
@@ -336,6 +401,11 @@ static void step(struct fuzz *fuzz) {
 	case 8:
 		settle(fuzz);
 		break;
+	case 15:
+		if (fuzz->dmabuf_id != 0) {
+			share_buffer(fuzz);
+		}
+		break;
 	default:
 		shaped_message(fuzz, false);
 	}
@@ -381,6 +451,9 @@ static void run(struct fuzz *fuzz) {
 	struct neep_error error;
 	fuzz->client = neep_wl_client_create(fds[1], &params, &error);
 	bind_all(fuzz);
+	if (fuzz->offers_dmabuf) {
+		bind_offer(fuzz);
+	}
 	for (int i = 0; i < STEPS_MAX && neep_reader_left(&fuzz->in) > 0 && fuzz->client != NULL; i++) {
 		step(fuzz);
 	}
@@ -394,7 +467,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	neep_log_set_handler(ignore_line, NULL);
 	int fd_before = next_fd();
 	struct fuzz fuzz = {
-		.is_receiving = true, .next_client_id = 3, .next_server_id = NEEP_WL_SERVER_IDS
+		.is_receiving = true,
+		.offers_dmabuf = size % 2 == 1,
+		.next_client_id = 3,
+		.next_server_id = NEEP_WL_SERVER_IDS,
 	};
 	neep_reader_init(&fuzz.in, data, size);
 	fuzz.loop = neep_loop_create();
