@@ -122,7 +122,7 @@ extern "C" {
 #define RUTABAGA_IMPORT_FLAG_3D_INFO          (1 << 0)
 #define RUTABAGA_IMPORT_FLAG_VULKAN_INFO      (1 << 1)
 #define RUTABAGA_IMPORT_FLAG_RESOURCE_EXISTS  (1 << 30)
-#define RUTABAGA_IMPORT_FLAG_PRESERVE_CONTENT (1 << 31)
+#define RUTABAGA_IMPORT_FLAG_PRESERVE_CONTENT (UINT32_C(1) << 31)
 #endif
 
 /* An instance; created by rutabaga_init(), freed by rutabaga_finish(). */
