@@ -119,7 +119,7 @@ int neep_worker_process_find(const char *wanted, char *path, size_t size, struct
 		}
 	}
 	return neep_error_set(error, 0,
-		"there is no " PROGRAM " in %s nor in " NEEP_LIBEXECDIR
+		"there is no " PROGRAM " in %s, beside the library or in " NEEP_LIBEXECDIR
 		"; install it there, or name it with --renderer or NEEP_RENDERER",
 		own);
 }
