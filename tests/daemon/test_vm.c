@@ -86,7 +86,7 @@ static void wanted_window_decides(void **state) {
 	expect_out("-display gtk,gl=on");
 	fake_qemu("11.1.3", "vhost-user-vga virtio-gpu-rutabaga-pci");
 	run("vm --dry-run --accel tcg --qemu ./" FAKE_QEMU " disk.qcow2", 0);
-	expect_out("-device virtio-gpu-rutabaga-pci,gfxstream-vulkan=on,hostmem=4G");
+	expect_out("-device virtio-gpu-rutabaga-pci,event_idx=off,gfxstream-vulkan=on,hostmem=4G");
 	assert_null(strstr(result.out, "vhost-user-neep"));
 }
 
