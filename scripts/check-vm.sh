@@ -1,15 +1,25 @@
 #!/bin/bash
-# The whole VM by `neep vm`: a stock Debian guest with Vulkan and Wayland on QEMU 11; prints TAP.
-# usage: scripts/check-vm.sh BUILD [--long] [OPTIONS OF tests/vm/whole.py]
+# The whole VM by `neep vm`: a stock Debian guest with Vulkan and Wayland; prints TAP. The front-end is the generic device of QEMU
+# 11, or, which takes a build of QEMU first, virtio-gpu-rutabaga on our library.
+# usage: scripts/check-vm.sh BUILD [--long] [--front-end generic|rutabaga] [OPTIONS OF tests/vm/whole.py]
 set -eu
 cd "$(dirname "$0")/.."
-build=$(cd "${1:?usage: scripts/check-vm.sh BUILD [--long]}" && pwd)
+build=$(cd "${1:?usage: scripts/check-vm.sh BUILD [--long] [--front-end generic|rutabaga]}" && pwd)
 shift
 reboots=1
 if [ "${1:-}" = --long ]; then
     reboots=3
     shift
 fi
+front_end=generic
+if [ "${1:-}" = --front-end ]; then
+    front_end=${2:?--front-end: generic or rutabaga}
+    shift 2
+fi
 cache=${NEEP_VM_CACHE:-build/vm-cache}
-qemu=$(scripts/qemus.sh | tail -n 1)
-exec tests/vm/whole.py --build "$build" --qemu "$qemu" --cache "$cache" --keep "$build/vm-pictures" --reboots "$reboots" "$@"
+case $front_end in
+rutabaga) qemu=$(scripts/qemu-with-rutabaga.sh --build "$build") ;;
+*) qemu=$(scripts/qemus.sh | tail -n 1) ;;
+esac
+exec tests/vm/whole.py --build "$build" --front-end "$front_end" --qemu "$qemu" --cache "$cache" --keep "$build/vm-$front_end" \
+    --reboots "$reboots" "$@"

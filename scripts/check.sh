@@ -110,6 +110,11 @@ tap wayland scripts/check-wayland.sh build
 stage "a Debian guest with Vulkan and Wayland, by neep vm"
 tap whole-vm scripts/check-vm.sh build ${long:+--long}
 
+if [ -n "$long" ]; then
+    stage "the same with our library inside a QEMU built for it"
+    tap rutabaga-vm scripts/check-vm.sh build --long --front-end rutabaga
+fi
+
 read -r passed failed < <(scripts/count-tests.py "${counted[@]}")
 printf '== done in %d s\n' $((SECONDS - start))
 echo "$passed passed, $failed failed"

@@ -8,7 +8,7 @@ usage() {
     cat <<END
 usage: scripts/deps.sh [--check] [GROUP...]
   --check  only print the missing packages, one per line; status 1 if there are any
-  GROUP    build, check, vm, fuzz, vulkan or wayland (default: all)
+  GROUP    build, check, vm, fuzz, vulkan, wayland (default: all of these), or qemu-build
 END
 }
 
@@ -30,6 +30,12 @@ packages_of() {
         echo libwayland-dev wayland-protocols libxkbcommon-dev python3
         echo weston sway grim wayland-utils wl-clipboard foot gtk-4-examples fonts-dejavu-core
         echo qt6-wayland qml-qt6 qml6-module-qtquick qml6-module-qtquick-window qml6-module-qtqml-workerscript
+        ;;
+    # QEMU itself, and the firmware that its source package does not have.
+    qemu-build)
+        echo build-essential ninja-build meson pkg-config python3 python3-venv python3-distlib dpkg-dev mmdebstrap
+        echo libglib2.0-dev zlib1g-dev libpixman-1-dev libpng-dev libslirp-dev
+        echo qemu-system-data seabios ipxe-qemu
         ;;
     # The runtime's package carries clang's version in its name, which differs from one Debian to the next.
     fuzz) echo clang "libclang-rt-dev|$(clang_runtime)" ;;

@@ -122,7 +122,7 @@ extern "C" {
 #define RUTABAGA_IMPORT_FLAG_3D_INFO          (1 << 0)
 #define RUTABAGA_IMPORT_FLAG_VULKAN_INFO      (1 << 1)
 #define RUTABAGA_IMPORT_FLAG_RESOURCE_EXISTS  (1 << 30)
-#define RUTABAGA_IMPORT_FLAG_PRESERVE_CONTENT (1 << 31)
+#define RUTABAGA_IMPORT_FLAG_PRESERVE_CONTENT (UINT32_C(1) << 31)
 #endif
 
 /* An instance; created by rutabaga_init(), freed by rutabaga_finish(). */
@@ -298,6 +298,10 @@ int32_t rutabaga_get_capset(
 /* Creates context `ctx_id` (not 0). The low 8 bits of context_init are the capability set (0: virgl2, virgl,
  * or else the first enabled one that has contexts); the other bits must be 0. context_name is
  * context_name_len bytes, need not end in NUL, and is only for messages; at most 64 bytes are read.
+ *
+ * A context that has the id already ends as by rutabaga_context_destroy(): there is no reset among the published functions,
+ * and this is how QEMU's device goes on after one. After neep_rutabaga_event_fd() it is -EEXIST.
+ *
  * -EEXIST, -EINVAL, -ENOTSUP (no such capability set enabled), -ENOMEM. */
 int32_t rutabaga_context_create(struct rutabaga *ptr, uint32_t ctx_id, uint32_t context_init,
 	const char *context_name, uint32_t context_name_len);

@@ -56,3 +56,10 @@ int cli_qemu_look(const char *program, struct cli_qemu *qemu, struct neep_error 
 	qemu->has_rutabaga = has_device(qemu, "virtio-gpu-rutabaga-pci");
 	return 0;
 }
+
+bool cli_qemu_has_display(const struct cli_qemu *qemu, const char *name) {
+	char text[512], line[64];
+	struct question question = { qemu->program, "-display", "help" };
+	snprintf(line, sizeof(line), "\n%s\n", name);
+	return cli_in_child(ask, &question, text, sizeof(text)) == 0 && strstr(text, line) != NULL;
+}

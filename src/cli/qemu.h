@@ -27,4 +27,7 @@ struct cli_qemu {
 /* Asks `program` for its version and its devices. Returns 0 or -ENOENT with `error` set: it cannot be run. */
 int cli_qemu_look(const char *program, struct cli_qemu *qemu, struct neep_error *error);
 
+/* Asks it whether it can show a guest's screen in this way: "gtk", "sdl" ... */
+bool cli_qemu_has_display(const struct cli_qemu *qemu, const char *name);
+
 #endif

@@ -46,14 +46,18 @@ const char *vm_capset_names(const struct vm *vm) {
 
 const char *vm_display(const struct vm *vm) {
 	const char *wanted = vm->options->display;
+	bool has_session = getenv("WAYLAND_DISPLAY") != NULL || getenv("DISPLAY") != NULL;
 	if (!front_ends[vm->front_end].has_display) {
 		return "none";
 	}
 	if (wanted != NULL) {
 		return wanted;
 	}
-	/* What QEMU can show of these devices needs OpenGL. */
-	return getenv("WAYLAND_DISPLAY") != NULL || getenv("DISPLAY") != NULL ? "gtk,gl=on" : "none";
+	if (!has_session || !cli_qemu_has_display(&vm->qemu, "gtk")) {
+		return "none";
+	}
+	/* What our process shows through QEMU needs OpenGL there. */
+	return vm_has_device(vm) ? "gtk,gl=on" : "gtk";
 }
 
 static bool qemu_has(const struct cli_qemu *qemu, enum vm_front_end front_end) {

@@ -73,7 +73,9 @@ void vm_device_words(const struct vm *vm, struct vm_words *words) {
 	}
 }
 
-/* Properties of the device inside QEMU, from the names of capability sets. */
+/* Properties of the device inside QEMU, from the names of capability sets. QEMU 10.2 says from which command on it wants
+ * to be told, and looks for that one, with no barrier between: the guest may miss the one while QEMU misses the other, and
+ * then the queue stands still (seen). Without event_idx every command is told. */
 static void add_rutabaga(const struct vm *vm, struct vm_words *words) {
 	char names[256], properties[512] = "";
 	char *rest = NULL;
@@ -83,8 +85,8 @@ static void add_rutabaga(const struct vm *vm, struct vm_words *words) {
 		snprintf(properties + len, sizeof(properties) - len, ",%s=on", name);
 	}
 	vm_words_add(words, "-device");
-	vm_words_add(words, "virtio-gpu-rutabaga-pci%s,hostmem=%s%s%s", properties, vm->options->hostmem,
-		vm->wayland[0] != '\0' ? ",wayland-socket-path=" : "", vm->wayland);
+	vm_words_add(words, "virtio-gpu-rutabaga-pci,event_idx=off%s,hostmem=%s%s%s", properties,
+		vm->options->hostmem, vm->wayland[0] != '\0' ? ",wayland-socket-path=" : "", vm->wayland);
 }
 
 /* An idle Wayland client of the guest keeps a command in the queue: it is as long as virtio allows. */

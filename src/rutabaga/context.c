@@ -42,23 +42,37 @@ static int create_check(struct rutabaga *rutabaga, const struct neep_context_req
 	if (request->ctx_id == 0 || (request->context_init & ~CAPSET_ID_MASK) != 0) {
 		return -EINVAL;
 	}
-	if (neep_context_find(rutabaga, request->ctx_id) != NULL) {
-		return -EEXIST;
-	}
 	*capset = request->context_init == 0 ? default_capset(rutabaga)
 					     : neep_capset_find(rutabaga, request->context_init);
 	if (*capset == NULL || (*capset)->component->impl->create_context == NULL) {
 		return -ENOTSUP;
 	}
-	if (rutabaga->usage.contexts >= rutabaga->limits.contexts) {
-		return -ENOMEM;
-	}
 	return neep_core_ensure_progress(rutabaga);
+}
+
+/* The published API has no reset, and QEMU's device forgets its contexts in one without a word (it does unreference the
+ * resources). The rebooted guest takes the same ids: what has such an id is of a life before. A caller that dispatches by
+ * itself knows neep_rutabaga_reset(). */
+static int make_room(struct rutabaga *rutabaga, uint32_t ctx_id) {
+	struct neep_context_slot *slot = neep_context_find(rutabaga, ctx_id);
+	if (slot == NULL) {
+		return rutabaga->usage.contexts >= rutabaga->limits.contexts ? -ENOMEM : 0;
+	}
+	if (rutabaga->is_caller_driven) {
+		return -EEXIST;
+	}
+	neep_core_log(rutabaga, NEEP_LOG_INFO,
+		"context %u is created while it exists: the machine was reset, and the old one ends", ctx_id);
+	neep_context_destroy(rutabaga, slot);
+	return 0;
 }
 
 int neep_context_create(struct rutabaga *rutabaga, const struct neep_context_request *request) {
 	const struct neep_capset *capset;
 	int rc = create_check(rutabaga, request, &capset);
+	if (rc == 0) {
+		rc = make_room(rutabaga, request->ctx_id);
+	}
 	if (rc < 0) {
 		return rc;
 	}

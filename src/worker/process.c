@@ -1,5 +1,6 @@
 /* The spawner as a process. posix_spawn() is safe in a VMM with threads; a pidfd names the process without a race and can be
  * polled. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -69,14 +70,26 @@ static bool is_program(const char *path) {
 	return access(path, X_OK) == 0;
 }
 
+static void cut_name(char *path) {
+	char *slash = strrchr(path, '/');
+	if (slash != NULL) {
+		*slash = '\0';
+	}
+}
+
 /* The folder of the running program, with no slash at its end; empty when it cannot be told. */
 static void own_folder(char *folder, size_t size) {
 	ssize_t len = readlink("/proc/self/exe", folder, size - 1);
 	folder[len > 0 ? len : 0] = '\0';
-	char *slash = strrchr(folder, '/');
-	if (slash != NULL) {
-		*slash = '\0';
-	}
+	cut_name(folder);
+}
+
+/* The same for the library that this code is in, where that is not the program itself. */
+static void library_folder(char *folder, size_t size) {
+	Dl_info info;
+	bool is_known = dladdr(kept_variables, &info) != 0 && info.dli_fname[0] == '/';
+	snprintf(folder, size, "%s", is_known ? info.dli_fname : "");
+	cut_name(folder);
 }
 
 static int use_named(const char *named, char *path, size_t size, struct neep_error *error) {
@@ -93,10 +106,12 @@ int neep_worker_process_find(const char *wanted, char *path, size_t size, struct
 	if (named != NULL && named[0] != '\0') {
 		return use_named(named, path, size, error);
 	}
-	char own[2048];
+	char own[2048], library[2048];
 	own_folder(own, sizeof(own));
-	/* The second is where a build tree has it. */
-	const char *const folders[][2] = { { own, "" }, { own, "/../renderer" }, { NEEP_LIBEXECDIR, "" } };
+	library_folder(library, sizeof(library));
+	/* Beside the two, or where a build tree has it. */
+	const char *const folders[][2] = { { own, "" }, { own, "/../renderer" }, { library, "" },
+		{ library, "/../renderer" }, { NEEP_LIBEXECDIR, "" } };
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(folders); i++) {
 		snprintf(path, size, "%s%s/" PROGRAM, folders[i][0], folders[i][1]);
 		if (is_program(path)) {
@@ -104,7 +119,7 @@ int neep_worker_process_find(const char *wanted, char *path, size_t size, struct
 		}
 	}
 	return neep_error_set(error, 0,
-		"there is no " PROGRAM " in %s nor in " NEEP_LIBEXECDIR
+		"there is no " PROGRAM " in %s, beside the library or in " NEEP_LIBEXECDIR
 		"; install it there, or name it with --renderer or NEEP_RENDERER",
 		own);
 }

@@ -17,10 +17,14 @@ void fake_qemu_running(const char *version, const char *devices, const char *run
 		"\tname=${2%%,help}\n"
 		"\tcase ' %s ' in *\" $name \"*) echo \"$name options:\" ;; esac\n"
 		"\texit ;;\n"
+		"'-display help')\n"
+		"\techo none\n"
+		"\tcase ' %s ' in *' gtk '*) echo gtk ;; esac\n"
+		"\texit ;;\n"
 		"esac\n"
 		"printf '%%s\\n' \"$@\" >words\n"
 		"%s\n",
-		version, devices, run);
+		version, devices, devices, run);
 	fclose(file);
 	assert_int_equal(chmod(FAKE_QEMU, 0755), 0);
 }

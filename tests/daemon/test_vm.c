@@ -88,8 +88,22 @@ static void wanted_window_decides(void **state) {
 	expect_out("-display gtk,gl=on");
 	fake_qemu("11.1.3", "vhost-user-vga virtio-gpu-rutabaga-pci");
 	run("vm --dry-run --accel tcg --qemu ./" FAKE_QEMU " disk.qcow2", 0);
-	expect_out("-device virtio-gpu-rutabaga-pci,gfxstream-vulkan=on,hostmem=4G");
+	expect_out("-device virtio-gpu-rutabaga-pci,event_idx=off,gfxstream-vulkan=on,hostmem=4G");
 	assert_null(strstr(result.out, "vhost-user-neep"));
+}
+
+static void window_is_shown_where_qemu_has_one(void **state) {
+	(void)state;
+	setenv("DISPLAY", ":7", 1);
+	fake_qemu("11.1.3", "virtio-gpu-rutabaga-pci gtk");
+	run("vm --dry-run --accel tcg --qemu ./" FAKE_QEMU " disk.qcow2", 0);
+	expect_out("-display gtk \\\n");
+	fake_qemu("11.1.3", "vhost-user-vga gtk");
+	run("vm --dry-run --accel tcg --qemu ./" FAKE_QEMU " disk.qcow2", 0);
+	expect_out("-display gtk,gl=on \\\n");
+	fake_qemu("11.1.3", "virtio-gpu-rutabaga-pci");
+	run("vm --dry-run --accel tcg --qemu ./" FAKE_QEMU " disk.qcow2", 0);
+	expect_out("-display none \\\n");
 }
 
 static void own_guest_boots_by_its_kernel(void **state) {
@@ -225,6 +239,7 @@ int main(void) {
 		in_folder(newest_device_is_chosen),
 		in_folder(older_qemu_is_told_what_it_loses),
 		in_folder(wanted_window_decides),
+		in_folder(window_is_shown_where_qemu_has_one),
 		in_folder(own_guest_boots_by_its_kernel),
 		in_folder(mistake_is_told_in_one_line),
 		in_folder(end_of_qemu_ends_everything),

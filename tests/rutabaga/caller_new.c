@@ -27,6 +27,16 @@ static void on_fence(uint64_t user_data, const struct rutabaga_fence *fence) {
 	*(uint64_t *)(uintptr_t)user_data = fence->fence_id;
 }
 
+/* As QEMU's device starts it: the renderer is found from where the library lies. */
+static void start_vulkan(struct rutabaga_builder builder) {
+	struct rutabaga *rutabaga = NULL;
+	uint32_t capsets = 0;
+	builder.capset_mask = 1 << RUTABAGA_CAPSET_GFXSTREAM_VULKAN;
+	check(rutabaga_init(guarded_copy(&builder, sizeof(builder)), &rutabaga) == 0, "init with Vulkan");
+	check(rutabaga_get_num_capsets(rutabaga, &capsets) == 0 && capsets == 1, "one capset");
+	check(rutabaga_finish(&rutabaga) == 0, "finish");
+}
+
 int main(void) {
 	uint64_t told = 0;
 	struct rutabaga *rutabaga = NULL;
@@ -39,6 +49,7 @@ int main(void) {
 	check(rutabaga_init(guarded_copy(&builder, sizeof(builder)), &rutabaga) == 0,
 		"init as a published caller");
 	check(rutabaga_finish(&rutabaga) == 0, "finish");
+	start_vulkan(builder);
 	builder.wsi |= NEEP_RUTABAGA_WSI_FEATURES;
 	check(rutabaga_init(guarded_copy(&builder, sizeof(builder)), &rutabaga) == 0,
 		"init with renderer features");

@@ -21,19 +21,36 @@ struct rutabaga_debug {
 	const char *message;
 };
 
+struct rutabaga_channel {
+	const char *channel_name;
+	uint32_t channel_type;
+};
+
+struct rutabaga_channels {
+	struct rutabaga_channel *channels;
+	size_t num_channels;
+};
+
 struct rutabaga_builder {
 	uint64_t user_data;
 	uint64_t capset_mask;
 	uint64_t wsi;
 	void (*fence_cb)(uint64_t user_data, const struct rutabaga_fence *fence);
 	void (*debug_cb)(uint64_t user_data, const struct rutabaga_debug *debug);
-	void *channels;
+	struct rutabaga_channels *channels;
 };
 _Static_assert(sizeof(struct rutabaga_builder) == 48, "the builder of 0.1.2");
 
 struct rutabaga_create_3d {
 	uint32_t target, format, bind, width, height, depth, array_size, last_level, nr_samples, flags;
 };
+
+struct rutabaga_create_blob {
+	uint32_t blob_mem, blob_flags;
+	uint64_t blob_id, size;
+};
+
+struct rutabaga_handle;
 
 struct rutabaga_transfer {
 	uint32_t x, y, z, w, h, d, level, stride, layer_stride;
@@ -62,6 +79,9 @@ int32_t rutabaga_resource_transfer_write(struct rutabaga *ptr, uint32_t ctx_id, 
 	const struct rutabaga_transfer *transfer);
 int32_t rutabaga_resource_transfer_read(struct rutabaga *ptr, uint32_t ctx_id, uint32_t resource_id,
 	const struct rutabaga_transfer *transfer, const struct iovec *iovec);
+int32_t rutabaga_resource_create_blob(struct rutabaga *ptr, uint32_t ctx_id, uint32_t resource_id,
+	const struct rutabaga_create_blob *create_blob, const struct rutabaga_iovecs *iovecs,
+	const struct rutabaga_handle *handle);
 int32_t rutabaga_resource_unref(struct rutabaga *ptr, uint32_t resource_id);
 int32_t rutabaga_submit_command(struct rutabaga *ptr, struct rutabaga_command *cmd);
 int32_t rutabaga_create_fence(struct rutabaga *ptr, const struct rutabaga_fence *fence);
@@ -109,8 +129,23 @@ static void draw(struct rutabaga *rutabaga) {
 	check(rutabaga_resource_unref(rutabaga, 1) == 0, "unref");
 }
 
+/* A blob of the guest's memory; all that the call is given lies before memory that faults. */
+static void share(struct rutabaga *rutabaga) {
+	static char page[4096];
+	struct iovec iov = { page, sizeof(page) };
+	struct rutabaga_iovecs iovecs = { guarded_copy(&iov, sizeof(iov)), 1 };
+	struct rutabaga_create_blob create = { .blob_mem = 1, .size = sizeof(page) };
+	check(rutabaga_resource_create_blob(rutabaga, 0, 2, guarded_copy(&create, sizeof(create)),
+		      guarded_copy(&iovecs, sizeof(iovecs)), NULL) == 0,
+		"create a blob");
+	check(rutabaga_resource_unref(rutabaga, 2) == 0, "unref the blob");
+}
+
 int main(void) {
-	struct rutabaga_builder builder = { 5, 0, 1, on_fence, on_debug, NULL };
+	struct rutabaga_channel channel = { "/nowhere", 1 };
+	struct rutabaga_channels channels = { guarded_copy(&channel, sizeof(channel)), 1 };
+	struct rutabaga_builder builder = { 5, 0, 1, on_fence, on_debug,
+		guarded_copy(&channels, sizeof(channels)) };
 	struct rutabaga_fence fence = { 1, UINT64_C(0x100000001), 0, 0 };
 	struct rutabaga_command command = { 9, 4, (uint8_t *)"nop" };
 	struct rutabaga *rutabaga = NULL;
@@ -119,6 +154,7 @@ int main(void) {
 		"init with the short builder");
 	check(rutabaga_get_num_capsets(rutabaga, &capsets) == 0 && capsets == 0, "no capsets");
 	draw(rutabaga);
+	share(rutabaga);
 	check(rutabaga_submit_command(rutabaga, guarded_copy(&command, sizeof(command))) < 0,
 		"submit of the short command to no context");
 	check(rutabaga_create_fence(rutabaga, guarded_copy(&fence, sizeof(fence))) == 0 && fences == 1,

@@ -26,6 +26,29 @@ static void create_checks_ids_and_context_init(void **state) {
 	assert_int_equal(rutabaga_context_destroy(r->rutabaga, 1), -ESRCH);
 }
 
+static void create_replaces_what_a_published_caller_forgot(void **state) {
+	struct recorder *r = *state;
+	struct rutabaga_fence fence = ring_fence(1, 4, 7);
+	struct neep_fake_stream hold = { .count = 0 };
+	assert_int_equal(create(r, 1, NEEP_FAKE_CAPSET), 0);
+	neep_fake_stream_op(&hold, NEEP_FAKE_OP_HOLD, (uint32_t[]){ 1, 4, 1 }, 3);
+	assert_int_equal(submit_stream(r, 1, &hold), 0);
+	assert_int_equal(rutabaga_create_fence(r->rutabaga, &fence), 0);
+	assert_int_equal(create_host_blob(r, 1, 5, 1, 4096), 0);
+	assert_int_equal(rutabaga_context_attach_resource(r->rutabaga, 1, 5), 0);
+	assert_int_equal(r->fence_count, 0);
+	/* A bad request ends nothing. */
+	assert_int_equal(create(r, 1, 4), -ENOTSUP);
+	assert_int_equal(neep_fake_get_counts(r->fake).attached, 1);
+	assert_int_equal(create(r, 1, NEEP_FAKE_SHORT_CAPSET), 0);
+	assert_true(recorder_wait(r, 1));
+	assert_int_equal(r->fences[0].fence_id, 7);
+	assert_int_equal(neep_fake_get_counts(r->fake).contexts, 1);
+	assert_int_equal(neep_fake_get_counts(r->fake).attached, 0);
+	assert_int_equal(rutabaga_context_destroy(r->rutabaga, 1), 0);
+	assert_int_equal(rutabaga_context_destroy(r->rutabaga, 1), -ESRCH);
+}
+
 static void create_is_refused_by_a_2d_instance(void **state) {
 	struct recorder *r = *state;
 	assert_int_equal(create(r, 1, 0), -ENOTSUP);
@@ -238,12 +261,14 @@ static void capset_data_fills_the_buffer_and_no_more(void **state) {
 	assert_int_equal(rutabaga_get_capset(r->rutabaga, NEEP_FAKE_CAPSET, 0, NULL, 4), -EINVAL);
 }
 
-#define WITH_2D(f)   cmocka_unit_test_setup_teardown(f, recorder_setup_2d, recorder_teardown)
-#define WITH_FAKE(f) cmocka_unit_test_setup_teardown(f, recorder_setup_fake, recorder_teardown)
+#define WITH_2D(f)     cmocka_unit_test_setup_teardown(f, recorder_setup_2d, recorder_teardown)
+#define WITH_THREAD(f) cmocka_unit_test_setup_teardown(f, recorder_setup_fake_thread, recorder_teardown)
+#define WITH_FAKE(f)   cmocka_unit_test_setup_teardown(f, recorder_setup_fake, recorder_teardown)
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		WITH_FAKE(create_checks_ids_and_context_init),
+		WITH_THREAD(create_replaces_what_a_published_caller_forgot),
 		WITH_2D(create_is_refused_by_a_2d_instance),
 		WITH_FAKE(create_reads_no_more_of_the_name_than_64_bytes),
 		WITH_FAKE(create_passes_on_refusals_and_limits),

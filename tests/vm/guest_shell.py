@@ -41,10 +41,12 @@ class Guest:
     command  the words of `neep vm` and its options
     disk     a ProgramDisk
     env      its environment
+    keep     a folder for logs
+    words    more options of QEMU
     """
 
-    def __init__(self, command, disk, env, keep):
-        self.command = command
+    def __init__(self, command, disk, env, keep, words=()):
+        self.command = [*command, "--", *disk.words(), *words]
         self.disk = disk
         self.env = env
         self.keep = keep
@@ -57,7 +59,7 @@ class Guest:
         log_path = os.path.join(self.keep, "neep-vm.log")
         with open(log_path, "wb") as log:
             # TERM is what the guest's shell asks nothing of.
-            self.process = spawn([*self.command, "--", *self.disk.words()], log, stdin=subprocess.PIPE,
+            self.process = spawn(self.command, log, stdin=subprocess.PIPE,
                                  stdout=subprocess.PIPE, env={**self.env, "TERM": "dumb"})
         self.console = Console(self.process, os.path.join(self.keep, "console.log"), self.check)
         self.await_shell()
@@ -81,6 +83,8 @@ class Guest:
                     raise
         # Answers to what was asked before the last one.
         self.run("mkdir -p /mnt; mountpoint -q /mnt || mount /dev/vdb /mnt")
+        # On a busy machine the shell is there before the device's driver.
+        self.run(f"udevadm settle -t {LOGIN_S}; ls /dev/dri/renderD128", LOGIN_S)
 
     def send(self, command):
         self.console.send(command)
@@ -104,11 +108,11 @@ class Guest:
             pass
         return self.process.wait(60)
 
-    def device(self):
-        """The process id of the device process."""
+    def children(self):
+        """{process id: name} of what neep vm has started."""
         listing = subprocess.run(["ps", "--ppid", str(self.process.pid), "-o", "pid=,comm="], capture_output=True, text=True,
                                  check=True).stdout
-        return int(re.search(r"(\d+) vhost-user-neep", listing).group(1))
+        return {int(pid): name for pid, name in (line.split(None, 1) for line in listing.splitlines())}
 
     def close(self):
         if self.console is not None:

@@ -19,13 +19,15 @@ import picture
 import processes
 from compositor import Weston
 from guest_shell import Guest, ProgramDisk
-from machine import Failure
+from machine import Failure, Monitor
 from tap import Tap
 
 PROGRAMS = ("compute", "triangle", "mesh", "descriptors", "transfers", "threads", "semaphores", "queries")
 SELECT = "VK_LOADER_DRIVERS_SELECT='*gfxstream*' VK_LOADER_DEBUG=none"
 SCENE = "argb8888"
 PATIENCE = 240
+FRONT_ENDS = ("generic", "rutabaga")
+DRIVER = "libvulkan_lvp"
 
 
 class Whole:
@@ -33,15 +35,17 @@ class Whole:
         self.build = os.path.abspath(options.build)
         self.keep = os.path.abspath(options.keep)
         self.folder = folder
+        self.front_end = options.front_end
         self.weston = Weston(folder)
         names = [f"tests/vulkan/vk-{name}" for name in (*PROGRAMS, "steady")] + ["tests/wayland/wl-still",
                                                                                 "guest/wayland/neep-wayland"]
         self.disk = ProgramDisk(folder, [os.path.join(self.build, name) for name in names])
         self.control = os.path.join(folder, "control.sock")
-        command = [os.path.join(self.build, "src/cli/neep"), "vm", "--qemu", options.qemu, "--control", self.control,
-                   "--memory", "2G"]
+        self.monitor = os.path.join(folder, "monitor.sock")
+        command = [os.path.join(self.build, "src/cli/neep"), "vm", "--front-end", options.front_end, "--qemu", options.qemu,
+                   "--control", self.control, "--memory", "2G"]
         self.guest = Guest(command, self.disk, {**self.weston.env, "XDG_CACHE_HOME": os.path.abspath(options.cache)},
-                           self.keep)
+                           self.keep, ["-qmp", f"unix:{self.monitor},server=on,wait=off"])
 
     def close(self):
         self.guest.close()
@@ -126,6 +130,18 @@ class Whole:
         columns = [x for x in range(width) if any(line[x * 3:x * 3 + 3] != background for line in lines)]
         return [line[columns[0] * 3:(columns[-1] + 1) * 3] for line in lines]
 
+    def screenshot(self, path):
+        """Of the guest's own screen: the device has it, or QEMU."""
+        if self.front_end == "generic":
+            subprocess.run([os.path.join(self.build, "src/cli/neep"), "screenshot", "--control", self.control, path],
+                           check=False, capture_output=True)
+            return
+        monitor = Monitor(self.monitor, PATIENCE)
+        try:
+            monitor.execute("screendump", filename=path, format="png")
+        finally:
+            monitor.close()
+
     def own_screen(self):
         """The guest's compositor on our scanout."""
         self.guest.run("export XDG_RUNTIME_DIR=/run/user/0; mkdir -p -m 700 /run/user/0")
@@ -134,8 +150,7 @@ class Whole:
         path = os.path.join(self.keep, "screen.png")
 
         def has_picture():
-            subprocess.run([os.path.join(self.build, "src/cli/neep"), "screenshot", "--control", self.control, path],
-                           check=False, capture_output=True)
+            self.screenshot(path)
             return os.path.exists(path) and len(picture.colors(path)) > 50
         if processes.await_true(has_picture, PATIENCE, 2) is None:
             raise Failure("the screen has no picture\n" + "\n".join(self.guest.run("tail -n 20 /mnt/out/weston.log")))
@@ -143,19 +158,46 @@ class Whole:
         self.guest.run("pkill weston; sleep 2", status=None)
         return f"{width}x{height}"
 
+    def device(self):
+        """The process that has the device, and the renderers below it: ours, or QEMU."""
+        return next(pid for pid, name in self.guest.children().items()
+                    if name == "vhost-user-neep" or self.front_end == "rutabaga")
+
     def renderers(self):
-        return [pid for pid, name in processes.family(self.guest.device()).items() if name.startswith("ctx ")
+        return [pid for pid, name in processes.family(self.device()).items() if name.startswith("ctx ")
                 or name.startswith("neep-render")]
 
-    def killed_renderer(self):
-        """Its program ends, the guest and the next program do not notice."""
+    def start_steady(self):
+        """A program that draws on and on; returns its renderers, which have drawn."""
         spawner = set(self.renderers())
         self.guest.send(f"({SELECT} timeout 300 /mnt/vk-steady /mnt/out 0 < <(sleep 400) >/mnt/out/steady.log 2>&1; "
                         "echo ended-$? >>/mnt/out/steady.log) &")
-        if processes.await_true(lambda: set(self.renderers()) - spawner, PATIENCE) is None:
-            raise Failure("no renderer comes")
+        if processes.await_true(lambda: any(DRIVER in maps_of(pid) for pid in set(self.renderers()) - spawner),
+                                PATIENCE, 0.1) is None:
+            raise Failure("no renderer with a driver comes")
         time.sleep(3)
-        for pid in set(self.renderers()) - spawner:
+        return set(self.renderers()) - spawner
+
+    def isolated_renderer(self):
+        """The driver is in a process that can do little, and neither in QEMU nor in the device process."""
+        started = self.start_steady()
+        with_driver = {pid for pid in [*started, *self.guest.children()] if DRIVER in maps_of(pid)}
+        if not with_driver or with_driver - started:
+            raise Failure(f"the driver is in {with_driver}, the renderers are {started}")
+        for pid in started:
+            if os.readlink(f"/proc/{pid}/ns/user") == os.readlink("/proc/self/ns/user"):
+                raise Failure(f"renderer {pid} has no namespaces of its own")
+            with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+                words = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
+            if words["Seccomp"] != "2" or words["NoNewPrivs"] != "1" or int(words["CapEff"], 16) != 0:
+                raise Failure(f"renderer {pid}: {words}")
+        self.guest.run("pkill -x vk-steady; for i in $(seq 50); do grep -q ended- /mnt/out/steady.log && break; sleep 0.2; done")
+        if processes.await_true(lambda: not set(started) & set(self.renderers()), PATIENCE) is None:
+            raise Failure("a renderer outlives its program")
+
+    def killed_renderer(self):
+        """Its program ends, the guest and the next program do not notice."""
+        for pid in self.start_steady():
             os.kill(pid, 9)
         self.guest.run("for i in $(seq 600); do grep -q ended- /mnt/out/steady.log && break; sleep 0.2; done; "
                        "cat /mnt/out/steady.log; grep -q ended- /mnt/out/steady.log && ! grep -q ended-0 /mnt/out/steady.log")
@@ -164,8 +206,7 @@ class Whole:
     def idle(self):
         """A guest that does nothing, not even a blinking cursor, costs the device nothing."""
         self.guest.run("echo 0 >/sys/class/graphics/fbcon/cursor_blink")
-        device = self.guest.device()
-        if not processes.await_idle([device], 3, PATIENCE):
+        if not processes.await_idle([self.device()], 3, PATIENCE):
             raise Failure("it uses processor time every 3 s")
 
     def module(self):
@@ -176,16 +217,28 @@ class Whole:
         self.vulkaninfo()
 
     def reboot(self):
+        """With a context alive, which nobody destroys: the next guest's programs get its id."""
+        old = self.start_steady()
         self.guest.send("sync; reboot -f")
         self.guest.console.expect(r"reboot: Restarting|SeaBIOS|Booting from|login:", PATIENCE)
         self.guest.await_shell()
         self.vulkaninfo()
+        if processes.await_true(lambda: not old & set(self.renderers()), PATIENCE) is None:
+            raise Failure("a renderer outlives its guest")
 
     def ends(self):
         status = self.guest.stop()
         left = [name for name in os.listdir(self.weston.env["XDG_RUNTIME_DIR"]) if name.startswith("neep-vm")]
         if status != 0 or left:
             raise Failure(f"neep vm ended with {status} and left {left}")
+
+
+def maps_of(pid):
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def run(options):
@@ -209,7 +262,9 @@ def run_cases(tap, whole, options):
         tap.run(f"guest_program_{name}_runs", whole.program, name)
     tap.run("guest_window_on_the_host_is_the_same", whole.wayland)
     tap.run("guest_compositor_draws_on_our_screen", whole.own_screen)
-    tap.run("idle_guest_costs_nothing", whole.idle)
+    if options.front_end == "generic":
+        tap.run("idle_guest_costs_nothing", whole.idle)
+    tap.run("guest_renderer_is_isolated", whole.isolated_renderer)
     tap.run("guest_survives_a_killed_renderer", whole.killed_renderer)
     tap.run("guest_module_is_unloaded_and_loaded", whole.module)
     for number in range(options.reboots):
@@ -221,7 +276,8 @@ def run_cases(tap, whole, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default="build")
-    parser.add_argument("--qemu", required=True, help="the QEMU, 11.0 or newer")
+    parser.add_argument("--qemu", required=True, help="the QEMU: 11.0 or newer, or one with rutabaga")
+    parser.add_argument("--front-end", choices=FRONT_ENDS, default="generic")
     parser.add_argument("--cache", required=True, help="XDG_CACHE_HOME of neep vm: the guest is made there")
     parser.add_argument("--keep", required=True, help="logs and pictures go here")
     parser.add_argument("--reboots", type=int, default=1)
