@@ -5,11 +5,13 @@ set -eu
 cd "$(dirname "$0")/.."
 build=$(cd "${1:?usage: scripts/check-vm.sh BUILD [--long]}" && pwd)
 shift
+long=
 reboots=1
 if [ "${1:-}" = --long ]; then
+    long=--long
     reboots=3
     shift
 fi
 cache=${NEEP_VM_CACHE:-build/vm-cache}
 qemu=$(scripts/qemus.sh | tail -n 1)
-exec tests/vm/whole.py --build "$build" --qemu "$qemu" --cache "$cache" --keep "$build/vm-pictures" --reboots "$reboots" "$@"
+exec tests/vm/whole.py --build "$build" --qemu "$qemu" --cache "$cache" --keep "$build/vm-pictures" --reboots "$reboots" $long "$@"

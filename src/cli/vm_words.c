@@ -118,7 +118,9 @@ static void add_disk(const struct vm *vm, struct vm_words *words) {
 	vm_words_add(words, "%s/initrd.img", vm->guest);
 	/* Without KVM a host that is busy keeps the timer from ticking in time, which the kernel takes for broken. */
 	vm_words_add(words, "-append");
-	vm_words_add(words, "root=/dev/vda rw console=ttyS0 quiet%s", vm->has_kvm ? "" : " no_timer_check");
+	const char *more = vm->options->append;
+	vm_words_add(words, "root=/dev/vda rw console=ttyS0 quiet%s%s%s",
+		vm->has_kvm ? "" : " no_timer_check", more != NULL ? " " : "", more != NULL ? more : "");
 }
 
 void vm_qemu_words(const struct vm *vm, struct vm_words *words) {

@@ -99,6 +99,8 @@ static void own_guest_boots_by_its_kernel(void **state) {
 	expect_out("/neep/vm/debian/disk \\\n");
 	expect_out("/neep/vm/debian/vmlinuz \\\n");
 	expect_out("-append 'root=/dev/vda rw console=ttyS0 quiet no_timer_check'");
+	run("vm --dry-run --accel tcg --append iomem=relaxed --qemu ./" FAKE_QEMU, 0);
+	expect_out("-append 'root=/dev/vda rw console=ttyS0 quiet no_timer_check iomem=relaxed'");
 	assert_false(file_exists("neep"));
 }
 
@@ -115,6 +117,7 @@ static const struct mistake {
 	{ "vm --fast", "--fast is not an option here; neep vm --help lists them", 2 },
 	{ "vm disk.qcow2 -m 4G", "\"-m\": options come before the disk, those of QEMU behind --", 2 },
 	{ "vm --rootfs . disk.qcow2", "give a disk or --rootfs, not both", 2 },
+	{ "vm --append quiet disk.qcow2", "--append: a disk that boots by itself has its own words", 2 },
 	{ "vm --qemu ./" FAKE_QEMU " none.qcow2", "none.qcow2: No such file or directory", 1 },
 	{ "vm --qemu ./" FAKE_QEMU " --rootfs none", "--rootfs: none: No such file or directory", 1 },
 	{ "vm --qemu ./none disk.qcow2", "./none does not run: install qemu-system-", 1 },

@@ -76,15 +76,12 @@ static void make_blob(struct run *run, uint64_t pages, void *address, struct vir
 #define LATE  3u                  // writers also go for so many that are gone
 #define LANE  (PAGES_MAX * PAGE)  // bytes of address space for each blob
 #define LANES (UINT64_C(1) << 20) // the most blobs of a run
-#define LOOK  64u                 // cycles between two looks at the allocator
 #define MARK  0x40000000u
 
 struct maps {
 	uint8_t *lanes;
 	_Atomic uint64_t newest; // the number of a blob, from 1 on
 	struct virtgpu_blob live[LIVE];
-	uint64_t pages; // of all blobs
-	uint64_t end;   // of the part of the window that was ever used
 };
 
 static uint64_t pages_of(uint64_t number) {
@@ -129,11 +126,6 @@ static void cycle_map(struct run *run, struct maps *maps, uint64_t number) {
 	make_blob(run, pages_of(number), maps->lanes + number * LANE, blob);
 	check_words(blob, 0, "new");
 	atomic_store(&maps->newest, number);
-	maps->pages += pages_of(number);
-	if (number % LOOK == 0) {
-		uint64_t end = window_use(&run->window).end;
-		maps->end = end > maps->end ? end : maps->end;
-	}
 }
 
 static void run_maps(struct run *run) {
@@ -153,16 +145,16 @@ static void run_maps(struct run *run) {
 		retire(run, &maps.live[left % LIVE], left);
 	}
 	writers_settle(writers);
-	printf("neep-race: maps cycles=%llu pages=%llu end=%llu bursts=%llu faults=%llu\n",
-		(unsigned long long)number, (unsigned long long)maps.pages,
-		(unsigned long long)maps.end / PAGE, (unsigned long long)writers_done(writers),
-		(unsigned long long)writers_faults(writers));
+	printf("neep-race: maps cycles=%llu bursts=%llu faults=%llu\n", (unsigned long long)number,
+		(unsigned long long)writers_done(writers), (unsigned long long)writers_faults(writers));
 	writers_stop(writers);
 }
 
 /* ---- window: the place of a blob is written to whether the blob is there or not ---- */
 
-#define REACH (UINT64_C(4) << 20) // bytes of the window; more are not used
+#define REACH   (UINT64_C(256) << 10) // bytes of the window; more are not used
+#define FIND    0x5eac4001u           // what tells a blob's place
+#define HOLE_MS 60000
 
 struct place {
 	volatile uint32_t *window;
@@ -170,7 +162,7 @@ struct place {
 	_Atomic uint32_t value; // 0: nothing is written
 };
 
-// One size for each of the two that take turns, and something between them, so that neither fits where the other was.
+// Pages of the two that take turns; something lies between them, so that one does not fit where the other was.
 static const uint64_t turns[] = { 4, 9 };
 
 static struct writers_job choose_place(const void *data, uint64_t random) {
@@ -211,11 +203,33 @@ static bool overlaps(uint64_t offset, uint64_t pages, uint64_t other) {
 	return offset < other + turns[0] * PAGE && other < offset + pages * PAGE;
 }
 
-// The new blob was made elsewhere than at the place that is written to, where one of `pages` was.
-static void check_elsewhere(
-	struct run *run, struct place *place, const struct virtgpu_blob *blob, uint64_t pages) {
+// Also tells that the kernel's place of the blob is the window's.
+static uint64_t find_place(const struct place *place, const struct virtgpu_blob *blob) {
+	volatile uint32_t *words = blob->map;
+	words[0] = FIND;
+	int64_t offset = window_search(place->window, REACH, FIND);
+	words[0] = 0;
+	if (offset < 0) {
+		wrong("a blob is not to be seen in the window, though few are there");
+	}
+	return (uint64_t)offset;
+}
+
+// The kernel asks for the unmap a little after the last handle is closed.
+static void await_hole(const struct place *place) {
+	uint64_t end = now_ms() + HOLE_MS;
+	while (place->window[place->offset / sizeof(uint32_t)] == place->value) {
+		if (now_ms() > end) {
+			wrong("the window still holds what was written to a blob that is gone");
+		}
+		usleep(500);
+	}
+}
+
+// The new blob was made elsewhere than at the place that is written to.
+static void check_elsewhere(const struct place *place, const struct virtgpu_blob *blob) {
 	check_words(blob, 0, "while the last one ends");
-	window_await_end(&run->window, pages * PAGE);
+	await_hole(place);
 	check_hole(place);
 	for (int i = 0; i < 3; i++) {
 		check_words(blob, 0, "while nothing is where the last one was");
@@ -226,21 +240,19 @@ static void check_elsewhere(
 // Returns whether that one was elsewhere.
 static bool cycle_window(
 	struct run *run, struct place *place, const struct writers *writers, struct virtgpu_blob *blob) {
-	uint64_t offset = window_find_blob(&run->window, blob->size);
-	uint64_t old_pages = blob->size / PAGE, pages = turns[++run->cycles % 2];
-	if (offset + turns[0] * PAGE > REACH) {
-		wrong("a blob is at %llx of the window, though few are there", (unsigned long long)offset);
-	}
-	start_writing(place, writers, offset, mark_of(run->cycles));
-	check_words(blob, place->value, "written through the window");
+	uint64_t offset = find_place(place, blob), pages = turns[++run->cycles % 2];
+	uint32_t value = mark_of(run->cycles);
+	start_writing(place, writers, offset, value);
+	check_words(blob, value, "written through the window");
 	virtgpu_blob_destroy(run->fd, blob);
 	make_blob(run, pages, NULL, blob);
-	bool is_elsewhere = !overlaps(window_find_blob(&run->window, blob->size), pages, offset);
+	/* The first one's place may be free by now. */
+	bool is_elsewhere = !overlaps(find_place(place, blob), pages, offset);
 	if (is_elsewhere) {
-		check_elsewhere(run, place, blob, old_pages);
+		check_elsewhere(place, blob);
 	}
 	stop_writing(place, writers);
-	check_words(blob, is_elsewhere ? 0 : mark_of(run->cycles), "in the end");
+	check_words(blob, is_elsewhere ? 0 : value, "in the end");
 	memset(blob->map, 0, blob->size);
 	return is_elsewhere;
 }

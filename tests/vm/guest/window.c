@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,8 +14,7 @@
 #define CAP_POINTER  0x34
 #define CAP_VENDOR   0x09
 #define CFG_TYPE_SHM 8
-#define AWAIT_MS     60000
-#define RANGES       "/sys/kernel/debug/dri/0/virtio-gpu-host-visible-mm"
+#define PAGE         4096u
 
 static uint64_t read_u32(const uint8_t *bytes) {
 	uint32_t value;
@@ -103,71 +101,11 @@ volatile uint32_t *window_map(const struct window *window, uint64_t size) {
 	return at;
 }
 
-typedef void (*visit_range)(void *data, uint64_t offset, uint64_t size);
-
-// Calls visit for every range that has an owner.
-static void for_each_range(const struct window *window, visit_range visit, void *data) {
-	char line[160];
-	unsigned long long from, to, size;
-	FILE *list = fopen(RANGES, "re");
-	if (list == NULL) {
-		kms_die(RANGES);
-	}
-	while (fgets(line, sizeof(line), list) != NULL) {
-		char state[8];
-		bool is_range = sscanf(line, "%llx-%llx: %llu: %7s", &from, &to, &size, state) == 4;
-		if (is_range && strcmp(state, "used") == 0) {
-			visit(data, from - window->address, size);
+int64_t window_search(const volatile uint32_t *words, uint64_t size, uint32_t first) {
+	for (uint64_t offset = 0; offset < size; offset += PAGE) {
+		if (words[offset / sizeof(*words)] == first) {
+			return (int64_t)offset;
 		}
 	}
-	fclose(list);
-}
-
-static void add_use(void *data, uint64_t offset, uint64_t size) {
-	struct window_use *use = data;
-	use->used += size;
-	use->end = offset + size > use->end ? offset + size : use->end;
-}
-
-struct window_use window_use(const struct window *window) {
-	struct window_use use = { 0 };
-	for_each_range(window, add_use, &use);
-	return use;
-}
-
-struct search {
-	uint64_t size;
-	uint64_t offset;
-	unsigned count;
-};
-
-static void compare(void *data, uint64_t offset, uint64_t size) {
-	struct search *search = data;
-	if (size == search->size) {
-		search->offset = offset;
-		search->count++;
-	}
-}
-
-uint64_t window_find_blob(const struct window *window, uint64_t size) {
-	struct search search = { .size = size };
-	for_each_range(window, compare, &search);
-	if (search.count != 1) {
-		errno = ERANGE;
-		kms_die("%u blobs of %llu bytes in the window", search.count, (unsigned long long)size);
-	}
-	return search.offset;
-}
-
-void window_await_end(const struct window *window, uint64_t size) {
-	for (unsigned tries = 0; tries < AWAIT_MS; tries++) {
-		struct search search = { .size = size };
-		for_each_range(window, compare, &search);
-		if (search.count == 0) {
-			return;
-		}
-		usleep(1000);
-	}
-	errno = ETIMEDOUT;
-	kms_die("a blob of %llu bytes keeps its place", (unsigned long long)size);
+	return -1;
 }

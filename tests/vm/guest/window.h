@@ -17,18 +17,7 @@ void window_find(struct window *window);
 // Maps `size` bytes from its beginning. The kernel must run with iomem=relaxed: a driver has the range for itself else.
 volatile uint32_t *window_map(const struct window *window, uint64_t size);
 
-// What the kernel's allocator says of the window (debugfs must be mounted).
-struct window_use {
-	uint64_t used; // bytes that have an owner
-	uint64_t end;  // of the highest of them, from the window's beginning
-};
-struct window_use window_use(const struct window *window);
-
-// Where in the window the only blob of that size lies.
-uint64_t window_find_blob(const struct window *window, uint64_t size);
-
-// Waits until no blob of that size has a place: the device has answered that it is gone, which it is asked for a little
-// after the last handle is closed.
-void window_await_end(const struct window *window, uint64_t size);
+// Where a page begins with that word in what window_map() gave; -1: nowhere in `size` bytes.
+int64_t window_search(const volatile uint32_t *words, uint64_t size, uint32_t first);
 
 #endif

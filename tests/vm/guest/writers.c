@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "kms.h"
 
@@ -63,6 +64,8 @@ static bool burst(struct writer *writer, struct writers_job job) {
 static void *run(void *data) {
 	struct writer *writer = data;
 	struct writers *writers = writer->writers;
+	/* Of this thread alone. What maps and unmaps, here and in the kernel, gets a processor when it wants one. */
+	setpriority(PRIO_PROCESS, 0, 15);
 	while (!atomic_load_explicit(&writers->stop, memory_order_relaxed)) {
 		atomic_fetch_add(&writer->jobs, 1);
 		struct writers_job job = writers->choose(writers->data, next_random(&writer->random));
