@@ -6,11 +6,10 @@
 #include "device/harness.h"
 #include "device/harness_internal.h"
 #include "device/threed.h"
+#include "device/touch.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,42 +23,10 @@
 
 static const bool echoes[] = { true, false };
 
-/* ---- touching what may not be there ---- */
-
-static _Thread_local sigjmp_buf touch_failed;
-static _Thread_local volatile sig_atomic_t is_touching;
-
-static void on_fault(int signal_number) {
-	if (is_touching) {
-		siglongjmp(touch_failed, 1);
-	}
-	signal(signal_number, SIG_DFL);
-}
-
-/* Once in each case: cmocka has handlers of its own around it. */
-static void catch_faults(void) {
-	struct sigaction action = { .sa_handler = on_fault };
-	sigaction(SIGSEGV, &action, NULL);
-	sigaction(SIGBUS, &action, NULL);
-}
-
-/* Whether there is memory at `at`; its word goes to *word, and is written back. */
-static bool touch(volatile uint32_t *at, uint32_t *word) {
-	if (sigsetjmp(touch_failed, 1) != 0) {
-		is_touching = false;
-		return false;
-	}
-	is_touching = true;
-	*word = *at;
-	*at = *word;
-	is_touching = false;
-	return true;
-}
-
 static struct check *open_window(bool echo_maps) {
 	struct check_options options = check_3d_options(WINDOW);
 	options.driver.echo_maps = echo_maps;
-	catch_faults();
+	touch_catch_faults();
 	struct check *check = check_open(&options);
 	assert_int_equal(check_ctx_create(check, CTX, NEEP_FAKE_CAPSET), CHECK_OK);
 	return check;

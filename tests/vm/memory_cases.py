@@ -58,17 +58,13 @@ class Memory:
             now = self.stats()
             return all(now[key] <= before[key] for key in kept) and processes.fd_count(device) <= fds
         wait_until(is_back, PATIENCE, f"a return to {before} and {fds} descriptors")
-        used = self.guest.run("grep -c ': used' /sys/kernel/debug/dri/0/virtio-gpu-host-visible-mm", status=None)
-        if not any(line.strip().endswith("0") for line in used):
-            raise Failure("places in the window are lost: " + " ".join(used))
+        # The kernel prints this list without its lock: only when nothing changes it.
+        self.guest.run("! grep ': used' /sys/kernel/debug/dri/0/virtio-gpu-host-visible-mm")
 
     def maps(self):
         told = self.race("maps")
         if told["faults"] == 0:
             raise Failure(f"no writer was ever late: {told}")
-        # Four blobs of up to 64 pages live at a time; those of thousands of cycles would need much more.
-        if told["end"] > 1024:
-            raise Failure(f"places in the window are not used again: {told}")
         return f"{told['cycles']} cycles, {told['bursts']} bursts of writes, {told['faults']} ended by a fault"
 
     def window(self):
