@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/fake_qemu.h"
@@ -212,6 +213,20 @@ static void killed_neep_takes_everything_along(void **state) {
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
+/* Whichever step it meets: the questions to QEMU, the device's start, QEMU's. */
+static void signal_at_any_moment_ends_everything(void **state) {
+	(void)state;
+	fake_qemu_running("11.1.3", "vhost-user-test-device-pci", "exec sleep 1000");
+	for (uint32_t i = 0; i < 30; i++) {
+		pid_t pid = process_start(cli_program(),
+			"vm --accel tcg --capset-names cross-domain --qemu ./" FAKE_QEMU " disk.qcow2");
+		nanosleep(&(struct timespec){ .tv_nsec = (long)i * 4000000 }, NULL);
+		kill(pid, i % 2 == 0 ? SIGTERM : SIGINT);
+		assert_int_not_equal(process_wait(pid), 0);
+		assert_int_equal(count_leftovers(), 0);
+	}
+}
+
 static void device_that_does_not_start_is_told(void **state) {
 	(void)state;
 	fake_qemu("11.1.3", "vhost-user-test-device-pci");
@@ -235,6 +250,7 @@ int main(void) {
 		in_folder(signal_before_qemu_waits_for_it),
 		in_folder(qemu_killed_by_a_signal_is_told_as_by_a_shell),
 		in_folder(killed_neep_takes_everything_along),
+		in_folder(signal_at_any_moment_ends_everything),
 		in_folder(device_that_does_not_start_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
