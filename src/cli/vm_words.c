@@ -126,6 +126,8 @@ static void add_disk(const struct vm *vm, struct vm_words *words) {
 void vm_qemu_words(const struct vm *vm, struct vm_words *words) {
 	const struct vm_options *options = vm->options;
 	vm_words_add(words, "%s", vm->qemu.program);
+	/* What nobody named (a floppy drive, sound) takes time at every start, and modules that this QEMU may lack. */
+	vm_words_add(words, "-nodefaults");
 	/* Guest memory is shared with the device process; the device inside QEMU does not mind. */
 	add_pair(words, "-machine", "q35,memory-backend=memory");
 	vm_words_add(words, "-object");
