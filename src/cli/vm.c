@@ -218,11 +218,13 @@ static int prepare(struct vm *vm, struct neep_error *error) {
 static void print_commands(const struct vm *vm) {
 	struct vm_words words = { 0 };
 	if (vm_has_device(vm)) {
-		printf("mkdir %s\n", vm->folder);
+		printf("mkdir -p %s\n", vm->folder);
 		vm_device_words(vm, &words);
 		vm_words_print(&words);
 		vm_words_finish(&words);
 		puts(" &");
+		/* QEMU tries to connect once. */
+		printf("until [ -S %s ]; do sleep 0.1; done\n", vm->socket);
 	}
 	vm_qemu_words(vm, &words);
 	vm_words_print(&words);

@@ -213,6 +213,22 @@ static void killed_neep_takes_everything_along(void **state) {
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
+/* QEMU is started when the device listens, and finds the machine's words. */
+static void printed_commands_run(void **state) {
+	(void)state;
+	fake_qemu_running("11.1.3", "vhost-user-test-device-pci", "ls neep-vm/gpu.sock >seen");
+	run("vm --dry-run --accel tcg --capset-names cross-domain --qemu ./" FAKE_QEMU " disk.qcow2", 0);
+	FILE *script = fopen("commands", "w");
+	assert_non_null(script);
+	fputs(result.out, script);
+	fputs("kill $!; wait\n", script);
+	fclose(script);
+	process_run("/bin/sh", "commands", &result);
+	assert_true(file_exists("seen"));
+	assert_true(file_exists("words"));
+	assert_int_equal(rmdir("neep-vm"), 0);
+}
+
 /* Whichever step it meets: the questions to QEMU, the device's start, QEMU's. */
 static void signal_at_any_moment_ends_everything(void **state) {
 	(void)state;
@@ -250,6 +266,7 @@ int main(void) {
 		in_folder(signal_before_qemu_waits_for_it),
 		in_folder(qemu_killed_by_a_signal_is_told_as_by_a_shell),
 		in_folder(killed_neep_takes_everything_along),
+		in_folder(printed_commands_run),
 		in_folder(signal_at_any_moment_ends_everything),
 		in_folder(device_that_does_not_start_is_told),
 	};
