@@ -65,16 +65,28 @@ class Pair:
             raise Failure(f"status {status}\n{text}")
         return f"QEMU {self.version} serves it under KVM only"
 
+    def machine(self, folder):
+        """The command and QEMU's words. The guest's own disk is as before when it ends: by -snapshot, or below a qcow2."""
+        display = [] if self.front_end == "generic" else ["--display", "none"]
+        command = self.command(*display, "--control", self.control, "--memory", "1G")
+        if self.front_end != "gpu":
+            return command, ["-snapshot"]
+        guest = os.path.join(os.path.abspath(self.options.cache), "neep/vm/debian")
+        disk = os.path.join(folder, "guest.qcow2")
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", os.path.join(guest, "disk"), disk],
+                       check=True)
+        return [*command, disk], ["-kernel", os.path.join(guest, "vmlinuz"), "-initrd", os.path.join(guest, "initrd.img"),
+                                  "-append", "root=/dev/vda rw console=ttyS0 quiet no_timer_check"]
+
     def boots(self):
         with tempfile.TemporaryDirectory(prefix="neep-front.") as folder:
             self.control = os.path.join(folder, "control")
             disk = ProgramDisk(folder, [os.path.join(self.build, "tests/vm", mode_cases.PROGRAM)])
-            words = disk.words()
-            # The guest's own disk is as before when it ends.
-            disk.words = lambda: [*words, "-snapshot"]
+            command, more = self.machine(folder)
+            words = [*disk.words(), *more]
+            disk.words = lambda: words
             environment = {**os.environ, "XDG_RUNTIME_DIR": folder, "XDG_CACHE_HOME": os.path.abspath(self.options.cache)}
-            display = [] if self.front_end == "generic" else ["--display", "none"]
-            self.guest = Guest(self.command(*display, "--control", self.control, "--memory", "1G"), disk, environment, self.keep)
+            self.guest = Guest(command, disk, environment, self.keep)
             try:
                 self.guest.start()
                 told = self.work()
