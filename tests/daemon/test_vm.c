@@ -99,9 +99,10 @@ static void own_guest_boots_by_its_kernel(void **state) {
 	run("vm --dry-run --accel tcg --qemu ./" FAKE_QEMU, 0);
 	expect_out("/neep/vm/debian/disk \\\n");
 	expect_out("/neep/vm/debian/vmlinuz \\\n");
-	expect_out("-append 'root=/dev/vda rw console=ttyS0 quiet no_timer_check'");
+	expect_out("-append 'root=/dev/vda rw console=ttyS0 quiet no_timer_check "
+		   "systemd.default_device_timeout_sec=600'");
 	run("vm --dry-run --accel tcg --append iomem=relaxed --qemu ./" FAKE_QEMU, 0);
-	expect_out("-append 'root=/dev/vda rw console=ttyS0 quiet no_timer_check iomem=relaxed'");
+	expect_out("default_device_timeout_sec=600 iomem=relaxed'");
 	assert_false(file_exists("neep"));
 }
 

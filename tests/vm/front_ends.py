@@ -22,6 +22,8 @@ from tap import Tap
 FRONT_ENDS = ("gpu", "vga", "generic")
 PATIENCE = 60
 FEATURES_2D, FEATURES_3D = {"+edid"}, {"+virgl", "+edid", "+resource_blob", "+host_visible", "+context_init"}
+# As neep vm gives them to its own guest.
+KERNEL_WORDS = "root=/dev/vda rw console=ttyS0 quiet no_timer_check systemd.default_device_timeout_sec=600"
 SMALL = [("10", "vga")]  # what a short run boots
 
 
@@ -76,7 +78,7 @@ class Pair:
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", os.path.join(guest, "disk"), disk],
                        check=True)
         return [*command, disk], ["-kernel", os.path.join(guest, "vmlinuz"), "-initrd", os.path.join(guest, "initrd.img"),
-                                  "-append", "root=/dev/vda rw console=ttyS0 quiet no_timer_check"]
+                                  "-append", KERNEL_WORDS]
 
     def boots(self):
         with tempfile.TemporaryDirectory(prefix="neep-front.") as folder:
