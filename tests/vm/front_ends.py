@@ -20,7 +20,7 @@ from machine import Failure
 from tap import Tap
 
 FRONT_ENDS = ("gpu", "vga", "generic")
-PATIENCE = 60
+PATIENCE = 120
 FEATURES_2D, FEATURES_3D = {"+edid"}, {"+virgl", "+edid", "+resource_blob", "+host_visible", "+context_init"}
 # As neep vm gives them to its own guest.
 KERNEL_WORDS = "root=/dev/vda rw console=ttyS0 quiet no_timer_check systemd.default_device_timeout_sec=600"

@@ -13,7 +13,7 @@ KERNEL_WORD = "iomem=relaxed"
 WRITERS = 2
 SECONDS, LONG_SECONDS = 8, 120
 LEAST_CYCLES, LONG_LEAST_CYCLES = 10, 1000
-PATIENCE = 120
+PATIENCE = 240
 KERNEL_COMPLAINTS = r"BUG|WARNING:|Oops|general protection|virtio_gpu|\[drm\].*(ERROR|error)"
 
 
@@ -31,7 +31,7 @@ class Memory:
         return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout)
 
     def kernel_log(self):
-        """How often the kernel has complained of something that could be ours."""
+        """What the kernel has complained of that could be ours."""
         lines = self.guest.run("dmesg --level=emerg,alert,crit,err,warn", PATIENCE)
         return [line for line in lines if re.search(KERNEL_COMPLAINTS, line)]
 

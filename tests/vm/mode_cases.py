@@ -8,7 +8,7 @@ import processes
 from machine import Failure
 
 PROGRAM = "draw"
-PATIENCE = 90
+PATIENCE = 240
 MODES = 5  # are tried of what the guest is offered
 READY = r"neep-draw: ready scene={} size=(\d+x\d+)"
 

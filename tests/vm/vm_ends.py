@@ -8,7 +8,7 @@ import tempfile
 import processes
 from machine import Failure, end, is_listening, spawn, tail_of, wait_until
 
-PATIENCE = 60
+PATIENCE = 120
 QUIT = b"\x01x"  # to QEMU's console
 
 

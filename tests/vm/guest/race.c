@@ -6,7 +6,7 @@
 //	race window SECONDS WRITERS through the window itself, as a kernel could; needs root and iomem=relaxed
 //
 // No blob may ever hold a word that was written to another one. What is wrong is told in a line that starts with
-// "neep-draw: error", what was done in one that starts with "neep-race:".
+// "neep-race: error", what was done in one that starts with "neep-race:" and the way.
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -31,13 +31,12 @@ struct run {
 	unsigned writer_count;
 	uint64_t end_ms;
 	uint64_t cycles;
-	struct window window;
 };
 
 __attribute__((noreturn, format(printf, 1, 2))) static void wrong(const char *format, ...) {
 	va_list args;
 	va_start(args, format);
-	printf("neep-draw: error ");
+	printf("neep-race: error ");
 	vprintf(format, args);
 	va_end(args);
 	printf("\n");
@@ -261,8 +260,10 @@ static void run_window(struct run *run) {
 	static struct place place;
 	struct virtgpu_blob blob, between;
 	uint64_t elsewhere = 0;
+	struct window window;
+	window_find(&window);
 	/* Before the driver maps anything: the first mapping of a page decides how it is cached. */
-	place.window = window_map(&run->window, REACH);
+	place.window = window_map(&window, REACH);
 	make_blob(run, turns[0], NULL, &blob);
 	make_blob(run, 1, NULL, &between);
 	struct writers *writers = writers_start(run->writer_count, choose_place, &place);
@@ -290,7 +291,6 @@ int main(int argc, char **argv) {
 		.writer_count = (unsigned)strtoul(argv[3], NULL, 10),
 		.end_ms = now_ms() + strtoul(argv[2], NULL, 10) * 1000,
 	};
-	window_find(&run.window);
 	virtgpu_context_init(run.fd, CAPSET_GFXSTREAM_VULKAN);
 	(is_maps ? run_maps : run_window)(&run);
 	close(run.fd);
