@@ -151,9 +151,10 @@ static void run_maps(struct run *run) {
 
 /* ---- window: the place of a blob is written to whether the blob is there or not ---- */
 
-#define REACH   (UINT64_C(256) << 10) // bytes of the window; more are not used
-#define FIND    0x5eac4001u           // what tells a blob's place
-#define HOLE_MS 60000
+#define REACH      (UINT64_C(256) << 10) // bytes of the window; more are not used
+#define FIND       0x5eac4001u           // what tells a blob's place
+#define FIND_TRIES 1000
+#define HOLE_MS    60000
 
 struct place {
 	volatile uint32_t *window;
@@ -202,11 +203,14 @@ static bool overlaps(uint64_t offset, uint64_t pages, uint64_t other) {
 	return offset < other + turns[0] * PAGE && other < offset + pages * PAGE;
 }
 
-// Also tells that the kernel's place of the blob is the window's.
+// Also tells that the kernel's place of the blob is the window's. Writers that go for the same place may be in between.
 static uint64_t find_place(const struct place *place, const struct virtgpu_blob *blob) {
 	volatile uint32_t *words = blob->map;
-	words[0] = FIND;
-	int64_t offset = window_search(place->window, REACH, FIND);
+	int64_t offset = -1;
+	for (unsigned tries = 0; tries < FIND_TRIES && offset < 0; tries++) {
+		words[0] = FIND;
+		offset = window_search(place->window, REACH, FIND);
+	}
 	words[0] = 0;
 	if (offset < 0) {
 		wrong("a blob is not to be seen in the window, though few are there");
