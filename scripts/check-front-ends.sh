@@ -1,9 +1,9 @@
 #!/bin/bash
 # What `neep vm` makes of each QEMU of scripts/qemus.sh with each front-end, and how it ends there; prints TAP.
-# usage: scripts/check-front-ends.sh BUILD [--long] [OPTIONS OF tests/vm/front_ends.py]
+# usage: scripts/check-front-ends.sh BUILD [OPTIONS OF tests/vm/front_ends.py]
 set -eu
 cd "$(dirname "$0")/.."
-build=$(cd "${1:?usage: scripts/check-front-ends.sh BUILD [--long]}" && pwd)
+build=$(cd "${1:?usage: scripts/check-front-ends.sh BUILD}" && pwd)
 shift
 options=()
 while read -r qemu; do

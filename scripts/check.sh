@@ -109,7 +109,7 @@ tap wayland scripts/check-wayland.sh build
 
 stage "a Debian guest with Vulkan and Wayland, by neep vm"
 tap whole-vm scripts/check-vm.sh build ${long:+--long}
-tap front-ends scripts/check-front-ends.sh build ${long:+--long}
+tap front-ends scripts/check-front-ends.sh build
 
 read -r passed failed < <(scripts/count-tests.py "${counted[@]}")
 printf '== done in %d s\n' $((SECONDS - start))
