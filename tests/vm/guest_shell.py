@@ -79,8 +79,8 @@ class Guest:
                 limit -= 5
                 if limit <= 0 or self.process.poll() is not None:
                     raise
-        # Answers to what was asked before the last one.
-        self.run("mkdir -p /mnt; mountpoint -q /mnt || mount /dev/vdb /mnt")
+        # Passes over answers to what was asked before. A shell may be there before the drivers are.
+        self.run("udevadm settle --timeout=240; mkdir -p /mnt; mountpoint -q /mnt || mount /dev/vdb /mnt", LOGIN_S)
 
     def send(self, command):
         self.console.send(command)
