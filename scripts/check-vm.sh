@@ -6,8 +6,10 @@ set -eu
 cd "$(dirname "$0")/.."
 build=$(cd "${1:?usage: scripts/check-vm.sh BUILD [--long] [--front-end generic|rutabaga]}" && pwd)
 shift
+long=
 reboots=1
 if [ "${1:-}" = --long ]; then
+    long=--long
     reboots=3
     shift
 fi
@@ -22,4 +24,4 @@ rutabaga) qemu=$(scripts/qemu-with-rutabaga.sh --build "$build") ;;
 *) qemu=$(scripts/qemus.sh | tail -n 1) ;;
 esac
 exec tests/vm/whole.py --build "$build" --front-end "$front_end" --qemu "$qemu" --cache "$cache" --keep "$build/vm-$front_end" \
-    --reboots "$reboots" "$@"
+    --reboots "$reboots" $long "$@"

@@ -109,6 +109,7 @@ tap wayland scripts/check-wayland.sh build
 
 stage "a Debian guest with Vulkan and Wayland, by neep vm"
 tap whole-vm scripts/check-vm.sh build ${long:+--long}
+tap front-ends scripts/check-front-ends.sh build
 
 if [ -n "$long" ]; then
     stage "the same with our library inside a QEMU built for it"

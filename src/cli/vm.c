@@ -18,6 +18,7 @@ static const char help[] =
 	"QEMU ends. DISK is a disk that boots; without one, a small Debian guest is made, once.\n"
 	"  --rootfs DIR             make the disk of this folder, which has a Debian and its kernel\n"
 	"  --rebuild                make the guest's disk again; what was changed on it is lost\n"
+	"  --append WORDS           more words for that guest's kernel\n"
 	"  --capset-names A:B       capability sets of the device (default: gfxstream-vulkan, and\n"
 	"                           cross-domain where there is a compositor)\n"
 	"  --hostmem SIZE           size of the host-visible window, a power of two (default 4G)\n"
@@ -34,6 +35,7 @@ static const char help[] =
 
 static const struct option known[] = {
 	{ "accel", required_argument, NULL, 'a' },
+	{ "append", required_argument, NULL, 'p' },
 	{ "capset-names", required_argument, NULL, 'c' },
 	{ "control", required_argument, NULL, 'o' },
 	{ "cpus", required_argument, NULL, 'n' },
@@ -74,6 +76,8 @@ static const char **place_of(struct vm_options *options, int value) {
 		return &options->memory;
 	case 'o':
 		return &options->control;
+	case 'p':
+		return &options->append;
 	case 'q':
 		return &options->qemu;
 	case 'R':
@@ -123,6 +127,9 @@ static int check_words(const struct vm_options *options, const char *command) {
 	}
 	if (options->disk != NULL && options->rootfs != NULL) {
 		return cli_usage(command, "give a disk or --rootfs, not both");
+	}
+	if (options->disk != NULL && options->append != NULL) {
+		return cli_usage(command, "--append: a disk that boots by itself has its own words");
 	}
 	return -1;
 }
@@ -211,11 +218,13 @@ static int prepare(struct vm *vm, struct neep_error *error) {
 static void print_commands(const struct vm *vm) {
 	struct vm_words words = { 0 };
 	if (vm_has_device(vm)) {
-		printf("mkdir %s\n", vm->folder);
+		printf("mkdir -p %s\n", vm->folder);
 		vm_device_words(vm, &words);
 		vm_words_print(&words);
 		vm_words_finish(&words);
 		puts(" &");
+		/* QEMU tries to connect once. */
+		printf("until [ -S %s ]; do sleep 0.1; done\n", vm->socket);
 	}
 	vm_qemu_words(vm, &words);
 	vm_words_print(&words);

@@ -24,6 +24,7 @@ enum vm_front_end {
 /* What the command line says. Strings are borrowed from argv; NULL: not given. */
 struct vm_options {
 	const char *disk;   // a disk that boots by itself
+	const char *append; // more words for the kernel of a guest of ours
 	const char *rootfs; // a folder that becomes the guest's disk
 	const char *capset_names;
 	const char *hostmem;

@@ -118,14 +118,20 @@ static void add_disk(const struct vm *vm, struct vm_words *words) {
 	vm_words_add(words, "%s/vmlinuz", vm->guest);
 	vm_words_add(words, "-initrd");
 	vm_words_add(words, "%s/initrd.img", vm->guest);
-	/* Without KVM a host that is busy keeps the timer from ticking in time, which the kernel takes for broken. */
+	/* Without KVM a host that is busy keeps the timer from ticking in time, which the kernel takes for broken, and systemd
+	 * gives the console up when its device takes more than 90 seconds to come. */
 	vm_words_add(words, "-append");
-	vm_words_add(words, "root=/dev/vda rw console=ttyS0 quiet%s", vm->has_kvm ? "" : " no_timer_check");
+	const char *more = vm->options->append;
+	vm_words_add(words, "root=/dev/vda rw console=ttyS0 quiet%s%s%s",
+		vm->has_kvm ? "" : " no_timer_check systemd.default_device_timeout_sec=600",
+		more != NULL ? " " : "", more != NULL ? more : "");
 }
 
 void vm_qemu_words(const struct vm *vm, struct vm_words *words) {
 	const struct vm_options *options = vm->options;
 	vm_words_add(words, "%s", vm->qemu.program);
+	/* What nobody named (a floppy drive, sound) takes time at every start, and modules that this QEMU may lack. */
+	vm_words_add(words, "-nodefaults");
 	/* Guest memory is shared with the device process; the device inside QEMU does not mind. */
 	add_pair(words, "-machine", "q35,memory-backend=memory");
 	vm_words_add(words, "-object");

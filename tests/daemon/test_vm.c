@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/fake_qemu.h"
@@ -112,7 +113,10 @@ static void own_guest_boots_by_its_kernel(void **state) {
 	run("vm --dry-run --accel tcg --qemu ./" FAKE_QEMU, 0);
 	expect_out("/neep/vm/debian/disk \\\n");
 	expect_out("/neep/vm/debian/vmlinuz \\\n");
-	expect_out("-append 'root=/dev/vda rw console=ttyS0 quiet no_timer_check'");
+	expect_out("-append 'root=/dev/vda rw console=ttyS0 quiet no_timer_check "
+		   "systemd.default_device_timeout_sec=600'");
+	run("vm --dry-run --accel tcg --append iomem=relaxed --qemu ./" FAKE_QEMU, 0);
+	expect_out("default_device_timeout_sec=600 iomem=relaxed'");
 	assert_false(file_exists("neep"));
 }
 
@@ -129,6 +133,7 @@ static const struct mistake {
 	{ "vm --fast", "--fast is not an option here; neep vm --help lists them", 2 },
 	{ "vm disk.qcow2 -m 4G", "\"-m\": options come before the disk, those of QEMU behind --", 2 },
 	{ "vm --rootfs . disk.qcow2", "give a disk or --rootfs, not both", 2 },
+	{ "vm --append quiet disk.qcow2", "--append: a disk that boots by itself has its own words", 2 },
 	{ "vm --qemu ./" FAKE_QEMU " none.qcow2", "none.qcow2: No such file or directory", 1 },
 	{ "vm --qemu ./" FAKE_QEMU " --rootfs none", "--rootfs: none: No such file or directory", 1 },
 	{ "vm --qemu ./none disk.qcow2", "./none does not run: install qemu-system-", 1 },
@@ -223,6 +228,36 @@ static void killed_neep_takes_everything_along(void **state) {
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
+/* QEMU is started when the device listens, and finds the machine's words. */
+static void printed_commands_run(void **state) {
+	(void)state;
+	fake_qemu_running("11.1.3", "vhost-user-test-device-pci", "ls neep-vm/gpu.sock >seen");
+	run("vm --dry-run --accel tcg --capset-names cross-domain --qemu ./" FAKE_QEMU " disk.qcow2", 0);
+	FILE *script = fopen("commands", "w");
+	assert_non_null(script);
+	fputs(result.out, script);
+	fputs("kill $!; wait\n", script);
+	fclose(script);
+	process_run("/bin/sh", "commands", &result);
+	assert_true(file_exists("seen"));
+	assert_true(file_exists("words"));
+	assert_int_equal(rmdir("neep-vm"), 0);
+}
+
+/* Whichever step it meets: the questions to QEMU, the device's start, QEMU's. */
+static void signal_at_any_moment_ends_everything(void **state) {
+	(void)state;
+	fake_qemu_running("11.1.3", "vhost-user-test-device-pci", "exec sleep 1000");
+	for (uint32_t i = 0; i < 30; i++) {
+		pid_t pid = process_start(cli_program(),
+			"vm --accel tcg --capset-names cross-domain --qemu ./" FAKE_QEMU " disk.qcow2");
+		nanosleep(&(struct timespec){ .tv_nsec = (long)i * 4000000 }, NULL);
+		kill(pid, i % 2 == 0 ? SIGTERM : SIGINT);
+		assert_int_not_equal(process_wait(pid), 0);
+		assert_int_equal(count_leftovers(), 0);
+	}
+}
+
 static void device_that_does_not_start_is_told(void **state) {
 	(void)state;
 	fake_qemu("11.1.3", "vhost-user-test-device-pci");
@@ -247,6 +282,8 @@ int main(void) {
 		in_folder(signal_before_qemu_waits_for_it),
 		in_folder(qemu_killed_by_a_signal_is_told_as_by_a_shell),
 		in_folder(killed_neep_takes_everything_along),
+		in_folder(printed_commands_run),
+		in_folder(signal_at_any_moment_ends_everything),
 		in_folder(device_that_does_not_start_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, "..", "wayland"))
 
+import memory_cases
+import mode_cases
 import picture
 import processes
 from compositor import Weston
@@ -33,17 +35,19 @@ DRIVER = "libvulkan_lvp"
 class Whole:
     def __init__(self, options, folder):
         self.build = os.path.abspath(options.build)
+        self.neep = os.path.join(self.build, "src/cli/neep")
         self.keep = os.path.abspath(options.keep)
         self.folder = folder
         self.front_end = options.front_end
         self.weston = Weston(folder)
         names = [f"tests/vulkan/vk-{name}" for name in (*PROGRAMS, "steady")] + ["tests/wayland/wl-still",
                                                                                 "guest/wayland/neep-wayland"]
+        names += [f"tests/vm/{program}" for program in (memory_cases.PROGRAM, mode_cases.PROGRAM)]
         self.disk = ProgramDisk(folder, [os.path.join(self.build, name) for name in names])
         self.control = os.path.join(folder, "control.sock")
         self.monitor = os.path.join(folder, "monitor.sock")
-        command = [os.path.join(self.build, "src/cli/neep"), "vm", "--front-end", options.front_end, "--qemu", options.qemu,
-                   "--control", self.control, "--memory", "2G"]
+        command = [self.neep, "vm", "--front-end", options.front_end, "--qemu", options.qemu, "--control", self.control,
+                   "--memory", "2G", "--append", memory_cases.KERNEL_WORD]
         self.guest = Guest(command, self.disk, {**self.weston.env, "XDG_CACHE_HOME": os.path.abspath(options.cache)},
                            self.keep, ["-qmp", f"unix:{self.monitor},server=on,wait=off"])
 
@@ -264,6 +268,8 @@ def run_cases(tap, whole, options):
     tap.run("guest_compositor_draws_on_our_screen", whole.own_screen)
     if options.front_end == "generic":
         tap.run("idle_guest_costs_nothing", whole.idle)
+        mode_cases.run(tap, whole)
+        memory_cases.run(tap, whole, options.long)
     tap.run("guest_renderer_is_isolated", whole.isolated_renderer)
     tap.run("guest_survives_a_killed_renderer", whole.killed_renderer)
     tap.run("guest_module_is_unloaded_and_loaded", whole.module)
@@ -281,6 +287,7 @@ def main():
     parser.add_argument("--cache", required=True, help="XDG_CACHE_HOME of neep vm: the guest is made there")
     parser.add_argument("--keep", required=True, help="logs and pictures go here")
     parser.add_argument("--reboots", type=int, default=1)
+    parser.add_argument("--long", action="store_true", help="more of what takes time")
     return run(parser.parse_args())
 
 

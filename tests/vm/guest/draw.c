@@ -24,6 +24,7 @@ enum {
 
 #define FLIPS_DEFAULT      60
 #define HOTPLUG_TIMEOUT_MS 60000
+#define MODES_MAX          64
 
 struct scene { // what is drawn and how it got there
 	int card_number;
@@ -207,6 +208,46 @@ static void draw_two_heads(struct scene *s) {
 	wait_for_host();
 }
 
+static void show_picture(struct scene *s, const char *name) {
+	scene_buffers(s, s->card.heads[0].mode.hdisplay, s->card.heads[0].mode.vdisplay);
+	draw_frame(s, &s->buffers[0], 0);
+	kms_show(&s->card, &s->card.heads[0], &s->buffers[0], 0);
+	say_scene(s, name);
+}
+
+static void drop_buffers(struct scene *s, struct kms_buffer buffers[2]) {
+	kms_buffer_destroy(&s->card, &buffers[0]);
+	kms_buffer_destroy(&s->card, &buffers[1]);
+}
+
+// Goes through the modes of the first head, each size once, a line from the host after each.
+static void draw_modes(struct scene *s, uint32_t count) {
+	struct drm_mode_modeinfo modes[MODES_MAX];
+	struct kms_buffer old[2];
+	uint32_t shown = 0;
+	scene_open(s);
+	struct kms_head *head = &s->card.heads[0];
+	uint32_t all = kms_modes(&s->card, head, modes, MODES_MAX);
+	for (uint32_t i = 0; i < all && shown < count; i++) {
+		bool is_new = true;
+		for (uint32_t j = 0; j < i; j++) {
+			is_new &= modes[j].hdisplay != modes[i].hdisplay ||
+				  modes[j].vdisplay != modes[i].vdisplay;
+		}
+		if (!is_new) {
+			continue;
+		}
+		memcpy(old, s->buffers, sizeof(old));
+		head->mode = modes[i];
+		show_picture(s, "mode");
+		if (shown++ > 0) {
+			drop_buffers(s, old);
+		}
+		wait_for_host();
+	}
+	printf("neep-draw: modes shown=%u of=%u\n", shown, all);
+}
+
 static int uevent_socket(void) {
 	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
 	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
@@ -242,13 +283,6 @@ static void wait_for_hotplug(int fd) {
 	}
 }
 
-static void show_picture(struct scene *s, const char *name) {
-	scene_buffers(s, s->card.heads[0].mode.hdisplay, s->card.heads[0].mode.vdisplay);
-	draw_frame(s, &s->buffers[0], 0);
-	kms_show(&s->card, &s->card.heads[0], &s->buffers[0], 0);
-	say_scene(s, name);
-}
-
 static void draw_resize(struct scene *s) {
 	int events = uevent_socket();
 	scene_open(s);
@@ -261,8 +295,7 @@ static void draw_resize(struct scene *s) {
 	}
 	struct kms_buffer old[2] = { s->buffers[0], s->buffers[1] };
 	show_picture(s, "resized");
-	kms_buffer_destroy(&s->card, &old[0]);
-	kms_buffer_destroy(&s->card, &old[1]);
+	drop_buffers(s, old);
 	close(events);
 	wait_for_host();
 }
@@ -279,12 +312,14 @@ static int run(struct scene *s, int argc, char **argv) {
 		draw_picture(s, mode, (uint32_t)strtoul(argv[2], NULL, 10));
 	} else if (strcmp(mode, "two-heads") == 0) {
 		draw_two_heads(s);
+	} else if (strcmp(mode, "modes") == 0 && argc > 2) {
+		draw_modes(s, (uint32_t)strtoul(argv[2], NULL, 10));
 	} else if (strcmp(mode, "resize") == 0) {
 		draw_resize(s);
 	} else if (strcmp(mode, "blob") == 0) {
 		scene_open(s);
 	} else {
-		printf("usage: draw [--card=N] picture | flips N | two-heads | resize | blob\n");
+		printf("usage: draw [--card=N] picture | flips N | two-heads | modes N | resize | blob\n");
 		return 2;
 	}
 	return 0;

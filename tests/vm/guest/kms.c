@@ -71,21 +71,36 @@ void kms_open(struct kms_card *card, int number) {
 	kms_die("no such virtio_gpu card");
 }
 
+// Returns how many modes the connector has and writes as many as there is room for; 0: nothing is connected.
+static uint32_t read_modes(
+	const struct kms_card *card, uint32_t connector, struct drm_mode_modeinfo *modes, uint32_t count) {
+	struct drm_mode_get_connector c = { .connector_id = connector };
+	must(card, DRM_IOCTL_MODE_GETCONNECTOR, &c, "GETCONNECTOR");
+	if (c.connection != 1 || c.count_modes == 0) {
+		return 0;
+	}
+	c = (struct drm_mode_get_connector){ .connector_id = connector,
+		.modes_ptr = (uintptr_t)modes,
+		.count_modes = c.count_modes < count ? c.count_modes : count };
+	must(card, DRM_IOCTL_MODE_GETCONNECTOR, &c, "GETCONNECTOR");
+	return c.count_modes < count ? c.count_modes : count;
+}
+
+uint32_t kms_modes(const struct kms_card *card, const struct kms_head *head, struct drm_mode_modeinfo *modes,
+	uint32_t count) {
+	return read_modes(card, head->connector, modes, count);
+}
+
 // The driver gives each connector a CRTC of its own and in the same order, so the index pairs them.
 static bool probe_head(
 	const struct kms_card *card, uint32_t connector, uint32_t crtc, struct kms_head *head) {
 	struct drm_mode_modeinfo modes[MODES_MAX] = { 0 };
-	struct drm_mode_get_connector c = { .connector_id = connector };
-	must(card, DRM_IOCTL_MODE_GETCONNECTOR, &c, "GETCONNECTOR");
-	if (c.connection != 1 || c.count_modes == 0) {
+	uint32_t count = read_modes(card, connector, modes, MODES_MAX);
+	if (count == 0) {
 		return false;
 	}
-	c = (struct drm_mode_get_connector){ .connector_id = connector,
-		.modes_ptr = (uintptr_t)modes,
-		.count_modes = c.count_modes < MODES_MAX ? c.count_modes : MODES_MAX };
-	must(card, DRM_IOCTL_MODE_GETCONNECTOR, &c, "GETCONNECTOR");
 	*head = (struct kms_head){ .connector = connector, .crtc = crtc, .mode = modes[0] };
-	for (uint32_t i = 0; i < c.count_modes && i < MODES_MAX; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		if ((modes[i].type & DRM_MODE_TYPE_PREFERRED) != 0) {
 			head->mode = modes[i];
 			break;

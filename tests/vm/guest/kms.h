@@ -47,6 +47,10 @@ void kms_open(struct kms_card *card, int number);
 // Reads connectors and modes again, as after a hotplug event. Buffers stay.
 void kms_probe(struct kms_card *card);
 
+// The modes of a connected head, at most `count`, in the kernel's order. Returns how many.
+uint32_t kms_modes(const struct kms_card *card, const struct kms_head *head, struct drm_mode_modeinfo *modes,
+	uint32_t count);
+
 // Makes a mapped XRGB8888 buffer that can be scanned out.
 void kms_buffer_create(const struct kms_card *card, uint32_t w, uint32_t h, struct kms_buffer *buffer);
 

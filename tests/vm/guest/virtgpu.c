@@ -169,17 +169,22 @@ void virtgpu_blob_create(int fd, const struct virtgpu_stream *stream, uint64_t b
 	};
 }
 
-int virtgpu_blob_map(int fd, struct virtgpu_blob *blob) {
+int virtgpu_blob_map_at(int fd, struct virtgpu_blob *blob, void *address) {
 	struct virtgpu_map map = { .handle = blob->handle };
 	if (kms_ioctl(fd, IOCTL_MAP, &map) < 0) {
 		kms_die("MAP");
 	}
-	void *ptr = mmap(NULL, blob->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)map.offset);
+	int flags = MAP_SHARED | (address != NULL ? MAP_FIXED : 0);
+	void *ptr = mmap(address, blob->size, PROT_READ | PROT_WRITE, flags, fd, (off_t)map.offset);
 	if (ptr == MAP_FAILED) {
 		return errno;
 	}
 	blob->map = ptr;
 	return 0;
+}
+
+int virtgpu_blob_map(int fd, struct virtgpu_blob *blob) {
+	return virtgpu_blob_map_at(fd, blob, NULL);
 }
 
 void virtgpu_blob_destroy(int fd, struct virtgpu_blob *blob) {

@@ -66,6 +66,9 @@ void virtgpu_blob_create(int fd, const struct virtgpu_stream *stream, uint64_t b
 // Maps the blob. Returns 0 or the errno: EINVAL when the device refused.
 int virtgpu_blob_map(int fd, struct virtgpu_blob *blob);
 
+// The same at `address`, in place of what is mapped there; NULL: anywhere.
+int virtgpu_blob_map_at(int fd, struct virtgpu_blob *blob, void *address);
+
 // Unmaps and closes.
 void virtgpu_blob_destroy(int fd, struct virtgpu_blob *blob);
 
