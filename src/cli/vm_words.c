@@ -116,9 +116,11 @@ static void add_disk(const struct vm *vm, struct vm_words *words) {
 	vm_words_add(words, "%s/vmlinuz", vm->guest);
 	vm_words_add(words, "-initrd");
 	vm_words_add(words, "%s/initrd.img", vm->guest);
-	/* Without KVM a host that is busy keeps the timer from ticking in time, which the kernel takes for broken. */
+	/* Without KVM a host that is busy keeps the timer from ticking in time, which the kernel takes for broken; and the
+	 * terminal may take longer than the 90 s for which systemd waits for it. */
 	vm_words_add(words, "-append");
-	vm_words_add(words, "root=/dev/vda rw console=ttyS0 quiet%s", vm->has_kvm ? "" : " no_timer_check");
+	vm_words_add(words, "root=/dev/vda rw console=ttyS0 quiet%s",
+		vm->has_kvm ? "" : " no_timer_check systemd.default_device_timeout_sec=900");
 }
 
 void vm_qemu_words(const struct vm *vm, struct vm_words *words) {

@@ -98,7 +98,8 @@ static void own_guest_boots_by_its_kernel(void **state) {
 	run("vm --dry-run --accel tcg --qemu ./" FAKE_QEMU, 0);
 	expect_out("/neep/vm/debian-2/disk \\\n");
 	expect_out("/neep/vm/debian-2/vmlinuz \\\n");
-	expect_out("-append 'root=/dev/vda rw console=ttyS0 quiet no_timer_check'");
+	expect_out("-append 'root=/dev/vda rw console=ttyS0 quiet no_timer_check "
+		   "systemd.default_device_timeout_sec=900'");
 	assert_false(file_exists("neep"));
 }
 
