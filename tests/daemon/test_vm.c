@@ -99,7 +99,7 @@ static void own_guest_boots_by_its_kernel(void **state) {
 	expect_out("/neep/vm/debian-2/disk \\\n");
 	expect_out("/neep/vm/debian-2/vmlinuz \\\n");
 	expect_out("-append 'root=/dev/vda rw console=ttyS0 quiet no_timer_check "
-		   "systemd.default_device_timeout_sec=900'");
+		   "systemd.default_device_timeout_sec=900 systemd.default_timeout_start_sec=900'");
 	assert_false(file_exists("neep"));
 }
 
