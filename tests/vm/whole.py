@@ -20,12 +20,14 @@ import processes
 from compositor import Weston
 from guest_shell import Guest, ProgramDisk
 from machine import Failure
+from opengl import OpenGL
 from tap import Tap
 
 PROGRAMS = ("compute", "triangle", "mesh", "descriptors", "transfers", "threads", "semaphores", "queries")
 SELECT = "VK_LOADER_DRIVERS_SELECT='*gfxstream*' VK_LOADER_DEBUG=none"
 SCENE = "argb8888"
 PATIENCE = 240
+PIGLIT_S = 1200  # a minute on an idle machine
 
 
 class Whole:
@@ -33,10 +35,11 @@ class Whole:
         self.build = os.path.abspath(options.build)
         self.keep = os.path.abspath(options.keep)
         self.folder = folder
+        self.opengl = OpenGL(self.build, options.mesa, folder)
         self.weston = Weston(folder)
         names = [f"tests/vulkan/vk-{name}" for name in (*PROGRAMS, "steady")] + ["tests/wayland/wl-still",
                                                                                 "guest/wayland/neep-wayland"]
-        self.disk = ProgramDisk(folder, [os.path.join(self.build, name) for name in names])
+        self.disk = ProgramDisk(folder, [os.path.join(self.build, name) for name in names] + self.opengl.files)
         self.control = os.path.join(folder, "control.sock")
         command = [os.path.join(self.build, "src/cli/neep"), "vm", "--qemu", options.qemu, "--control", self.control,
                    "--memory", "2G"]
@@ -80,7 +83,7 @@ class Whole:
         """After the guest has ended, whose disk it is until then."""
         out = self.disk.take_out(self.folder)
         count = 0
-        for name in PROGRAMS:
+        for name in (*PROGRAMS, "opengl"):
             native = os.path.join(self.folder, "native", name)
             both = filecmp.dircmp(native, os.path.join(out, name))
             _, differ, errors = filecmp.cmpfiles(both.left, both.right, both.common_files, shallow=False)
@@ -207,6 +210,8 @@ def run_cases(tap, whole, options):
     tap.run("guest_vulkaninfo_shows_the_device", whole.vulkaninfo)
     for name in PROGRAMS:
         tap.run(f"guest_program_{name}_runs", whole.program, name)
+    tap.run("guest_draws_with_opengl_through_zink", whole.opengl.draws, whole.guest, PATIENCE)
+    tap.run("guest_runs_piglit_through_zink", whole.opengl.runs_piglit, whole.guest, PIGLIT_S)
     tap.run("guest_window_on_the_host_is_the_same", whole.wayland)
     tap.run("guest_compositor_draws_on_our_screen", whole.own_screen)
     tap.run("idle_guest_costs_nothing", whole.idle)
@@ -216,6 +221,7 @@ def run_cases(tap, whole, options):
         tap.run(f"guest_reboots_{number + 1}", whole.reboot)
     tap.run("vm_ends_and_leaves_nothing", whole.ends)
     tap.run("guest_results_are_those_of_this_machine", whole.results)
+    tap.run("guest_piglit_verdicts_are_those_of_this_machine", whole.opengl.compares_piglit, os.path.join(whole.folder, "out"))
 
 
 def main():
@@ -223,6 +229,7 @@ def main():
     parser.add_argument("--build", default="build")
     parser.add_argument("--qemu", required=True, help="the QEMU, 11.0 or newer")
     parser.add_argument("--cache", required=True, help="XDG_CACHE_HOME of neep vm: the guest is made there")
+    parser.add_argument("--mesa", required=True, help="runs commands where the guest's Mesa and piglit are")
     parser.add_argument("--keep", required=True, help="logs and pictures go here")
     parser.add_argument("--reboots", type=int, default=1)
     return run(parser.parse_args())
