@@ -113,7 +113,9 @@ enum vulkan_metric vulkan_load_last(const struct vulkan_load *load) {
 
 static void keep_values(struct vulkan_results *results, const struct vulkan_session *session, int result,
 	const char *native_checksum) {
-	bool is_different = result == 0 && strcmp(session->checksum, native_checksum) != 0;
+	/* In a guest two drivers draw, which may round differently. */
+	bool is_different = result == 0 && !session->options->ways.is_guest &&
+			    strcmp(session->checksum, native_checksum) != 0;
 	if (is_different) {
 		fprintf(stderr, "%s: the result is not the native one\n",
 			session->options->ways.peers[session->peer].name);
@@ -188,7 +190,9 @@ static void print_help(void) {
 	       "amount of work in a frame is found natively first, and what came of it has to be the same.\n"
 	       "Progress goes to stderr, the table to stdout.\n\n"
 	       "      --native         run natively only\n"
-	       "      --guest          in a guest: on its gfxstream driver, beside lavapipe in the guest\n"
+	       "      --guest          in a guest: on its gfxstream driver, beside lavapipe in the guest, "
+	       "whose\n"
+	       "                       results may differ\n"
 	       "      --run OPTIONS    options for neep run, in one word\n"
 	       "      --against CMD    run it with CMD before the program too, a command that runs what\n"
 	       "                       stands behind it with another Vulkan, as scripts/venus-run.sh does\n"
