@@ -23,7 +23,7 @@ packages_of() {
     check) echo libcmocka-dev edid-decode python3 universal-ctags clang-format shellcheck qemu-system-gui mesa-vulkan-drivers weston wayland-utils ;;
     vm)
         echo qemu-system-x86 qemu-system-gui qemu-utils mmdebstrap busybox-static cpio kmod python3 xz-utils zstd
-        echo e2fsprogs procps weston wayland-utils
+        echo e2fsprogs procps weston wayland-utils libegl-dev libgles-dev
         ;;
     vulkan) echo libvulkan-dev glslang-tools libwayland-dev wayland-protocols mmdebstrap python3 ;;
     wayland)

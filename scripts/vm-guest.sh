@@ -86,6 +86,18 @@ fi
 END
 chmod 755 "$new" "$new/pack"
 
+# Everything is of backports where that has it, but for OpenGL: zink of Mesa 26.1 wants the Vulkan feature nullDescriptor,
+# whose extension Mesa's gfxstream driver does not pass on. Also for what is installed in the guest later.
+cat >"$new/pin" <<END
+Package: src:mesa
+Pin: release n=trixie
+Pin-Priority: 995
+
+Package: mesa-vulkan-drivers
+Pin: release n=trixie-backports
+Pin-Priority: 996
+END
+
 # What turns packages into a guest: no questions, a root shell on the console, network by DHCP.
 cat >"$new/setup" <<'END'
 #!/bin/sh
@@ -143,6 +155,7 @@ build() {
         --aptopt='APT::Default-Release "trixie-backports"' --aptopt='APT::Install-Recommends "false"' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --setup-hook="install -D -m 644 $new/pin \"\$1/etc/apt/preferences.d/neep\"" \
         --essential-hook="$new/early \"\$1\"" --customize-hook="$new/setup \"\$1\" $programs" --customize-hook="$new/pack \"\$1\"" \
         trixie - "deb $mirror trixie main" "deb $mirror trixie-backports main" >/dev/null
 }

@@ -165,6 +165,9 @@ static void print_help(void) {
 	     "turns. Every measurement is a run of the program neep-bench-wayland. Progress goes to stderr,\n"
 	     "the table to stdout. The clipboard wants a compositor with a keyboard.\n\n"
 	     "      --native         run natively only\n"
+	     "      --guest          in a guest: through its neep-wayland, on the host's compositor; "
+	     "natively\n"
+	     "                       where the guest has a session of its own\n"
 	     "      --run OPTIONS    options for neep run, in one word (default --driver none --wayland)\n"
 	     "      --against CMD    run it with CMD before the program too, as scripts/waypipe-run.sh\n"
 	     "      --program PATH   the program (default: the one installed with this command)\n"
@@ -185,6 +188,7 @@ static int read_words(int argc, char **argv, struct options *options) {
 	struct bench_ways *ways = &options->ways;
 	const struct bench_word known[] = {
 		{ .name = "against", .text = &ways->peers[BENCH_OTHER].command },
+		{ .name = "guest", .flag = &ways->is_guest },
 		{ .name = "native", .flag = &ways->is_native },
 		{ .name = "only", .loads = &options->loads },
 		{ .name = "program", .text = &ways->program },
@@ -203,6 +207,11 @@ static int read_words(int argc, char **argv, struct options *options) {
 	return bench_words_read(&words, argc, argv);
 }
 
+static void choose_compositors(struct bench_ways *ways) {
+	ways->peers[BENCH_NATIVE].command = getenv("WAYLAND_DISPLAY") != NULL ? "" : NULL;
+	ways->peers[BENCH_NEEP].command = ways->is_native ? NULL : "neep-wayland --";
+}
+
 int bench_wayland_main(int argc, char **argv) {
 	struct options options = {
 		.ways = bench_ways_default(),
@@ -214,6 +223,9 @@ int bench_wayland_main(int argc, char **argv) {
 		return parsed == 1 ? 0 : 2;
 	}
 	int found = bench_ways_find(&options.ways, "neep-bench-wayland", "wlbench");
+	if (options.ways.is_guest) {
+		choose_compositors(&options.ways);
+	}
 	int exit_code = found == 0 ? run_all(&options) : 1;
 	bench_ways_finish(&options.ways);
 	return exit_code;

@@ -44,6 +44,7 @@ struct bench_ways {
 	const char *program; // NULL: ours
 	const char *run;     // options of `neep run`
 	bool is_native;      // do without neep
+	bool is_guest;       // in a guest, where the device is the machine's own: without `neep run`
 	uint32_t rounds;
 	double seconds; // of one measurement
 	char *found;    // our program; NULL: none was looked for

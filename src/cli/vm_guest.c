@@ -11,6 +11,9 @@
 #include "cli/vm.h"
 #include "config.h"
 
+/* What vm-guest.sh makes of packages; a new name where guests of before will not do. Theirs stay: people work in them. */
+#define DEBIAN_GUEST "debian-2"
+
 static int find_cache(char path[PATH_MAX], struct neep_error *error) {
 	const char *cache = getenv("XDG_CACHE_HOME");
 	const char *home = getenv("HOME");
@@ -32,7 +35,7 @@ static int name_guest(struct vm *vm, struct neep_error *error) {
 		return result;
 	}
 	if (vm->options->rootfs == NULL) {
-		snprintf(vm->guest, sizeof(vm->guest), "%.*s/debian", PATH_MAX - 8, cache);
+		snprintf(vm->guest, sizeof(vm->guest), "%.*s/" DEBIAN_GUEST, PATH_MAX - 16, cache);
 		return 0;
 	}
 	if (realpath(vm->options->rootfs, folder) == NULL) {

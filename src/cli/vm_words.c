@@ -89,6 +89,11 @@ static void add_rutabaga(const struct vm *vm, struct vm_words *words) {
 		vm->options->hostmem, vm->wayland[0] != '\0' ? ",wayland-socket-path=" : "", vm->wayland);
 }
 
+/* Without KVM a host that is busy keeps the timer from ticking in time, which the kernel takes for broken; and the terminal and
+ * the log-in service may take longer than the 90 s for which systemd waits for each. */
+#define TCG_WORDS \
+	" no_timer_check systemd.default_device_timeout_sec=900 systemd.default_timeout_start_sec=900"
+
 /* An idle Wayland client of the guest keeps a command in the queue: it is as long as virtio allows. */
 static void add_device(const struct vm *vm, struct vm_words *words) {
 	if (!vm_has_device(vm)) {
@@ -118,12 +123,9 @@ static void add_disk(const struct vm *vm, struct vm_words *words) {
 	vm_words_add(words, "%s/vmlinuz", vm->guest);
 	vm_words_add(words, "-initrd");
 	vm_words_add(words, "%s/initrd.img", vm->guest);
-	/* Without KVM a host that is busy keeps the timer from ticking in time, which the kernel takes for broken, and systemd
-	 * gives the console up when its device takes more than 90 seconds to come. */
 	vm_words_add(words, "-append");
 	const char *more = vm->options->append;
-	vm_words_add(words, "root=/dev/vda rw console=ttyS0 quiet%s%s%s",
-		vm->has_kvm ? "" : " no_timer_check systemd.default_device_timeout_sec=600",
+	vm_words_add(words, "root=/dev/vda rw console=ttyS0 quiet%s%s%s", vm->has_kvm ? "" : TCG_WORDS,
 		more != NULL ? " " : "", more != NULL ? more : "");
 }
 

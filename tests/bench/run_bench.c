@@ -59,15 +59,18 @@ const char *bench_scripts_make(const char *program, const char *neep) {
 	assert_non_null(mkdtemp(folder));
 	write_script("program", program, program_path);
 	write_script("neep", neep, neep_path);
+	write_script("neep-wayland", neep, neep_path);
 	snprintf(path, sizeof(path), "%s:%s", folder, getenv("PATH"));
 	assert_int_equal(setenv("PATH", path, 1), 0);
 	return program_path;
 }
 
 void bench_scripts_remove(void) {
-	char path[64];
-	unlink(program_path);
-	snprintf(path, sizeof(path), "%s/neep", folder);
-	unlink(path);
+	static const char *const names[] = { "program", "neep", "neep-wayland" };
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(names); i++) {
+		char path[64];
+		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		unlink(path);
+	}
 	rmdir(folder);
 }

@@ -12,7 +12,8 @@ struct run {
 /* Its output goes into `run`; the TAP stream stays clean. */
 void run_bench(struct run *run, int argc, const char **argv);
 
-/* Puts two scripts into a folder of their own, which comes first in PATH: the program, whose path is returned, and `neep`. */
+/* Puts scripts into a folder of their own, which comes first in PATH: the program, whose path is returned, and one that is both
+ * `neep` and `neep-wayland`. */
 const char *bench_scripts_make(const char *program, const char *neep);
 void bench_scripts_remove(void);
 

@@ -20,7 +20,7 @@ static const char fake_program[] =
 
 /* `neep run`, slower. */
 static const char fake_neep[] = "#!/bin/sh\n"
-				"[ \"$*\" = \"${*#*--wayland}\" ] && exit 9\n"
+				"[ \"${0##*/} $*\" = \"neep ${*#*--wayland}\" ] && exit 9\n"
 				"while [ \"$1\" != -- ]; do shift; done\n"
 				"shift\n"
 				"FAKE_SYNC=110 FAKE_FRAMES=53 exec \"$@\"\n";
@@ -58,6 +58,27 @@ static void other_ways_to_run_get_a_column(void **state) {
 	assert_non_null(strstr(run.out, "555"));
 }
 
+static void guest_without_a_session_has_no_native_column(void **state) {
+	(void)state;
+	struct run run;
+	unsetenv("WAYLAND_DISPLAY");
+	BENCH(&run, "wayland", "--guest", "--program", program, "--only", "sync,clipboard", "--rounds", "1");
+	assert_int_equal(run.exit_code, 0);
+	assert_non_null(strstr(run.out, "110"));
+	assert_null(strstr(run.out, "native"));
+	assert_null(strstr(run.out, "nan"));
+}
+
+static void guest_with_a_session_has_both(void **state) {
+	(void)state;
+	struct run run;
+	setenv("WAYLAND_DISPLAY", "inner", 1);
+	BENCH(&run, "wayland", "--guest", "--program", program, "--only", "sync", "--rounds", "1");
+	unsetenv("WAYLAND_DISPLAY");
+	assert_int_equal(run.exit_code, 0);
+	assert_non_null(strstr(run.out, "11.00x  <= +100 met"));
+}
+
 static void failure_is_told_and_fails(void **state) {
 	(void)state;
 	struct run run;
@@ -85,6 +106,8 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table_holds_neep_against_the_targets),
 		cmocka_unit_test(other_ways_to_run_get_a_column),
+		cmocka_unit_test(guest_without_a_session_has_no_native_column),
+		cmocka_unit_test(guest_with_a_session_has_both),
 		cmocka_unit_test(failure_is_told_and_fails),
 		cmocka_unit_test(mistake_is_told),
 	};

@@ -111,12 +111,12 @@ static void own_guest_boots_by_its_kernel(void **state) {
 	(void)state;
 	fake_qemu("11.1.3", "vhost-user-test-device-pci");
 	run("vm --dry-run --accel tcg --qemu ./" FAKE_QEMU, 0);
-	expect_out("/neep/vm/debian/disk \\\n");
-	expect_out("/neep/vm/debian/vmlinuz \\\n");
+	expect_out("/neep/vm/debian-2/disk \\\n");
+	expect_out("/neep/vm/debian-2/vmlinuz \\\n");
 	expect_out("-append 'root=/dev/vda rw console=ttyS0 quiet no_timer_check "
-		   "systemd.default_device_timeout_sec=600'");
+		   "systemd.default_device_timeout_sec=900 systemd.default_timeout_start_sec=900'");
 	run("vm --dry-run --accel tcg --append iomem=relaxed --qemu ./" FAKE_QEMU, 0);
-	expect_out("default_device_timeout_sec=600 iomem=relaxed'");
+	expect_out("default_timeout_start_sec=900 iomem=relaxed'");
 	assert_false(file_exists("neep"));
 }
 

@@ -14,14 +14,17 @@ MARK = "neep-exit:"
 
 
 class ProgramDisk:
-    """An ext4 disk with the given files in it; the guest mounts it at /mnt and writes to /mnt/out."""
+    """An ext4 disk with the given files and folders in it; the guest mounts it at /mnt and writes to /mnt/out."""
 
     def __init__(self, folder, files):
         self.path = os.path.join(folder, "programs")
         content = os.path.join(folder, "content")
         os.makedirs(os.path.join(content, "out"))
         for file in files:
-            shutil.copy(file, content)
+            if os.path.isdir(file):
+                shutil.copytree(file, os.path.join(content, os.path.basename(file)))
+            else:
+                shutil.copy(file, content)
         subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", content, self.path, "256M"], check=True)
         shutil.rmtree(content)
 

@@ -22,6 +22,7 @@ import processes
 from compositor import Weston
 from guest_shell import Guest, ProgramDisk
 from machine import Failure, Monitor
+from opengl import OpenGL
 from tap import Tap
 
 PROGRAMS = ("compute", "triangle", "mesh", "descriptors", "transfers", "threads", "semaphores", "queries")
@@ -30,6 +31,7 @@ SCENE = "argb8888"
 PATIENCE = 240
 FRONT_ENDS = ("generic", "rutabaga")
 DRIVER = "libvulkan_lvp"
+PIGLIT_S = 1200  # a minute on an idle machine
 
 
 class Whole:
@@ -39,11 +41,12 @@ class Whole:
         self.keep = os.path.abspath(options.keep)
         self.folder = folder
         self.front_end = options.front_end
+        self.opengl = OpenGL(self.build, options.mesa, folder)
         self.weston = Weston(folder)
         names = [f"tests/vulkan/vk-{name}" for name in (*PROGRAMS, "steady")] + ["tests/wayland/wl-still",
                                                                                 "guest/wayland/neep-wayland"]
         names += [f"tests/vm/{program}" for program in (memory_cases.PROGRAM, mode_cases.PROGRAM)]
-        self.disk = ProgramDisk(folder, [os.path.join(self.build, name) for name in names])
+        self.disk = ProgramDisk(folder, [os.path.join(self.build, name) for name in names] + self.opengl.files)
         self.control = os.path.join(folder, "control.sock")
         self.monitor = os.path.join(folder, "monitor.sock")
         command = [self.neep, "vm", "--front-end", options.front_end, "--qemu", options.qemu, "--control", self.control,
@@ -88,7 +91,7 @@ class Whole:
         """After the guest has ended, whose disk it is until then."""
         out = self.disk.take_out(self.folder)
         count = 0
-        for name in PROGRAMS:
+        for name in (*PROGRAMS, "opengl"):
             native = os.path.join(self.folder, "native", name)
             both = filecmp.dircmp(native, os.path.join(out, name))
             _, differ, errors = filecmp.cmpfiles(both.left, both.right, both.common_files, shallow=False)
@@ -264,6 +267,8 @@ def run_cases(tap, whole, options):
     tap.run("guest_vulkaninfo_shows_the_device", whole.vulkaninfo)
     for name in PROGRAMS:
         tap.run(f"guest_program_{name}_runs", whole.program, name)
+    tap.run("guest_draws_with_opengl_through_zink", whole.opengl.draws, whole.guest, PATIENCE)
+    tap.run("guest_runs_piglit_through_zink", whole.opengl.runs_piglit, whole.guest, PIGLIT_S)
     tap.run("guest_window_on_the_host_is_the_same", whole.wayland)
     tap.run("guest_compositor_draws_on_our_screen", whole.own_screen)
     if options.front_end == "generic":
@@ -277,6 +282,7 @@ def run_cases(tap, whole, options):
         tap.run(f"guest_reboots_{number + 1}", whole.reboot)
     tap.run("vm_ends_and_leaves_nothing", whole.ends)
     tap.run("guest_results_are_those_of_this_machine", whole.results)
+    tap.run("guest_piglit_verdicts_are_those_of_this_machine", whole.opengl.compares_piglit, os.path.join(whole.folder, "out"))
 
 
 def main():
@@ -285,6 +291,7 @@ def main():
     parser.add_argument("--qemu", required=True, help="the QEMU: 11.0 or newer, or one with rutabaga")
     parser.add_argument("--front-end", choices=FRONT_ENDS, default="generic")
     parser.add_argument("--cache", required=True, help="XDG_CACHE_HOME of neep vm: the guest is made there")
+    parser.add_argument("--mesa", required=True, help="runs commands where the guest's Mesa and piglit are")
     parser.add_argument("--keep", required=True, help="logs and pictures go here")
     parser.add_argument("--reboots", type=int, default=1)
     parser.add_argument("--long", action="store_true", help="more of what takes time")
