@@ -20,7 +20,7 @@ packages_of() {
         echo libpixman-1-dev libpng-dev libdrm-dev libseccomp-dev systemtap-sdt-dev
         echo libvulkan-dev glslang-tools python3 libwayland-dev wayland-protocols
         ;;
-    check) echo libcmocka-dev edid-decode python3 universal-ctags clang-format shellcheck qemu-system-gui mesa-vulkan-drivers weston wayland-utils ;;
+    check) echo libcmocka-dev edid-decode python3 universal-ctags clang-format shellcheck qemu-system-gui mesa-vulkan-drivers weston wayland-utils xvfb pipewire pipewire-bin ;;
     vm)
         echo qemu-system-x86 qemu-system-gui qemu-utils mmdebstrap busybox-static cpio kmod python3 xz-utils zstd
         echo e2fsprogs procps weston wayland-utils libegl-dev libgles-dev
@@ -29,6 +29,7 @@ packages_of() {
     wayland)
         echo libwayland-dev wayland-protocols libxkbcommon-dev python3
         echo weston sway grim wayland-utils wl-clipboard foot gtk-4-examples fonts-dejavu-core
+        echo xwayland x11-apps x11-utils
         echo qt6-wayland qml-qt6 qml6-module-qtquick qml6-module-qtquick-window qml6-module-qtqml-workerscript
         ;;
     # QEMU itself, and the firmware that its source package does not have.

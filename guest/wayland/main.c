@@ -84,7 +84,12 @@ static int run_displays(struct neep_loop *loop, const struct neep_wl_options *op
 		.prepare = set_environment,
 		.data = displays,
 	};
-	if (options->has_x11 && neep_wl_x11_start(&displays->x11, loop, displays->wayland, error) < 0) {
+	struct neep_wl_x11_params x11 = {
+		.wayland_display = displays->wayland,
+		.width = options->x11_width,
+		.height = options->x11_height,
+	};
+	if (options->has_x11 && neep_wl_x11_start(&displays->x11, loop, &x11, error) < 0) {
 		return -EIO;
 	}
 	if (options->program != NULL) {

@@ -6,8 +6,15 @@
 #include <stdlib.h>
 
 #include "config.h"
+#include "util/number.h"
 
 #define EXIT_USAGE 2
+
+/* What fits on most hosts' screens with a panel, and what X11's coordinates take. */
+#define X11_WIDTH    1280
+#define X11_HEIGHT   800
+#define X11_SIZE_MIN 32
+#define X11_SIZE_MAX 32767
 
 static const char help[] =
 	"Usage: neep-wayland [OPTION]... [[--] PROGRAM [ARGUMENT]...]\n"
@@ -20,7 +27,8 @@ static const char help[] =
 	"  --deny NAME[,NAME...]   hide these globals\n"
 	"  --title-prefix TEXT     put before the titles of windows\n"
 	"  --app-id-prefix TEXT    put before the application ids of windows\n"
-	"  --x11                   serve X11 programs too, by xwayland-satellite\n"
+	"  --x11[=WIDTHxHEIGHT]    serve X11 programs too: by xwayland-satellite, or in one window of\n"
+	"                          Xwayland, of this size (default 1280x800)\n"
 	"  --copy-buffers          copy clients' buffers even where they could be passed on: for tests\n"
 	"  --log LEVEL             what is told on stderr: error, warn (default), info or debug\n"
 	"  --help                  print this\n"
@@ -47,6 +55,18 @@ static void print_help(void) {
 		printf("  %s %u%s\n", known[i].interface->name, neep_wl_known_version(&known[i]),
 			known[i].is_privileged ? " *" : "");
 	}
+}
+
+static int set_x11(struct neep_wl_options *options, const char *size) {
+	uint32_t *width = &options->x11_width, *height = &options->x11_height;
+	options->has_x11 = true;
+	if (size != NULL &&
+		(!neep_mode_parse(size, width, height) || *width < X11_SIZE_MIN || *height < X11_SIZE_MIN ||
+			*width > X11_SIZE_MAX || *height > X11_SIZE_MAX)) {
+		return usage("--x11: \"%s\" is no size: WIDTHxHEIGHT, each %d to %d", size, X11_SIZE_MIN,
+			X11_SIZE_MAX);
+	}
+	return -1;
 }
 
 /* Returns -1 to go on, or an exit code. */
@@ -87,8 +107,7 @@ static int set_option(struct neep_wl_options *options, int value, char **argv) {
 		puts("neep-wayland " NEEP_VERSION);
 		return EXIT_SUCCESS;
 	case 'x':
-		options->has_x11 = true;
-		return -1;
+		return set_x11(options, optarg);
 	case ':':
 		return usage("%s needs a value", argv[optind - 1]);
 	default:
@@ -120,10 +139,12 @@ int neep_wl_options_parse(struct neep_wl_options *options, int argc, char **argv
 		{ "socket", required_argument, NULL, 's' },
 		{ "title-prefix", required_argument, NULL, 't' },
 		{ "version", no_argument, NULL, 'v' },
-		{ "x11", no_argument, NULL, 'x' },
+		{ "x11", optional_argument, NULL, 'x' },
 		{ 0 },
 	};
-	*options = (struct neep_wl_options){ .log_level = NEEP_LOG_WARN };
+	*options = (struct neep_wl_options){
+		.log_level = NEEP_LOG_WARN, .x11_width = X11_WIDTH, .x11_height = X11_HEIGHT
+	};
 	opterr = 0;
 	optind = 0;
 	for (int value; (value = getopt_long(argc, argv, "+:", known, NULL)) >= 0;) {

@@ -3,6 +3,7 @@
 #define NEEP_WAYLAND_OPTIONS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "util/log.h"
 #include "wayland/policy.h"
@@ -13,6 +14,8 @@ struct neep_wl_options {
 	const char *device;      // render node; NULL: the first that will do
 	bool copies_all;         // no buffer is passed on, even where it could be
 	bool has_x11;
+	uint32_t x11_width; // of the window that all X11 programs share, if they do
+	uint32_t x11_height;
 	struct neep_wl_policy policy;
 	enum neep_log_level log_level;
 	char **program; // ends with NULL; NULL: none

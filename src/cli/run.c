@@ -8,6 +8,7 @@
 #include "cli/run.h"
 #include "util/fd.h"
 #include "util/loop.h"
+#include "util/number.h"
 #include "virtgpu/node.h"
 
 static const char help[] =
@@ -17,6 +18,7 @@ static const char help[] =
 	"  --driver gfxstream|none  what PROGRAM's Vulkan runs on (default gfxstream); none leaves\n"
 	"                           its environment as it is\n"
 	"  --wayland                PROGRAM's windows are shown by this machine's Wayland compositor\n"
+	"  --x11[=WIDTHxHEIGHT]     the same for X11 programs, as neep-wayland --x11 does it\n"
 	"  --wayland-socket-path PATH  the compositor's socket (default: $WAYLAND_DISPLAY, as for\n"
 	"                           every Wayland program)\n"
 	"  --capset-names A:B       capability sets of the device (default: what the driver needs)\n"
@@ -40,6 +42,20 @@ static int set_log(struct run_options *options, const char *command, const char 
 	if (!neep_log_level_parse(word, &options->log_level)) {
 		return cli_usage(command, "--log: \"%s\" is not one of error, warn, info, debug", word);
 	}
+	return -1;
+}
+
+static int set_x11(struct run_options *options, const char *command, const char *size) {
+	uint32_t width = 0, height = 0;
+	if (size != NULL && !neep_mode_parse(size, &width, &height)) {
+		return cli_usage(command, "--x11: \"%s\" is no size: WIDTHxHEIGHT", size);
+	}
+	if (size == NULL) {
+		snprintf(options->x11, sizeof(options->x11), "--x11");
+	} else {
+		snprintf(options->x11, sizeof(options->x11), "--x11=%ux%u", width, height);
+	}
+	options->has_wayland = true;
 	return -1;
 }
 
@@ -71,6 +87,8 @@ static int set_option(struct run_options *options, int value, char **argv) {
 	case 'w':
 		options->has_wayland = true;
 		return -1;
+	case 'x':
+		return set_x11(options, argv[0], optarg);
 	case 'y':
 		options->wayland_program = optarg;
 		return -1;
@@ -91,6 +109,7 @@ static int read_words(struct run_options *options, int argc, char **argv) {
 		{ "wayland", no_argument, NULL, 'w' },
 		{ "wayland-program", required_argument, NULL, 'y' },
 		{ "wayland-socket-path", required_argument, NULL, 's' },
+		{ "x11", optional_argument, NULL, 'x' },
 		{ 0 },
 	};
 	opterr = 0;

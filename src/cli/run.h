@@ -20,6 +20,7 @@ struct run_options {
 	const char *control;      // NULL: no control socket
 	const char *device_program;  // NULL: the one of this installation
 	bool has_wayland;            // the program's windows are on this machine's compositor
+	char x11[32];                // for the proxy, --x11; "": no X11
 	const char *wayland_socket;  // NULL: where libwayland would connect
 	const char *wayland_program; // NULL: the proxy of this installation
 	enum neep_log_level log_level;

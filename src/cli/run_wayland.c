@@ -94,11 +94,14 @@ char **run_wayland_words(const struct run_options *options, const struct run_pla
 	while (options->program[count] != NULL) {
 		count++;
 	}
-	char **words = calloc(count + 3, sizeof(*words));
+	char **words = calloc(count + 4, sizeof(*words)), **word = words;
 	if (words != NULL) {
-		words[0] = (char *)(uintptr_t)places->proxy;
-		words[1] = (char *)(uintptr_t) "--";
-		memcpy(words + 2, options->program, count * sizeof(*words));
+		*word++ = (char *)(uintptr_t)places->proxy;
+		if (options->x11[0] != '\0') {
+			*word++ = (char *)(uintptr_t)options->x11;
+		}
+		*word++ = (char *)(uintptr_t) "--";
+		memcpy(word, options->program, count * sizeof(*words));
 	}
 	return words;
 }

@@ -1,7 +1,8 @@
 /* Blobs: new memory with the layout of a template, or memory of the host.
  *
  * What the guest gets is mapped by the VMM, in whole pages, and some VMMs end over a mapping that fails. So each fd is made to
- * hold whole pages, and is mapped here first for a try. A file that may only be read is copied: then nobody can take it away,
+ * hold whole pages where that can be, and is mapped here first for a try. PipeWire seals its memory against growing, and the
+ * last page of it is there all the same: VMMs that only map it can, QEMU, which looks at the size of the file, says no. A file that may only be read is copied: then nobody can take it away,
  * the guest may scribble on it as on a private mapping, and no VMM has to know of read-only memory. What is too large for that
  * says that it may only be read; the vhost-user device does not map it. */
 #include <errno.h>
@@ -113,11 +114,16 @@ static int copy_file(int from, uint64_t size) {
 	return neep_steal_fd(&fd);
 }
 
-/* The last page of a file in memory is there as a whole; now its size says so too. Files elsewhere are left alone. */
+/* The last page of a file in memory is there as a whole; now its size says so too, if it may grow. Files elsewhere are left
+ * alone. */
 static int fill_last_page(int fd, uint64_t rounded) {
 	struct statfs fs;
 	if (fstatfs(fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC) {
 		return -EINVAL;
+	}
+	int seals = fcntl(fd, F_GET_SEALS);
+	if (seals >= 0 && (seals & F_SEAL_GROW) != 0) {
+		return 0;
 	}
 	return ftruncate(fd, (off_t)rounded) < 0 ? -errno : 0;
 }

@@ -116,25 +116,6 @@ static void run_outputs(struct control_client *client, const struct words *words
 	control_reply(client, "ok {\"outputs\":[%s]}", list);
 }
 
-/* WIDTHxHEIGHT. The device knows the limits. */
-static bool read_mode(const char *word, uint32_t *width, uint32_t *height) {
-	char text[2 * SHOWN_MAX];
-	uint64_t w, h;
-	snprintf(text, sizeof(text), "%s", word);
-	char *by = strchr(text, 'x');
-	if (by == NULL) {
-		return false;
-	}
-	*by = '\0';
-	if (!neep_number_parse(text, &w) || !neep_number_parse(by + 1, &h) || w > UINT32_MAX ||
-		h > UINT32_MAX) {
-		return false;
-	}
-	*width = (uint32_t)w;
-	*height = (uint32_t)h;
-	return true;
-}
-
 static void run_resize(struct control_client *client, const struct words *words) {
 	struct neep_control_host *host = &client->control->host;
 	uint32_t scanout_id, width, height;
@@ -145,7 +126,7 @@ static void run_resize(struct control_client *client, const struct words *words)
 	if (!read_scanout(client, words->word[1], &scanout_id)) {
 		return;
 	}
-	if (!read_mode(words->word[2], &width, &height) ||
+	if (!neep_mode_parse(words->word[2], &width, &height) ||
 		neep_device_set_output(host->device, scanout_id, width, height) < 0) {
 		char out[SHOWN_MAX + 1];
 		control_reply(client,

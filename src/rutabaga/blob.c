@@ -28,7 +28,7 @@ static int check(const struct neep_blob_request *request) {
 	return 0;
 }
 
-/* The fd must hold the whole blob, or a mapping of it would fault. */
+/* The fd must hold the whole blob, or a mapping of it would fault. The last page of a file is there as a whole. */
 static int check_fd(int fd, uint64_t size) {
 	struct stat st;
 	if (fd < 0) {
@@ -39,7 +39,8 @@ static int check_fd(int fd, uint64_t size) {
 	}
 	/* A dma-buf tells its size by seeking only. */
 	int64_t end = S_ISREG(st.st_mode) ? st.st_size : lseek(fd, 0, SEEK_END);
-	return end < 0 || (uint64_t)end < size ? -EIO : 0;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	return end <= 0 || ((uint64_t)end - 1) / page < (size - 1) / page ? -EIO : 0;
 }
 
 static void drop_blob(struct neep_blob *blob) {

@@ -30,6 +30,17 @@ bool neep_number_parse(const char *text, uint64_t *number) {
 	return true;
 }
 
+bool neep_mode_parse(const char *text, uint32_t *width, uint32_t *height) {
+	uint64_t w, h;
+	if (!read_digits(&text, &w) || *text++ != 'x' || !neep_number_parse(text, &h) || w > UINT32_MAX ||
+		h > UINT32_MAX) {
+		return false;
+	}
+	*width = (uint32_t)w;
+	*height = (uint32_t)h;
+	return true;
+}
+
 bool neep_size_parse(const char *text, uint64_t *bytes) {
 	uint64_t value;
 	if (!read_digits(&text, &value)) {

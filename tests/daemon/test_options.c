@@ -206,6 +206,22 @@ static void size_parse_takes_one_unit(void **state) {
 	assert_string_equal(text, "18446744073709551615");
 }
 
+static void mode_parse_takes_two_numbers(void **state) {
+	(void)state;
+	static const char *const bad[] = { "", "x", "1x", "x1", "1x1x1", "1X1", "1 x1", "1x4294967296",
+		"4294967296x1", "1x1 " };
+	uint32_t width = 7, height = 8;
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(bad); i++) {
+		assert_false(neep_mode_parse(bad[i], &width, &height));
+	}
+	assert_int_equal(width * 10 + height, 78);
+	assert_true(neep_mode_parse("1920x1080", &width, &height));
+	assert_int_equal(width, 1920);
+	assert_int_equal(height, 1080);
+	assert_true(neep_mode_parse("0x4294967295", &width, &height));
+	assert_int_equal(height, UINT32_MAX);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		fd_checked_test(mistake_is_told_in_one_line),
@@ -216,6 +232,7 @@ int main(void) {
 		fd_checked_test(help_lists_every_option),
 		cmocka_unit_test(number_parse_takes_digits_only),
 		cmocka_unit_test(size_parse_takes_one_unit),
+		cmocka_unit_test(mode_parse_takes_two_numbers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

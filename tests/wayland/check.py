@@ -9,15 +9,18 @@ import tempfile
 
 import case_clipboard
 import case_crowd
+import case_extras
 import case_globals
 import case_gpu
 import case_input
 import case_moving
 import case_pictures
+import case_text
+import case_x11
 from tap import Tap
 from world import World
 
-GROUPS = (case_globals, case_pictures, case_gpu, case_moving, case_input, case_crowd, case_clipboard)
+GROUPS = (case_globals, case_pictures, case_gpu, case_moving, case_input, case_crowd, case_text, case_extras, case_clipboard, case_x11)
 
 
 def main():

@@ -30,6 +30,7 @@ output HEADLESS-1 mode {WIDTH}x{HEIGHT}@60Hz
 default_border none
 default_floating_border none
 focus_follows_mouse no
+seat * pointer_constraint enable
 for_window [app_id="org.gtk.WidgetFactory4"] floating enable, move absolute position 0 0
 """ + ''.join(f'for_window [app_id="neep-test-{i}"] floating enable, move absolute position {x} {y}\n'
               for i, (x, y) in enumerate(((0, 0), (400, 0), (0, 300), (400, 300)), 1))

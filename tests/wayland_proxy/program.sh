@@ -73,25 +73,54 @@ wait $pid
 expect service_ends_at_a_signal 0 $?
 expect nothing_is_left_in_the_runtime_folder '' "$(ls "$XDG_RUNTIME_DIR")"
 
-# X11, with something that only makes the socket in the satellite's place.
+# X11, with something that only makes the socket in the place of Xwayland, and of the satellite.
 mkdir "$work/bin"
-expect x11_says_what_is_missing 1 "$(PATH=/usr/bin:/bin "$neep" $nowhere --x11 -- true 2>&1 | grep -c 'install the package xwayland-satellite')"
-cat >"$work/bin/xwayland-satellite" <<END
-#!/bin/sh
-exec python3 -c 'import os, signal, socket, sys
-os.makedirs("/tmp/.X11-unix", exist_ok=True)
-path = "/tmp/.X11-unix/X" + sys.argv[1][1:]
+# shellcheck disable=SC2086
+expect x11_says_what_is_missing 1 "$(PATH=$work/bin "$neep" $nowhere --x11 -- true 2>&1 | /bin/grep -c 'install the package xwayland')"
+TEST_NUMBER=$$
+export TEST_NUMBER
+cat >"$work/bin/Xwayland" <<'END'
+#!/usr/bin/env python3
+import os, signal, socket, sys
+words = sys.argv[1:]
+if words == ['-help']:
+    sys.exit(print('use: X\n-geometry WxH          set the size', file=sys.stderr))
+number = words[0][1:] if words[0].startswith(':') else os.environ['TEST_NUMBER']
+os.makedirs('/tmp/.X11-unix', exist_ok=True)
+path = f'/tmp/.X11-unix/X{number}'
 signal.signal(signal.SIGTERM, lambda number, frame: (os.unlink(path), sys.exit(0)))
 listening = socket.socket(socket.AF_UNIX)
 listening.bind(path)
 listening.listen(1)
-signal.pause()' "\$1"
+print(f'words: {words[2:]}', file=sys.stderr, flush=True)
+if words[0] == '-displayfd':
+    os.write(int(words[1]), f'{number}\n'.encode())
+signal.pause()
 END
-chmod +x "$work/bin/xwayland-satellite"
+chmod +x "$work/bin/Xwayland"
+x11() { # [WORD]
+    # shellcheck disable=SC2016,SC2086
+    PATH="$work/bin:$PATH" "$neep" $nowhere "${1:---x11}" -- sh -c 'test -S /tmp/.X11-unix/X${DISPLAY#:} && echo "$DISPLAY"' 2>"$work/err"
+}
+expect x11_without_the_satellite_is_one_window :$$ "$(x11)"
+expect x11_says_that_it_is_one_window 1 "$(grep -c 'no xwayland-satellite is installed' "$work/err")"
+x11 --x11=700x500 >/dev/null
+expect x11_window_has_the_size_that_is_asked_for "words: ['-noreset', '-geometry', '700x500']" "$(grep words: "$work/err")"
+expect x11_refuses_what_is_no_size 2 "$(status_of --x11=700 -- true)"
+expect x11_of_one_window_ends_with_the_program '' "$(ls /tmp/.X11-unix/X$$ 2>/dev/null)"
 # shellcheck disable=SC2016,SC2086
-display=$(PATH="$work/bin:$PATH" "$neep" $nowhere --x11 -- sh -c 'test -S /tmp/.X11-unix/X${DISPLAY#:} && echo "$DISPLAY"')
-expect x11_gives_the_program_a_display "${display:-none}" ":${display#:}"
-expect x11_ends_with_the_program '' "$(ls "/tmp/.X11-unix/X${display#:}" 2>/dev/null)"
+expect x11_socket_is_removed_behind_a_server_that_was_killed gone \
+    "$(PATH="$work/bin:$PATH" "$neep" $nowhere --x11 -- sh -c 'kill -9 $(pgrep -P $PPID -f "[X]wayland -displayfd"); while test -S /tmp/.X11-unix/X$TEST_NUMBER; do sleep 0.05; done; echo gone' 2>/dev/null)"
+mkdir "$work/broken"
+ln -s /bin/false "$work/broken/Xwayland"
+# shellcheck disable=SC2086
+expect x11_says_that_the_server_does_not_start 1 \
+    "$(PATH="$work/broken:$PATH" "$neep" $nowhere --x11 -- true 2>&1 | grep -c 'Xwayland ended before it served a display')"
+cp "$work/bin/Xwayland" "$work/bin/xwayland-satellite"
+display=$(x11)
+expect x11_of_the_satellite_gives_the_program_a_display "${display:-none}" ":${display#:}"
+expect x11_of_the_satellite_says_nothing 0 "$(grep -c warn "$work/err")"
+expect x11_of_the_satellite_ends_with_the_program '' "$(ls "/tmp/.X11-unix/X${display#:}" 2>/dev/null)"
 
 if ! command -v weston >/dev/null || ! command -v wayland-info >/dev/null || ! command -v weston-simple-shm >/dev/null; then
     echo "# no weston or wayland-info: real clients are left out"

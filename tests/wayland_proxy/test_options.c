@@ -51,6 +51,7 @@ static void options_keep_what_is_said(void **state) {
 	assert_string_equal(options.host_socket, "/h");
 	assert_string_equal(options.policy.title_prefix, "[vm] ");
 	assert_true(options.has_x11);
+	assert_int_equal(options.x11_width, 1280);
 	assert_int_equal(options.log_level, NEEP_LOG_DEBUG);
 	assert_string_equal(options.program[0], "foot");
 	assert_string_equal(options.program[1], "--help");
@@ -59,6 +60,9 @@ static void options_keep_what_is_said(void **state) {
 	assert_string_equal(options.program[0], "foot");
 	assert_int_equal(PARSE(&options, "--deny=wl_seat,wl_output"), -1);
 	assert_null(options.program);
+	assert_int_equal(PARSE(&options, "--x11=32x32767", "xterm"), -1);
+	assert_int_equal(options.x11_width, 32);
+	assert_int_equal(options.x11_height, 32767);
 }
 
 static void options_refuse_what_they_do_not_know(void **state) {
@@ -73,6 +77,11 @@ static void options_refuse_what_they_do_not_know(void **state) {
 	assert_int_equal(PARSE(&options, "--allow", "wl_seat,,wl_output"), 2);
 	assert_int_equal(PARSE(&options, "--allow", "wl_sea"), 2);
 	assert_int_equal(PARSE(&options, "--device", "/dev/x", "--host-socket", "/y"), 2);
+	assert_int_equal(PARSE(&options, "--x11="), 2);
+	assert_int_equal(PARSE(&options, "--x11=640"), 2);
+	assert_int_equal(PARSE(&options, "--x11=31x480"), 2);
+	assert_int_equal(PARSE(&options, "--x11=640x32768"), 2);
+	assert_int_equal(PARSE(&options, "--x11=640x480x"), 2);
 }
 
 static uint32_t version(const struct neep_wl_policy *policy, const char *name, uint32_t host_version) {
