@@ -43,8 +43,8 @@ class Whole:
         self.front_end = options.front_end
         self.opengl = OpenGL(self.build, options.mesa, folder)
         self.weston = Weston(folder)
-        names = [f"tests/vulkan/vk-{name}" for name in (*PROGRAMS, "steady")] + ["tests/wayland/wl-still",
-                                                                                "guest/wayland/neep-wayland"]
+        names = [f"tests/vulkan/vk-{name}" for name in (*PROGRAMS, "steady")]
+        names += ["tests/vulkan/wayland-client", "tests/wayland/wl-still", "guest/wayland/neep-wayland"]
         names += [f"tests/vm/{program}" for program in (memory_cases.PROGRAM, mode_cases.PROGRAM)]
         self.disk = ProgramDisk(folder, [os.path.join(self.build, name) for name in names] + self.opengl.files)
         self.control = os.path.join(folder, "control.sock")
@@ -102,22 +102,31 @@ class Whole:
             raise Failure("no program wrote a file")
         return f"{count} files"
 
-    def wayland(self):
+    def compare_windows(self, program, words, env):
         """The picture on this machine's compositor, with the client in the guest and with the client here."""
-        native = subprocess.Popen([os.path.join(self.build, "tests/wayland/wl-still"), SCENE], env=self.weston.env,
+        name = os.path.basename(program)
+        native = subprocess.Popen([os.path.join(self.build, program), *words], env=self.weston.env,
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         native.stdout.readline()
-        want = self.shoot("native")
+        window = self.window(self.shoot(f"{name}-native"))
         native.stdin.close()
         native.wait()
-        window = self.window(want)
-        self.guest.send(f"/mnt/neep-wayland -- /mnt/wl-still {SCENE} < <(sleep 1000) >/dev/null 2>/mnt/out/wayland.log &")
+        log = f"/mnt/out/{name}.log"
+        self.guest.send(f"{env} /mnt/neep-wayland -- /mnt/{name} {' '.join(words)} < <(sleep 1000) >/dev/null 2>{log} &")
 
         def is_shown():
-            return self.window(self.shoot("guest")) == window
+            return window is not None and self.window(self.shoot(f"{name}-guest")) == window
         if processes.await_true(is_shown, PATIENCE, 0.5) is None:
-            raise Failure(f"the window is another one: see {self.keep}\n" + "\n".join(self.guest.run("cat /mnt/out/wayland.log")))
-        self.guest.run("pkill wl-still; sleep 1", status=None)
+            raise Failure(f"the window is another one: see {self.keep}\n" + "\n".join(self.guest.run(f"tail {log}")))
+        self.guest.run(f"pkill {name}; sleep 1", status=None)
+
+    def wayland(self):
+        self.compare_windows("tests/wayland/wl-still", [SCENE], "")
+
+    def vulkan_window(self):
+        """It consists of dma-bufs."""
+        self.compare_windows("tests/vulkan/wayland-client", [], f"{SELECT} WAYLAND_DEBUG=1")
+        self.guest.run("grep -q 'zwp_linux_buffer_params.*create_immed' /mnt/out/wayland-client.log")
 
     def shoot(self, name):
         path = os.path.join(self.keep, f"weston-{name}.png")
@@ -270,6 +279,7 @@ def run_cases(tap, whole, options):
     tap.run("guest_draws_with_opengl_through_zink", whole.opengl.draws, whole.guest, PATIENCE)
     tap.run("guest_runs_piglit_through_zink", whole.opengl.runs_piglit, whole.guest, PIGLIT_S)
     tap.run("guest_window_on_the_host_is_the_same", whole.wayland)
+    tap.run("guest_vulkan_window_on_the_host_is_the_same", whole.vulkan_window)
     tap.run("guest_compositor_draws_on_our_screen", whole.own_screen)
     if options.front_end == "generic":
         tap.run("idle_guest_costs_nothing", whole.idle)
