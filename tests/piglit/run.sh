@@ -19,7 +19,7 @@ export LD_LIBRARY_PATH=$folder/lib:$more${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 one() { # LINE PROGRAM ARGUMENT...
     local line=$1 program=$2
     shift 2
-    timeout 120 "$folder/bin/$program" "$@" >"$out/$line" 2>&1
+    timeout 300 "$folder/bin/$program" "$@" >"$out/$line" 2>&1
     echo "status: $?" >>"$out/$line"
 }
 

@@ -38,7 +38,7 @@ class Memory:
     def race(self, way):
         """One run of the guest's program: what it counts. The device and the guest are as before when it ends."""
         self.guest.run("mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug")
-        device = self.guest.device()
+        device = self.whole.device()
         log, stats, fds = self.kernel_log(), self.stats(), processes.fd_count(device)
         lines = self.guest.run(f"/mnt/{PROGRAM} {way} {self.seconds} {WRITERS}", PATIENCE + self.seconds)
         told = {key: int(value) for line in lines for key, value in re.findall(r"(\w+)=(\d+)", line) if "neep-race:" in line}

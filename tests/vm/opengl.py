@@ -19,7 +19,7 @@ from machine import Failure
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 RUNNER = os.path.join(HERE, "..", "piglit", "run.sh")
 NAMES = os.path.join(HERE, "..", "piglit", "guest-tests")
-TREE_S = 300
+TREE_S = 900
 DRIVERS = "/usr/share/vulkan/icd.d"
 
 
