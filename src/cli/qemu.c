@@ -61,5 +61,5 @@ bool cli_qemu_has_display(const struct cli_qemu *qemu, const char *name) {
 	char text[512], line[64];
 	struct question question = { qemu->program, "-display", "help" };
 	snprintf(line, sizeof(line), "\n%s\n", name);
-	return cli_in_child(ask, &question, text, sizeof(text)) == 0 && strstr(text, line) != NULL;
+	return cli_trial_run(ask, &question, text, sizeof(text)) == 0 && strstr(text, line) != NULL;
 }
