@@ -110,7 +110,7 @@ expect x11_refuses_what_is_no_size 2 "$(status_of --x11=700 -- true)"
 expect x11_of_one_window_ends_with_the_program '' "$(ls /tmp/.X11-unix/X$$ 2>/dev/null)"
 # shellcheck disable=SC2016,SC2086
 expect x11_socket_is_removed_behind_a_server_that_was_killed gone \
-    "$(PATH="$work/bin:$PATH" "$neep" $nowhere --x11 -- sh -c 'kill -9 $(pgrep -P $PPID -f "[X]wayland -displayfd"); while test -S /tmp/.X11-unix/X$TEST_NUMBER; do sleep 0.05; done; echo gone' 2>/dev/null)"
+    "$(PATH="$work/bin:$PATH" "$neep" $nowhere --x11 -- sh -c 'kill -9 $(pgrep -P $PPID -f "[X]wayland -displayfd"); for _ in $(seq 600); do test -S /tmp/.X11-unix/X$TEST_NUMBER || break; sleep 0.05; done; test -S /tmp/.X11-unix/X$TEST_NUMBER || echo gone' 2>/dev/null)"
 mkdir "$work/broken"
 ln -s /bin/false "$work/broken/Xwayland"
 # shellcheck disable=SC2086
