@@ -177,6 +177,8 @@ for _ in 1 2 3 4 5 6 7 8; do
     sleep 0.2
     kill -KILL $victim
     wait $victim 2>/dev/null
+    # Else the next one takes its place unseen.
+    await has_fds "$before" -le
 done
 expect others_go_on_when_a_client_is_killed alive "$(kill -0 $other && echo alive)"
 kill -KILL $other
