@@ -29,6 +29,7 @@ def show(options, folder):
     try:
         print("demo-vm: starting a Debian guest (it is made the first time: some minutes)", flush=True)
         guest.start()
+        guest.await_drivers()
         print("demo-vm: starting vkcube in it", flush=True)
         guest.send(CUBE)
 

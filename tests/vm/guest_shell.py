@@ -86,7 +86,9 @@ class Guest:
                     raise
         # Answers to what was asked before the last one.
         self.run("mkdir -p /mnt; mountpoint -q /mnt || mount /dev/vdb /mnt")
-        # On a busy machine the shell is there before the device's driver.
+
+    def await_drivers(self):
+        """On a busy machine the shell is there before the device's driver."""
         self.run(f"udevadm settle -t {LOGIN_S}; ls /dev/dri/renderD128", LOGIN_S)
 
     def send(self, command):

@@ -43,13 +43,15 @@ class Skip(Exception):
     """This QEMU cannot have the device on this machine; the text says why."""
 
 
-def _die_with_parent():
+def _begin():
+    """Whoever is started in the background ignores SIGINT, and so do its children: not ours."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def spawn(command, log, **kwargs):
     """Starts a child in a process group of its own that does not outlive this process."""
-    return subprocess.Popen(command, stderr=log, start_new_session=True, preexec_fn=_die_with_parent, **kwargs)
+    return subprocess.Popen(command, stderr=log, start_new_session=True, preexec_fn=_begin, **kwargs)
 
 
 def end(process, grace=3):

@@ -63,6 +63,7 @@ class Whole:
     def boots(self):
         start = time.monotonic()
         self.guest.start()
+        self.guest.await_drivers()
         return f"{time.monotonic() - start:.0f} s"
 
     def kernel_log(self):
@@ -239,6 +240,7 @@ class Whole:
         self.guest.send("sync; reboot -f")
         self.guest.console.expect(r"reboot: Restarting|SeaBIOS|Booting from|login:", PATIENCE)
         self.guest.await_shell()
+        self.guest.await_drivers()
         self.vulkaninfo()
         if processes.await_true(lambda: not old & set(self.renderers()), PATIENCE) is None:
             raise Failure("a renderer outlives its guest")
