@@ -24,6 +24,7 @@ PATIENCE = 120
 FEATURES_2D, FEATURES_3D = {"+edid"}, {"+virgl", "+edid", "+resource_blob", "+host_visible", "+context_init"}
 # Of Debian its kernel, its drivers and a shell, which is enough for a screen and is there soon.
 MORE_WORDS = "init=/bin/bash"
+OWN_GUEST = "neep/vm/debian-2"  # in the cache, as src/cli/vm_guest.c has it
 KERNEL_WORDS = f"root=/dev/vda rw console=ttyS0 quiet no_timer_check {MORE_WORDS}"
 SET_UP = "modprobe virtio_gpu; poweroff() { sync; echo o >/proc/sysrq-trigger; sleep 60; }"
 
@@ -74,7 +75,7 @@ class Pair:
         command = self.command(*display, "--control", self.control, "--memory", "1G")
         if self.front_end != "gpu":
             return [*command, "--append", MORE_WORDS], ["-snapshot"]
-        guest = os.path.join(os.path.abspath(self.options.cache), "neep/vm/debian")
+        guest = os.path.join(os.path.abspath(self.options.cache), OWN_GUEST)
         disk = os.path.join(folder, "guest.qcow2")
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", os.path.join(guest, "disk"), disk],
                        check=True)
