@@ -37,7 +37,7 @@ def other_command(options):
     command.insert(2, "--dry-run")
     printed = subprocess.run(command, check=True, capture_output=True, text=True, env=environment(options)).stdout
     words = shlex.split(printed.replace("\\\n", " "))
-    words = words[words.index("&") + 1:]
+    words = words[words.index("done") + 1:]  # behind the wait for the device
     at = words.index("-chardev")
     words[at:at + 4] = ["-device", "virtio-gpu-pci"]
     return words
