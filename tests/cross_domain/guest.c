@@ -1,6 +1,7 @@
 #include "guest.h"
 
 #include <linux/virtio_gpu.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "daemon/process.h"
 #include "driver/gpu.h"
 #include "support/cmocka.h"
+#include "support/fd_check.h"
 
 #define OK        VIRTIO_GPU_RESP_OK_NODATA
 #define CTX       1
@@ -22,6 +24,19 @@ pid_t guest_device_start(const char *words) {
 	snprintf(all, sizeof(all),
 		"--socket-path s --keep-listening --display none --capset-names cross-domain %s", words);
 	return process_start(daemon_program(), all);
+}
+
+static void stop(pid_t pid) {
+	kill(pid, SIGTERM);
+	process_wait(pid);
+}
+
+int guest_device_stop(void **state, pid_t device, pid_t server) {
+	stop(server);
+	stop(device);
+	int result = fd_check_teardown(state);
+	folder_leave();
+	return result;
 }
 
 static void submit(struct guest *guest, const void *bytes, size_t size) {

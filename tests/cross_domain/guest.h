@@ -34,6 +34,8 @@ struct guest {
 
 /* Starts the device, with more words, which say where its servers are. Returns its process. */
 pid_t guest_device_start(const char *words);
+/* The end of a case: of the server, of the device, and of the folder. Returns as a teardown does. */
+int guest_device_stop(void **state, pid_t device, pid_t server);
 
 /* Connects to the device, and the channel to its server. */
 void guest_open(struct guest *guest, uint32_t channel_type);

@@ -88,13 +88,7 @@ static int setup(void **state) {
 }
 
 static int teardown(void **state) {
-	kill(server, SIGTERM);
-	process_wait(server);
-	kill(device, SIGTERM);
-	process_wait(device);
-	int result = fd_check_teardown(state);
-	folder_leave();
-	return result;
+	return guest_device_stop(state, device, server);
 }
 
 /* ---- what is sent ---- */

@@ -40,13 +40,7 @@ static int setup(void **state) {
 }
 
 static int teardown(void **state) {
-	kill(weston, SIGTERM);
-	process_wait(weston);
-	kill(device, SIGTERM);
-	process_wait(device);
-	int result = fd_check_teardown(state);
-	folder_leave();
-	return result;
+	return guest_device_stop(state, device, weston);
 }
 
 static void send_words(struct guest *guest, const uint32_t *words, size_t count) {
