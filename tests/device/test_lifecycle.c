@@ -57,21 +57,12 @@ static void leave_things(struct check *check, struct check_fenced fenced[static 
 
 /* Mappings go when the front-end has answered, which the reset does not wait for. */
 static struct check_counts counts_without_maps(struct check *check) {
-	int64_t end = neep_clock_ns() + CHECK_TIMEOUT_NS;
-	struct check_counts counts = check_counts(check);
-	while (counts.device.maps > 0 && neep_clock_ns() < end) {
-		check_sleep(check, NEEP_NS_PER_MS);
-		counts = check_counts(check);
-	}
-	return counts;
+	await_turning(check_counts(check).device.maps == 0, check_sleep(check, NEEP_NS_PER_MS));
+	return check_counts(check);
 }
 
 static void await_pending(struct check *check, uint32_t count) {
-	int64_t end = neep_clock_ns() + CHECK_TIMEOUT_NS;
-	while (check_counts(check).device.pending != count) {
-		assert_true(neep_clock_ns() < end);
-		check_sleep(check, NEEP_NS_PER_MS);
-	}
+	await_turning(check_counts(check).device.pending == count, check_sleep(check, NEEP_NS_PER_MS));
 }
 
 static void check_135_device_stays_small_when_drivers_come_and_go_a_thousand_times(void **state) {
