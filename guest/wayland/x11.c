@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/child.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -24,7 +25,7 @@
 #define SERVER    "Xwayland"
 /* An X server and its window manager start meanwhile. */
 #define START_MAX_NS (20 * NEEP_NS_PER_S)
-#define STOP_MAX_MS  2000
+#define STOP_MAX_NS  (2 * NEEP_NS_PER_S)
 #define LOOK_MS      20
 #define DISPLAYS_MAX 256
 #define HELP_MAX     32768
@@ -103,14 +104,18 @@ static void set_display(struct neep_wl_x11 *x11, int number) {
 
 /* ---- the process ---- */
 
-static bool has_ended(struct neep_wl_x11 *x11) {
-	if (waitpid(x11->pid, NULL, WNOHANG) == 0) {
-		return false;
-	}
+static void forget(struct neep_wl_x11 *x11) {
 	neep_source_remove(&x11->end);
 	neep_close_fd(&x11->end.fd);
 	remove_leftover(x11);
 	x11->pid = 0;
+}
+
+static bool has_ended(struct neep_wl_x11 *x11) {
+	if (waitpid(x11->pid, NULL, WNOHANG) == 0) {
+		return false;
+	}
+	forget(x11);
 	return true;
 }
 
@@ -308,14 +313,6 @@ void neep_wl_x11_stop(struct neep_wl_x11 *x11) {
 		return;
 	}
 	kill(x11->pid, SIGTERM);
-	for (int waited = 0; waited < STOP_MAX_MS; waited += LOOK_MS) {
-		if (has_ended(x11)) {
-			return;
-		}
-		usleep(LOOK_MS * 1000);
-	}
-	kill(x11->pid, SIGKILL);
-	while (!has_ended(x11)) {
-		usleep(LOOK_MS * 1000);
-	}
+	neep_child_end(x11->pid, STOP_MAX_NS);
+	forget(x11);
 }
