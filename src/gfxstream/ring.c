@@ -1,9 +1,9 @@
 /* Theory of operation
  *
  * A ring has a consumer in the context's renderer, and when that has died, in its mourner. One without a consumer is failed by
- * neep_asg_fail(): what the guest sends is dropped, and its waiting threads read of a lost device. Guests ping after what they send. But one that looked at the ring before its consumer went, or that sends more
- * than fits, waits without a ping. So for a while after the loss, and after each later ping, the rings of a context are failed
- * again and again. */
+ * neep_asg_fail(): what the guest sends is dropped, and its waiting threads read of a lost device. Guests ping after what
+ * they send. But one that looked at the ring before its consumer went, or that sends more than fits, waits without a ping. So
+ * for a while after the loss, and after each later ping, the rings of a context are failed again and again. */
 #include <errno.h>
 
 #include "asg/bell.h"
