@@ -53,8 +53,8 @@ struct vm {
 	char wayland[128];      // the compositor's socket; "": none
 	char guest[PATH_MAX];   // folder with disk, vmlinuz and initrd.img; "": options->disk boots by itself
 	bool has_kvm;
-	sigset_t
-		signals; // the mask of what is started: ours holds signals back while there is something to clean up
+	/* The mask of what is started: ours holds signals back while there is something to clean up. */
+	sigset_t signals;
 };
 
 /* ---- vm_words.c: the command lines ---- */
