@@ -193,7 +193,7 @@ compile() {
         tail -n 5 "$log" >&2
         die "QEMU's configure fails (see $log)"
     }
-    say "building QEMU $(cat "$source/VERSION"), about 15 minutes on two processors"
+    say "building QEMU $(cat "$source/VERSION"), which takes a quarter of an hour or more"
     { nice ninja -C "$new/qemu" -j2 qemu-system-x86_64 2>&1 || : >"$new/failed"; } | show_progress
     if [ -e "$new/failed" ]; then
         grep -A 20 '^FAILED' "$log" >&2 || tail -n 20 "$log" >&2
