@@ -234,10 +234,13 @@ static void rutabaga_ready(struct neep_source *source, uint32_t events) {
 /* The options of renderers as words of rutabaga_builder.renderer_features. */
 static void write_features(const struct neep_options *options, char *features, size_t size) {
 	const char *path = options->renderer_path;
-	snprintf(features, size, "renderer-max-memory=%llu,renderer-max-cpu=%u,renderer-log-level=%s%s%s%s",
-		(unsigned long long)options->renderer_memory, options->renderer_cpu,
-		neep_log_level_name(options->log_level), options->has_sandbox ? "" : ",renderer-no-sandbox",
-		path != NULL ? ",renderer=" : "", path != NULL ? path : "");
+	snprintf(features, size,
+		"renderer-max-memory=%llu,renderer-max-mapped=%llu,renderer-max-cpu=%u,renderer-log-level=%s%"
+		"s%s%s",
+		(unsigned long long)options->renderer_memory, (unsigned long long)options->device.hostmem,
+		options->renderer_cpu, neep_log_level_name(options->log_level),
+		options->has_sandbox ? "" : ",renderer-no-sandbox", path != NULL ? ",renderer=" : "",
+		path != NULL ? path : "");
 }
 
 static int create_rutabaga(struct neep_daemon *daemon, const struct neep_component_impl *const *extra,

@@ -54,10 +54,9 @@ static int set_size(struct neep_renderer_options *options, const struct option_s
 	uint64_t size;
 	if (!neep_size_parse(value, &size) || (size != 0 && size < spec->value)) {
 		return neep_error_set(error, 0,
-			"--%s: \"%s\" is neither 0 (no limit) nor a size of at least 64M (a number of bytes, "
-			"or "
-			"with K, M, G or T)",
-			spec->name, value);
+			"--%s: \"%s\" is neither 0 (no limit) nor a size of at least %lluM (a number of "
+			"bytes, or with K, M, G or T)",
+			spec->name, value, (unsigned long long)(spec->value >> 20));
 	}
 	*(uint64_t *)member_of(options, spec) = size;
 	return 0;
@@ -92,6 +91,10 @@ static const struct option_spec specs[] = {
 	{ "max-memory", "SIZE",
 		"most memory of one renderer, and of Vulkan memory in it (default 0: no limit)", set_size,
 		OPTION(max_memory), UINT64_C(64) << 20 },
+	{ "max-mapped", "SIZE",
+		"how much memory a guest can map: heaps of such memory are told no larger (default 0: no "
+		"limit)",
+		set_size, OPTION(max_mapped), UINT64_C(1) << 20 },
 	{ "max-cpu", "SECONDS", "most CPU time of one renderer (default 0: no limit)", set_u32,
 		OPTION(max_cpu), INT32_MAX },
 	{ "spin", "US", "how long a command ring is watched before sleep (default 100)", set_u32,

@@ -21,6 +21,7 @@ struct neep_renderer_options {
 	enum neep_log_level log_level;
 	bool has_sandbox;
 	uint64_t max_memory; // bytes; 0: no limit
+	uint64_t max_mapped; // bytes that a guest can map; 0: no limit
 	uint32_t max_cpu;    // seconds of CPU time; 0: no limit
 	uint32_t spin_us;    // how long a ring is watched
 	/* Of one renderer: NEEP_RENDERER_SERVE only. */

@@ -186,6 +186,9 @@ static int renderer_init(struct neep_renderer *renderer, struct neep_error *erro
 	if (renderer->options->max_memory > 0) {
 		limits.memory_bytes = renderer->options->max_memory;
 	}
+	if (renderer->options->max_mapped > 0) {
+		limits.mapped_bytes = renderer->options->max_mapped;
+	}
 	renderer->vk = neep_vk_context_create(&renderer->host, &limits, error);
 	if (renderer->vk == NULL) {
 		return -EINVAL;

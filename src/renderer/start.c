@@ -16,13 +16,14 @@
 
 #define NAMESPACES (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWUTS)
 
-#define ARGS_MAX  20
+#define ARGS_MAX  24
 #define TEXT_SIZE 32
 
 /* The command line of a renderer. */
 struct command {
 	char ctx_id[TEXT_SIZE];
 	char max_memory[TEXT_SIZE];
+	char max_mapped[TEXT_SIZE];
 	char max_cpu[TEXT_SIZE];
 	char spin[TEXT_SIZE];
 	const char *args[ARGS_MAX];
@@ -43,11 +44,13 @@ static void fill_command(
 	*command = (struct command){ .args = { "neep-renderer" }, .count = 1 };
 	snprintf(command->ctx_id, TEXT_SIZE, "%u", start->ctx_id);
 	snprintf(command->max_memory, TEXT_SIZE, "%llu", (unsigned long long)options->max_memory);
+	snprintf(command->max_mapped, TEXT_SIZE, "%llu", (unsigned long long)options->max_mapped);
 	snprintf(command->max_cpu, TEXT_SIZE, "%u", options->max_cpu);
 	snprintf(command->spin, TEXT_SIZE, "%u", options->spin_us);
 	add(command, "--context", command->ctx_id);
 	add(command, "--name", start->name);
 	add(command, "--max-memory", command->max_memory);
+	add(command, "--max-mapped", command->max_mapped);
 	add(command, "--max-cpu", command->max_cpu);
 	add(command, "--spin", command->spin);
 	add(command, "--log-level", neep_log_level_name(options->log_level));

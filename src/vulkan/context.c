@@ -15,6 +15,7 @@ const struct neep_vk_limits neep_vk_default_limits = {
 	.arena_bytes = 512u << 20,
 	.objects = 4u << 20,
 	.memory_bytes = UINT64_MAX,
+	.mapped_bytes = UINT64_MAX,
 };
 
 struct neep_vk_context *neep_vk_context_create(

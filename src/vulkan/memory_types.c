@@ -13,6 +13,7 @@
 #include "util/fd.h"
 #include "util/log.h"
 #include "vulkan/call.h"
+#include "vulkan/chain.h"
 #include "vulkan/handlers_physical_device.h"
 #include "vulkan/host_memory.h"
 #include "vulkan/loader.h"
@@ -125,7 +126,28 @@ static bool takes_pages(const struct neep_vk_physical_device *physical) {
 	return host.minImportedHostPointerAlignment <= NEEP_VK_HOST_PAGE;
 }
 
-int neep_vk_memory_types_decide(struct neep_vk_physical_device *physical) {
+static uint64_t least(uint64_t a, uint64_t b) {
+	return a < b ? a : b;
+}
+
+/* Programs allocate what a heap is said to have: more than they may is no use to them, nor more than they can map where that is what
+ * the heap is for. */
+static void limit_heaps(VkPhysicalDeviceMemoryProperties *memory, const struct neep_vk_limits *limits) {
+	for (uint32_t i = 0; i < memory->memoryHeapCount && i < VK_MAX_MEMORY_HEAPS; i++) {
+		memory->memoryHeaps[i].size = least(memory->memoryHeaps[i].size, limits->memory_bytes);
+	}
+	for (uint32_t i = 0; i < memory->memoryTypeCount && i < VK_MAX_MEMORY_TYPES; i++) {
+		const VkMemoryType *type = &memory->memoryTypes[i];
+		if ((type->propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) != 0 &&
+			type->heapIndex < VK_MAX_MEMORY_HEAPS) {
+			VkMemoryHeap *heap = &memory->memoryHeaps[type->heapIndex];
+			heap->size = least(heap->size, limits->mapped_bytes);
+		}
+	}
+}
+
+int neep_vk_memory_types_decide(
+	struct neep_vk_physical_device *physical, const struct neep_vk_limits *limits) {
 	if (!takes_pages(physical)) {
 		return -ENOTSUP;
 	}
@@ -147,6 +169,7 @@ int neep_vk_memory_types_decide(struct neep_vk_physical_device *physical) {
 		has_host_visible |= is_host_visible;
 		physical->has_sparse |= *flags != 0 && !is_host_visible;
 	}
+	limit_heaps(&physical->memory, limits);
 	return has_host_visible ? 0 : -ENOTSUP;
 }
 
@@ -164,4 +187,9 @@ void neep_vk_GetPhysicalDeviceMemoryProperties2(struct neep_vk_call *call,
 	physical->instance->vk.GetPhysicalDeviceMemoryProperties2(
 		NEEP_VK_HANDLE(VkPhysicalDevice, physicalDevice), pMemoryProperties);
 	pMemoryProperties->memoryProperties = physical->memory;
+	VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget = neep_vk_chain_find(
+		pMemoryProperties, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT);
+	for (uint32_t i = 0; budget != NULL && i < physical->memory.memoryHeapCount; i++) {
+		budget->heapBudget[i] = least(budget->heapBudget[i], physical->memory.memoryHeaps[i].size);
+	}
 }

@@ -6,6 +6,7 @@
 #include "neep_vk_extensions.h"
 #include "util/log.h"
 #include "vulkan/call.h"
+#include "vulkan/context.h"
 #include "vulkan/handlers_instance.h"
 #include "vulkan/handlers_physical_device.h"
 
@@ -86,7 +87,8 @@ static void dispose_physical_device(struct neep_vk_object *object) {
 }
 
 // Whether it can serve a guest; the log says why not. Leaves errors of memory in *result.
-static bool is_usable(struct neep_vk_physical_device *physical, const char *name, VkResult *result) {
+static bool is_usable(struct neep_vk_physical_device *physical, const struct neep_vk_limits *limits,
+	const char *name, VkResult *result) {
 	*result = list_driver_extensions(physical);
 	if (*result != VK_SUCCESS) {
 		return false;
@@ -97,7 +99,7 @@ static bool is_usable(struct neep_vk_physical_device *physical, const char *name
 			"%s cannot be used: its driver lacks VK_EXT_external_memory_host", name);
 		return false;
 	}
-	if (neep_vk_memory_types_decide(physical) != 0) {
+	if (neep_vk_memory_types_decide(physical, limits) != 0) {
 		neep_log("vulkan", NEEP_LOG_ERROR,
 			"%s cannot be used: its driver imports no coherent memory from the host", name);
 		return false;
@@ -124,7 +126,7 @@ static VkResult try_candidate(
 		.parent = &instance->base,
 	};
 	VkResult result;
-	if (!is_usable(physical, properties.deviceName, &result)) {
+	if (!is_usable(physical, &call->context->limits, properties.deviceName, &result)) {
 		dispose_physical_device(&physical->base);
 		return result != VK_SUCCESS ? result : VK_ERROR_FEATURE_NOT_PRESENT;
 	}

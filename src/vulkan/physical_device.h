@@ -3,6 +3,7 @@
 #define NEEP_VULKAN_PHYSICAL_DEVICE_H
 
 #include "vulkan/device.h"
+#include "vulkan/vulkan.h"
 
 struct neep_vk_call;
 
@@ -13,8 +14,10 @@ struct neep_vk_call;
  * there is none the log says why. Returns VK_SUCCESS also then. */
 VkResult neep_vk_physical_device_choose(struct neep_vk_call *call, struct neep_vk_instance *instance);
 
-/* Decides `memory`, `importable_types`, `hidden_types` and `has_sparse`. Returns 0, or a negative errno when no host-visible memory is left. */
-int neep_vk_memory_types_decide(struct neep_vk_physical_device *physical);
+/* Decides `memory`, `importable_types`, `hidden_types` and `has_sparse`. Heaps are told no larger than `limits` allow. Returns 0, or a
+ * negative errno when no host-visible memory is left. */
+int neep_vk_memory_types_decide(
+	struct neep_vk_physical_device *physical, const struct neep_vk_limits *limits);
 
 /* Whether the guest must not know of a device extension of the driver. */
 bool neep_vk_device_extension_is_hidden(const char *name);

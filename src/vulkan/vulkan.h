@@ -47,8 +47,11 @@ struct neep_vk_limits {
 	uint32_t arena_bytes;  // decoded form of one packet
 	uint32_t objects;
 	uint64_t memory_bytes; // of VkDeviceMemory; UINT64_MAX: what the driver gives
+	/* What a guest can map; UINT64_MAX: everything. Only told, in the sizes of memory heaps: who maps more gets its error
+	 * elsewhere. */
+	uint64_t mapped_bytes;
 };
-extern const struct neep_vk_limits neep_vk_default_limits; // 256 MiB, 512 MiB, 4 Mi, UINT64_MAX
+extern const struct neep_vk_limits neep_vk_default_limits; // 256 MiB, 512 MiB, 4 Mi, UINT64_MAX twice
 
 /* Loads the host's Vulkan loader (libvulkan.so.1), which a context needs. Once per process, before it locks itself up.
  * Returns 0 or a negative errno with `error` set: what is missing and which package brings it. */

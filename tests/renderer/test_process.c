@@ -76,6 +76,7 @@ static void program_says_what_it_is_when_run_by_hand(void **state) {
 	assert_int_equal(run_by_hand(NULL), 1);
 	assert_int_equal(run_by_hand("--no-such-option"), 2);
 	assert_int_equal(run_by_hand("--max-memory=1"), 2);
+	assert_int_equal(run_by_hand("--max-mapped=1K"), 2);
 	assert_int_equal(run_by_hand("--max-cpu=x"), 2);
 	assert_int_equal(run_by_hand("--log-level=loud"), 2);
 	assert_int_equal(run_by_hand("word"), 2);

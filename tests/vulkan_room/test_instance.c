@@ -265,6 +265,33 @@ static void queue_families_have_no_protected_memory(void **state) {
 	rig_destroy(&rig);
 }
 
+static void heaps_are_no_larger_than_limits(void **state) {
+	(void)state;
+	struct neep_vk_limits limits = neep_vk_default_limits;
+	limits.memory_bytes = UINT64_C(64) << 20;
+	limits.mapped_bytes = UINT64_C(32) << 20;
+	struct rig rig;
+	rig_create(&rig, &limits);
+	VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT,
+	};
+	VkPhysicalDeviceMemoryProperties2 properties = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+		.pNext = &budget,
+	};
+	neep_vk_GetPhysicalDeviceMemoryProperties2(rig_call(&rig), rig.physical, &properties);
+	const VkPhysicalDeviceMemoryProperties *memory = &properties.memoryProperties;
+	assert_int_not_equal(memory->memoryTypeCount, 0);
+	for (uint32_t i = 0; i < memory->memoryTypeCount; i++) {
+		const VkMemoryType *type = &memory->memoryTypes[i];
+		bool is_mapped = (type->propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) != 0;
+		uint64_t limit = is_mapped ? limits.mapped_bytes : limits.memory_bytes;
+		assert_in_range(memory->memoryHeaps[type->heapIndex].size, 1, limit);
+		assert_in_range(budget.heapBudget[type->heapIndex], 0, limit);
+	}
+	rig_destroy(&rig);
+}
+
 /* What is bound to a sparse resource must be memory of the driver's own. */
 static void sparse_binding_is_offered_only_when_there_is_memory_for_it(void **state) {
 	(void)state;
@@ -466,6 +493,7 @@ int main(void) {
 		fd_checked_test(features_hide_what_cannot_be_carried),
 		fd_checked_test(properties_are_limited),
 		fd_checked_test(memory_types_are_the_same_in_all_answers),
+		fd_checked_test(heaps_are_no_larger_than_limits),
 		fd_checked_test(queue_families_have_no_protected_memory),
 		fd_checked_test(sparse_binding_is_offered_only_when_there_is_memory_for_it),
 		fd_checked_test(queue_families_are_none_when_there_is_no_room),
