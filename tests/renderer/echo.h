@@ -27,6 +27,7 @@ enum echo_op {
 	ECHO_TRY,     // enum echo_try; 0 or an errno
 	ECHO_PID,     // getpid()
 	ECHO_FDS,     // open descriptors
+	ECHO_CACHE,   // keeps a file where NVIDIA's driver is told to keep shaders; 0 or an errno
 };
 
 enum echo_try {

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -248,6 +249,17 @@ static void hang(bool burns) {
 	}
 }
 
+static uint32_t keep_shader(void) {
+	const char *folder = getenv("__GL_SHADER_DISK_CACHE_PATH");
+	const char *is_on = getenv("__GL_SHADER_DISK_CACHE");
+	char path[256];
+	if (folder == NULL || is_on == NULL || strcmp(is_on, "1") != 0) {
+		return ENOENT;
+	}
+	snprintf(path, sizeof(path), "%s/shader", folder);
+	return try_open(path, O_RDWR | O_CREAT) < 0 ? (uint32_t)errno : 0;
+}
+
 static uint32_t answer(struct neep_vk_context *context, const struct echo_request *request) {
 	switch ((enum echo_op)request->op) {
 	case ECHO_CRASH:
@@ -272,6 +284,8 @@ static uint32_t answer(struct neep_vk_context *context, const struct echo_reques
 		return try_it((enum echo_try)request->argument);
 	case ECHO_PID:
 		return (uint32_t)getpid();
+	case ECHO_CACHE:
+		return keep_shader();
 	case ECHO_FDS:
 		return count_fds();
 	default:

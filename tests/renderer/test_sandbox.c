@@ -90,6 +90,25 @@ static void drivers_find_what_they_need(void **state) {
 	assert_true(!has_namespaces() || access("/tmp/neep-was-here", F_OK) < 0);
 }
 
+static void shaders_outlive_renderer_only_where_a_folder_is_named(void **state) {
+	struct fixture *fixture = *state;
+	assert_int_equal(harness_ask(fixture->guest, ECHO_CACHE, 0), ENOENT);
+	char folder[] = "/var/tmp/neep-shaders-XXXXXX", path[64];
+	assert_non_null(mkdtemp(folder));
+	setenv("MESA_SHADER_CACHE_DIR", folder, 1);
+	struct fixture named;
+	harness_start(&named.harness, NULL);
+	unsetenv("MESA_SHADER_CACHE_DIR");
+	harness_context_start(&named.harness, &named.context);
+	named.guest = harness_ring_add(&named.context, 1);
+	void *named_state = &named;
+	assert_int_equal(harness_ask(named.guest, ECHO_CACHE, 0), 0);
+	teardown(&named_state);
+	snprintf(path, sizeof(path), "%s/shader", folder);
+	assert_int_equal(unlink(path), 0);
+	rmdir(folder);
+}
+
 /* Standard descriptors, its socket, the loop's, the ring's. */
 static void few_descriptors_are_open(void **state) {
 	struct fixture *fixture = *state;
@@ -192,6 +211,7 @@ int main(void) {
 #endif
 		sandboxed_test(files_beyond_the_view_are_not_there),
 		sandboxed_test(drivers_find_what_they_need),
+		sandboxed_test(shaders_outlive_renderer_only_where_a_folder_is_named),
 		sandboxed_test(few_descriptors_are_open),
 		sandboxed_test(rights_are_given_up),
 		sandboxed_test(namespaces_are_its_own),
