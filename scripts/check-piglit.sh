@@ -17,4 +17,6 @@ while [ $# -gt 0 ]; do
     shift
 done
 enter=$(scripts/mesa-tree.sh --with piglit "$mesa")
-exec tests/piglit/compare.py --enter "$enter" --wrapper "$build/src/cli/neep run --" --keep "$build/piglit" "${options[@]}"
+# A heap as large as this machine's memory would let streaming-texture-leak fill it twice.
+exec tests/piglit/compare.py --enter "$enter" --wrapper "$build/src/cli/neep run --hostmem 4G --" --layer "$build/tests/piglit" \
+    --keep "$build/piglit" "${options[@]}"
