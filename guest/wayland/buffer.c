@@ -82,7 +82,7 @@ int neep_wl_buffer_add(
 	buffer->object = object;
 	buffer->pool = neep_wl_pool_ref(pool);
 	object->data = buffer;
-	return NEEP_WL_DONE;
+	return neep_wl_import_ask(call->client, buffer);
 }
 
 /* ---- the mirror ---- */
@@ -94,7 +94,7 @@ static int no_memory(struct neep_wl_client *client) {
 
 /* Whether the compositor has the client's own memory. */
 static bool is_passed(const struct neep_wl_buffer *buffer) {
-	return buffer->mirror->memory == NULL;
+	return buffer->import == NEEP_WL_IMPORT_DONE || buffer->mirror->memory == NULL;
 }
 
 /* The compositor gets its wl_buffer of the mirror. */
@@ -119,7 +119,7 @@ static struct neep_wl_mirror *take_mirror(struct neep_wl_shm *shm, const struct 
 
 int neep_wl_buffer_prepare(struct neep_wl_client *client, struct neep_wl_buffer *buffer) {
 	buffer->is_busy = true;
-	if (buffer->mirror != NULL) {
+	if (buffer->mirror != NULL || buffer->import == NEEP_WL_IMPORT_DONE) {
 		return 0;
 	}
 	buffer->mirror = take_mirror(client->shm, buffer);
@@ -202,6 +202,9 @@ static int on_destroy(struct neep_wl_call *call) {
 		return NEEP_WL_FORWARD;
 	}
 	buffer->object = NULL;
+	if (buffer->import == NEEP_WL_IMPORT_DONE) {
+		return neep_wl_import_destroy(call->client, call->object);
+	}
 	if (buffer->mirror == NULL) {
 		neep_wl_object_delete_local(call->client, call->object);
 		return NEEP_WL_DONE;

@@ -7,6 +7,7 @@
 #include "wayland/client.h"
 #include "wayland/damage.h"
 #include "wayland/format.h"
+#include "wayland/import.h"
 
 struct neep_wl_pool;
 struct neep_wl_mirror;
@@ -19,7 +20,8 @@ struct neep_wl_buffer {
 	uint32_t offset;               // in the pool
 	struct neep_wl_image image;
 	struct neep_wl_layout layout;
-	struct neep_wl_mirror *mirror; // NULL: not attached yet, or given up
+	enum neep_wl_import import;
+	struct neep_wl_mirror *mirror; // NULL: not attached yet, or given up, or imported
 	bool is_busy;                  // the compositor may read the mirror
 	// Which content the mirror has: that of a surface after its so many'th commit. 0: none yet.
 	uint64_t surface_serial;
@@ -40,7 +42,8 @@ int neep_wl_buffer_create(struct neep_wl_call *call, struct neep_wl_pool *pool);
 int neep_wl_buffer_add(
 	struct neep_wl_call *call, const struct neep_wl_buffer *made, struct neep_wl_pool *pool);
 
-/* It is about to be attached: the compositor must know it. Returns 0 or a negative errno; the client has been told. */
+/* It is about to be attached: the compositor must know it, and has been asked of NEEP_WL_IMPORT_ASKED ones. Returns 0 or a
+ * negative errno; the client has been told. */
 int neep_wl_buffer_prepare(struct neep_wl_client *client, struct neep_wl_buffer *buffer);
 
 /* Copies what is damaged, in the buffer's coordinates, to its mirror. Returns 0 or a negative errno; the client has been told. */

@@ -23,6 +23,8 @@ enum neep_wl_extension {
 	NEEP_WL_EXTENSION_LONG_MESSAGES = 1 << 1,
 	/* Blobs that programs here share as dma-bufs are memory files there: wl_shm takes them. */
 	NEEP_WL_EXTENSION_FILES = 1 << 2,
+	/* They can be sent as dma-bufs, too. */
+	NEEP_WL_EXTENSION_DMABUFS = 1 << 4,
 };
 
 /* Whether the host can connect to a Wayland compositor. */
@@ -50,6 +52,7 @@ enum neep_wl_channel_id_type {
 	NEEP_WL_ID_BLOB = 1,
 	NEEP_WL_ID_READ_PIPE = 3,  // SEND: the host writes it, we read
 	NEEP_WL_ID_WRITE_PIPE = 4, // RECEIVE: the host reads it, we write
+	NEEP_WL_ID_DMABUF = 0x101, // SEND: a blob, as a dma-buf of the host's
 };
 
 /* The first id of a read pipe, which guests guess and hosts check. */

@@ -29,8 +29,9 @@ struct neep_wl_client {
 	struct neep_list globals;    // neep_wl_global.link: registry.c
 	struct neep_wl_shm *shm;     // shm.c: what all pools of the client share; NULL until there is one
 	struct neep_wl_offer *offer; // offer.h: linux-dmabuf of the proxy's own; NULL: none
-	char name[32];               // for the log: "pid 123 (foot)"
-	bool is_ended;               // to be destroyed from the loop
+	uint32_t dmabuf_name; // of the compositor's linux-dmabuf, which the client does not see; 0: none
+	char name[32];        // for the log: "pid 123 (foot)"
+	bool is_ended;        // to be destroyed from the loop
 };
 
 /* A message on its way. */

@@ -23,6 +23,7 @@ struct neep_wl_memory;
 struct neep_wl_attachment {
 	int owned_fd;                  // a pipe, a dma-buf, ...; or -1 and
 	struct neep_wl_memory *memory; // ... this, borrowed
+	bool is_dmabuf;                // is to arrive as a dma-buf: neep_wl_host.sends_dmabufs
 };
 
 struct neep_wl_host_listener {
@@ -68,6 +69,7 @@ struct neep_wl_host {
 		render_device; // dev_t of the DRM node that clients' buffers come from; 0: the compositor's own
 	bool takes_dmabufs;    // whether clients can have dma-bufs that may be sent
 	bool blobs_are_memory; // what can be passed is memory for wl_shm, and no dma-buf to the compositor
+	bool sends_dmabufs;    // it can be sent as a dma-buf to the compositor all the same
 	bool copies_all;       // nothing can be passed: for tests
 };
 

@@ -325,6 +325,7 @@ struct neep_wl_host *neep_wl_host_virtgpu_create(struct neep_loop *loop, const c
 			.render_device = device_of(gpu->fd),
 			.takes_dmabufs = gpu->has_drivers,
 			.blobs_are_memory = (gpu->extensions & NEEP_WL_EXTENSION_FILES) != 0,
+			.sends_dmabufs = (gpu->extensions & NEEP_WL_EXTENSION_DMABUFS) != 0,
 		},
 		.loop = loop,
 		.gpu = gpu,

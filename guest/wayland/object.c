@@ -65,6 +65,16 @@ int neep_wl_object_give_host(struct neep_wl_client *client, struct neep_wl_objec
 	return 0;
 }
 
+void neep_wl_object_take_host(
+	struct neep_wl_client *client, struct neep_wl_object *object, uint32_t host_id) {
+	struct neep_wl_object *old = neep_wl_objects_by_host(&client->objects, host_id);
+	if (old != NULL) {
+		neep_wl_object_destroy(client, old);
+	}
+	object->host_id = host_id;
+	neep_idmap_insert(&client->objects.by_host, host_id, &object->host_link);
+}
+
 static int add_ids(struct neep_wl_client *client, struct neep_wl_object *object,
 	const struct neep_wl_object_params *params) {
 	struct neep_wl_objects *objects = &client->objects;

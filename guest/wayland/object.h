@@ -2,7 +2,7 @@
  *
  * Ids of the client are translated, because the proxy makes objects of its own at the compositor, and libwayland wants
  * its ids without holes. Ids that the compositor gives out (NEEP_WL_SERVER_IDS and up) are the same on both sides: there
- * the proxy makes none. An object lives until the compositor's delete_id, or, with no half there, until the proxy's own.
+ * the proxy makes none; but where the client has chosen one before (import.h). An object lives until the compositor's delete_id, or, with no half there, until the proxy's own.
  * A server id lives until it is given out again. */
 #ifndef NEEP_WAYLAND_OBJECT_H
 #define NEEP_WAYLAND_OBJECT_H
@@ -81,6 +81,9 @@ struct neep_wl_object *neep_wl_object_create(
 
 /* Gives a local object its id at the compositor. Returns 0 or -ENOMEM. */
 int neep_wl_object_give_host(struct neep_wl_client *client, struct neep_wl_object *object);
+
+/* Gives a local object an id that the compositor has chosen (NEEP_WL_SERVER_IDS), and that no other object has any more. */
+void neep_wl_object_take_host(struct neep_wl_client *client, struct neep_wl_object *object, uint32_t host_id);
 
 /* Takes the object out and frees it; its ids are free again. */
 void neep_wl_object_destroy(struct neep_wl_client *client, struct neep_wl_object *object);

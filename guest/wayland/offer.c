@@ -122,7 +122,10 @@ static int make_offer(
 			return -ENOMEM;
 		}
 		client->offer->version = version;
-		int result = bind_shm(client, registry, shm_name);
+		int result = neep_wl_import_bind(client, registry);
+		if (result == 0) {
+			result = bind_shm(client, registry, shm_name);
+		}
 		if (result < 0) {
 			return result;
 		}

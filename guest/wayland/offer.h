@@ -4,13 +4,16 @@
  * Theory of operation. A client that asks for a registry makes the proxy ask the compositor for a sync: when its answer comes, so have
  * all globals, and what the client asked for behind the registry has not been answered yet. If there is a wl_shm then and no
  * zwp_linux_dmabuf_v1, the proxy announces its own, and binds a wl_shm of its own to learn formats. Requests that need these wait
- * for the sync behind that. Buffers are those of buffer.h. */
+ * for the sync behind that. Buffers are those of buffer.h, or the
+ * compositor's own by import.h. */
 #ifndef NEEP_WAYLAND_OFFER_H
 #define NEEP_WAYLAND_OFFER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "wayland/import.h"
 
 struct neep_wl_call;
 struct neep_wl_client;
@@ -28,6 +31,7 @@ struct neep_wl_offer {
 	bool has_formats;           // all there are
 	size_t format_count;
 	uint32_t formats[NEEP_WL_OFFER_FORMATS_MAX]; // of DRM, of one plane
+	struct neep_wl_imports imports;
 };
 
 /* The client has got a registry. Returns 0 or a negative errno. */

@@ -99,6 +99,9 @@ static int prepare(struct neep_wl_outgoing *outgoing, const struct neep_wl_attac
 		item->fd = neep_steal_fd(&fd);
 		return 0;
 	}
+	if (attachment->is_dmabuf) {
+		item->id.type = NEEP_WL_ID_DMABUF;
+	}
 	int result = neep_wl_virtgpu_import(outgoing->gpu, fd, &item->import);
 	item->id.id = item->import.resource_id;
 	return result;

@@ -87,6 +87,15 @@ static bool is_of_no_use(
 						     (!host->takes_dmabufs || host->blobs_are_memory));
 }
 
+/* What clients do not see may be of use to the proxy. */
+static void note_hidden(struct neep_wl_client *client, const struct neep_wl_message *message,
+	const struct wl_interface *interface) {
+	if (interface == &zwp_linux_dmabuf_v1_interface &&
+		message->args[2].value >= ZWP_LINUX_DMABUF_V1_MODIFIER_SINCE_VERSION) {
+		client->dmabuf_name = message->args[0].value;
+	}
+}
+
 static int registry_global(struct neep_wl_call *call) {
 	struct neep_wl_message *message = &call->message;
 	const char *interface_name = neep_wl_message_string(message, 1);
@@ -99,6 +108,7 @@ static int registry_global(struct neep_wl_call *call) {
 		return NEEP_WL_DONE;
 	}
 	if (is_of_no_use(call->client, name, interface)) {
+		note_hidden(call->client, message, interface);
 		return NEEP_WL_DONE;
 	}
 	struct neep_wl_global *global = find_global(call->client, name);
@@ -117,6 +127,9 @@ static int registry_global(struct neep_wl_call *call) {
 
 static int registry_global_remove(struct neep_wl_call *call) {
 	struct neep_wl_global *global = find_global(call->client, call->message.args[0].value);
+	if (call->message.args[0].value == call->client->dmabuf_name) {
+		call->client->dmabuf_name = 0;
+	}
 	if (global == NULL) {
 		return NEEP_WL_DONE;
 	}

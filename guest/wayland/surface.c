@@ -39,6 +39,9 @@ static int on_attach(struct neep_wl_call *call) {
 		return -ENOMEM;
 	}
 	struct neep_wl_buffer *buffer = neep_wl_buffer_from_object(neep_wl_call_object(call, 0));
+	if (buffer != NULL && buffer->import == NEEP_WL_IMPORT_ASKED) {
+		return NEEP_WL_WAIT;
+	}
 	set_pending(surface, buffer);
 	int result = buffer != NULL ? neep_wl_buffer_prepare(call->client, buffer) : 0;
 	return result < 0 ? result : NEEP_WL_FORWARD;

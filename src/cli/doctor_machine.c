@@ -123,12 +123,12 @@ void doctor_look_memory(struct doctor_finding *finding) {
 
 void doctor_look_udmabuf(struct doctor_finding *finding) {
 	if (access("/dev/udmabuf", F_OK) < 0) {
-		doctor_less(finding, "", "no /dev/udmabuf: images without a GPU are memfds, not dma-bufs");
+		doctor_less(finding, "", "no /dev/udmabuf: compositors get guests' memory as files");
 	} else if (access("/dev/udmabuf", R_OK | W_OK) < 0) {
-		doctor_less(
-			finding, "", "/dev/udmabuf is not yours to open: images without a GPU are memfds");
+		doctor_less(finding, "add your user to the group that owns it (kvm)",
+			"/dev/udmabuf is not yours to open: compositors get guests' memory as files");
 	} else {
-		doctor_ok(finding, "/dev/udmabuf can be opened");
+		doctor_ok(finding, "/dev/udmabuf can be opened: compositors get guests' memory as dma-bufs");
 	}
 }
 

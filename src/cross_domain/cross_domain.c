@@ -7,11 +7,15 @@
 #include <sys/timerfd.h>
 
 #include "cross_domain/cross_domain_internal.h"
+#include "util/udmabuf.h"
 
 /* Handled at a time; the kernel brings the others next. */
 #define EVENTS_MAX 32
 /* Where the system does not say how many fds there are. */
 #define FDS_UNKNOWN 1024
+/* Of renderer_features, and of the environment for those who start the device through others. */
+#define NO_UDMABUF_WORD     "no-udmabuf"
+#define NO_UDMABUF_VARIABLE "NEEP_NO_UDMABUF"
 
 static const struct channel_type {
 	uint32_t type;
@@ -81,14 +85,16 @@ static int xd_capset_info(struct neep_component *base, uint32_t capset_id, struc
 	return 0;
 }
 
-/* Buffers are memory files, never dma-bufs: those of other contexts pass all the same. */
+/* Guests without extensions are told of no dma-bufs: they would ask for them where wl_shm, which every compositor has, does as
+ * well. Those of other contexts pass all the same. */
 static int xd_capset(
 	struct neep_component *base, uint32_t capset_id, uint32_t version, uint8_t *data, size_t size) {
 	const struct neep_xd *xd = xd_from_base(base);
 	uint32_t words[NEEP_XD_CAPSET_WORDS] = {
 		[NEEP_XD_CAPSET_VERSION] = 1,
-		[NEEP_XD_CAPSET_EXTENSIONS] =
-			NEEP_XD_EXTENSION_FLOW | NEEP_XD_EXTENSION_LONG_MESSAGES | NEEP_XD_EXTENSION_FILES,
+		[NEEP_XD_CAPSET_EXTENSIONS] = NEEP_XD_EXTENSION_FLOW | NEEP_XD_EXTENSION_LONG_MESSAGES |
+					      NEEP_XD_EXTENSION_FILES |
+					      (xd->udmabuf_fd >= 0 ? NEEP_XD_EXTENSION_DMABUFS : 0),
 	};
 	(void)capset_id;
 	(void)version;
@@ -170,6 +176,7 @@ static size_t fd_limit(void) {
 static void xd_free(struct neep_xd *xd) {
 	neep_idmap_finish(&xd->lingering);
 	neep_idmap_finish(&xd->contexts);
+	neep_close_fd(&xd->udmabuf_fd);
 	neep_close_fd(&xd->retry_fd);
 	neep_close_fd(&xd->epoll_fd);
 	free(xd);
@@ -186,6 +193,27 @@ static int open_fds(struct neep_xd *xd) {
 	return 0;
 }
 
+/* Whether renderer_features, which are words with commas between them, has this one. */
+static bool has_word(const char *features, const char *word) {
+	size_t len = strlen(word);
+	for (const char *at = features; at != NULL; at = strchr(at, ',')) {
+		at += *at == ',';
+		if (strncmp(at, word, len) == 0 && (at[len] == ',' || at[len] == '\0')) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Most hosts of VMs have it, for root or those who may use KVM. */
+static int open_udmabuf(const struct neep_component_config *config) {
+	if (has_word(config->renderer_features, NO_UDMABUF_WORD) || getenv(NO_UDMABUF_VARIABLE) != NULL) {
+		return -1;
+	}
+	int fd = neep_udmabuf_open();
+	return fd < 0 ? -1 : fd;
+}
+
 static int xd_create(
 	const struct neep_component_config *config, struct neep_component **out, struct neep_error *error) {
 	struct neep_xd *xd = calloc(1, sizeof(*xd));
@@ -199,6 +227,7 @@ static int xd_create(
 	xd->budget.fds_max = fd_limit();
 	xd->budget.bytes_max = NEEP_XD_TOTAL_BYTES_MAX;
 	xd->epoll_fd = xd->retry_fd = -1;
+	xd->udmabuf_fd = open_udmabuf(config);
 	neep_list_init(&xd->connecting);
 	int rc = open_fds(xd);
 	if (rc == 0) {

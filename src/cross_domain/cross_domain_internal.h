@@ -33,6 +33,9 @@
 #define NEEP_XD_IMAGE_BYTES_MAX (UINT64_C(1) << 30)
 /* All buffers of one context that are alive: what the usual window of a guest holds. */
 #define NEEP_XD_CONTEXT_BYTES_MAX (UINT64_C(4) << 30)
+/* One dma-buf: an image of 8K with 8 bytes a pixel. Its list of pages is memory of the kernel, of which nobody counts what a
+ * guest uses up by sending blobs again and again. */
+#define NEEP_XD_DMABUF_BYTES_MAX (UINT64_C(256) << 20)
 /* Bytes and fds for a host that does not read: some thousand messages. Then the context is given up. */
 #define NEEP_XD_SEND_BYTES_MAX ((size_t)4 << 20)
 #define NEEP_XD_SEND_FDS_MAX   1024
@@ -70,6 +73,7 @@ struct neep_xd {
 	struct neep_xd_budget budget;
 	struct neep_list connecting;       // neep_xd_context.connecting_link
 	int retry_fd;                      // a timer for those
+	int udmabuf_fd;                    // of neep_udmabuf_open(); -1: blobs are sent as files
 	uint8_t page[NEEP_XD_MESSAGE_MAX]; // the message under construction
 };
 
@@ -91,7 +95,8 @@ struct neep_xd_context {
 	struct neep_xd *xd;
 	uint32_t ctx_id;
 	enum neep_xd_state state;
-	bool has_complained; // of something a guest can repeat
+	bool has_complained;   // of something a guest can repeat
+	bool knows_extensions; // INIT says so
 
 	struct neep_idmap attachments;      // neep_xd_attachment.link, by resource
 	struct neep_resource *query_ring;   // NULL: none
@@ -318,6 +323,8 @@ void neep_xd_template_free(struct neep_xd_context *context, struct neep_xd_templ
 
 int neep_xd_create_blob(
 	struct neep_context *base, const struct rutabaga_create_blob *create, struct neep_blob *blob);
+/* Whether it was made by neep_xd_create_blob(). */
+bool neep_xd_is_own_blob(const struct neep_resource *resource);
 void neep_xd_account_unref(struct neep_xd_account *account);
 /* Bytes up to the next page; false when that is no size. */
 bool neep_xd_round_to_pages(uint64_t size, uint64_t *rounded);

@@ -59,7 +59,8 @@ static int set_up(struct neep_xd_context *context, const struct init *init) {
 	if (context->query_ring == context->channel_ring && !init->has_one_ring) {
 		return -EINVAL;
 	}
-	if (init->version >= NEEP_XD_VERSION_LONG_MESSAGES) {
+	context->knows_extensions = init->version >= NEEP_XD_VERSION_EXTENSIONS;
+	if (context->knows_extensions) {
 		uint64_t size = context->channel_ring->backing.size;
 		context->message_max = size < NEEP_XD_MESSAGE_MAX ? (size_t)size : NEEP_XD_MESSAGE_MAX;
 	}

@@ -41,6 +41,10 @@ static const struct neep_object_impl object_impl = {
 	.destroy = object_destroy,
 };
 
+bool neep_xd_is_own_blob(const struct neep_resource *resource) {
+	return resource->object != NULL && resource->object->impl == &object_impl;
+}
+
 /* NULL when the quota is used up, or for want of memory. */
 static struct neep_object *charge(struct neep_xd_account *account, uint64_t size) {
 	if (size > NEEP_XD_CONTEXT_BYTES_MAX - account->bytes) {

@@ -69,6 +69,7 @@ enum neep_xd_id_type {
 	NEEP_XD_ID_READ_PIPE = 3,  // SEND
 	NEEP_XD_ID_WRITE_PIPE = 4, // RECEIVE
 	NEEP_XD_ID_EVENT = 5,      // RECEIVE
+	NEEP_XD_ID_DMABUF = 0x101, // SEND, of NEEP_XD_EXTENSION_DMABUFS: a blob, as a dma-buf
 };
 
 /* Ids that the host gives start behind this one, */
@@ -101,11 +102,14 @@ enum neep_xd_extension {
 	/* After an INIT of 24 bytes with protocol version 2 or higher READ and RECEIVE fill the channel ring, up to 64 KiB,
 	 * instead of its first page. */
 	NEEP_XD_EXTENSION_LONG_MESSAGES = 1 << 1,
-	/* Blobs of this device are files in memory, which wl_shm takes, and never dma-bufs: those of other contexts too. */
+	/* Blobs of this device are files in memory, which wl_shm takes: those of other contexts too. To a guest that says in INIT
+	 * that it knows, NEEP_XD_ID_BLOB sends them as that. */
 	NEEP_XD_EXTENSION_FILES = 1 << 2,
+	/* NEEP_XD_ID_DMABUF sends the same memory as a dma-buf; as a file where the kernel refuses that. */
+	NEEP_XD_EXTENSION_DMABUFS = 1 << 4,
 };
 
-/* The protocol version from which on messages are long; others send 0 and 1. */
-#define NEEP_XD_VERSION_LONG_MESSAGES 2
+/* The protocol version of guests that know the extensions: from it on messages are long. Others send 0 and 1. */
+#define NEEP_XD_VERSION_EXTENSIONS 2
 
 #endif

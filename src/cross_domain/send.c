@@ -1,9 +1,11 @@
 /* SEND: bytes for the host, with fds that the guest names by ids. */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cross_domain/cross_domain_internal.h"
+#include "util/udmabuf.h"
 
 /* What a user without privileges may have. */
 #define PIPE_SIZE (1 << 20)
@@ -25,13 +27,42 @@ static bool is_sharable(const struct neep_resource *resource) {
 						 resource->handle_type == RUTABAGA_HANDLE_TYPE_MEM_DMABUF);
 }
 
+/* Guests that know of one kind of blob alone make pools of the memory that they have from here, and dma-bufs of what they pass on
+ * for others. */
+static bool is_wanted_as_dmabuf(
+	const struct neep_xd_context *context, const struct neep_resource *resource, uint32_t type) {
+	return type == NEEP_XD_ID_DMABUF || (!context->knows_extensions && !neep_xd_is_own_blob(resource));
+}
+
+/* -1: there is none. */
+static int make_dmabuf(struct neep_xd_context *context, const struct neep_resource *resource) {
+	int device = context->xd->udmabuf_fd;
+	if (device < 0 || resource->handle_type != RUTABAGA_HANDLE_TYPE_MEM_SHM) {
+		return -1;
+	}
+	uint64_t size = resource->size;
+	int fd = size <= NEEP_XD_DMABUF_BYTES_MAX ? neep_udmabuf_create(device, resource->blob_fd, size)
+						  : -EFBIG;
+	if (fd < 0) {
+		neep_xd_complain(context,
+			"no dma-buf can be made of %llu bytes, a file is sent: %s (the most are 256M, and "
+			"size_limit_mb of the kernel's udmabuf)",
+			(unsigned long long)size, strerror(-fd));
+	}
+	return fd < 0 ? -1 : fd;
+}
+
 /* The memory of a resource. Not of one that is guest memory: there is no fd to it alone. */
-static int add_blob(struct transfer *transfer, uint32_t resource_id) {
-	const struct neep_resource *resource = neep_xd_attached(transfer->context, resource_id);
+static int add_blob(struct transfer *transfer, uint32_t resource_id, uint32_t type) {
+	struct neep_xd_context *context = transfer->context;
+	const struct neep_resource *resource = neep_xd_attached(context, resource_id);
 	if (resource == NULL || !is_sharable(resource)) {
 		return -EINVAL;
 	}
-	int fd = neep_fd_dup(resource->blob_fd);
+	int fd = is_wanted_as_dmabuf(context, resource, type) ? make_dmabuf(context, resource) : -1;
+	if (fd < 0) {
+		fd = neep_fd_dup(resource->blob_fd);
+	}
 	if (fd < 0) {
 		return fd;
 	}
@@ -73,7 +104,8 @@ static int add_ids(struct transfer *transfer) {
 	for (uint32_t i = 0; i < transfer->count && rc == 0; i++) {
 		switch (transfer->types[i]) {
 		case NEEP_XD_ID_BLOB:
-			rc = add_blob(transfer, transfer->ids[i]);
+		case NEEP_XD_ID_DMABUF:
+			rc = add_blob(transfer, transfer->ids[i], transfer->types[i]);
 			break;
 		case NEEP_XD_ID_READ_PIPE:
 			rc = add_read_pipe(transfer, transfer->ids[i]);

@@ -236,11 +236,11 @@ static void write_features(const struct neep_options *options, char *features, s
 	const char *path = options->renderer_path;
 	snprintf(features, size,
 		"renderer-max-memory=%llu,renderer-max-mapped=%llu,renderer-max-cpu=%u,renderer-log-level=%s%"
-		"s%s%s",
+		"s%s%s%s",
 		(unsigned long long)options->renderer_memory, (unsigned long long)options->device.hostmem,
 		options->renderer_cpu, neep_log_level_name(options->log_level),
-		options->has_sandbox ? "" : ",renderer-no-sandbox", path != NULL ? ",renderer=" : "",
-		path != NULL ? path : "");
+		options->has_sandbox ? "" : ",renderer-no-sandbox", options->has_udmabuf ? "" : ",no-udmabuf",
+		path != NULL ? ",renderer=" : "", path != NULL ? path : "");
 }
 
 static int create_rutabaga(struct neep_daemon *daemon, const struct neep_component_impl *const *extra,
@@ -251,7 +251,7 @@ static int create_rutabaga(struct neep_daemon *daemon, const struct neep_compone
 	if (result < 0) {
 		return result;
 	}
-	char features[PATH_MAX + 128];
+	char features[PATH_MAX + 192];
 	write_features(options, features, sizeof(features));
 	struct rutabaga_builder builder = {
 		.user_data = (uintptr_t)daemon,

@@ -215,6 +215,8 @@ static const struct option_spec specs[] = {
 		OPTION(x11_socket_path), 0, 0 },
 	{ "pipewire-socket-path", "PATH", "the PipeWire that cross-domain connects to (default none)",
 		set_path, OPTION(pipewire_socket_path), 0, 0 },
+	{ "no-udmabuf", NULL, "make no dma-bufs of memory by /dev/udmabuf: compositors get files", set_false,
+		OPTION(has_udmabuf), 0, 0 },
 	{ "hostmem", "SIZE",
 		"size of the host-visible window, a power of two (default 4G with gfxstream-vulkan or "
 		"cross-domain, else 0: none)",
@@ -344,6 +346,7 @@ int neep_options_parse(struct neep_options *options, int argc, char **argv, stru
 		.device = { .max_outputs = 1, .xres = 1280, .yres = 800, .quota = neep_device_default_quota },
 		.has_mem_slots = true,
 		.has_sandbox = true,
+		.has_udmabuf = true,
 		.log_level = NEEP_LOG_INFO,
 	};
 	if (asks_for_capabilities(argc, argv)) {

@@ -35,6 +35,7 @@ struct neep_options {
 	struct neep_device_options device;
 	bool has_mem_slots;
 	bool has_sandbox;
+	bool has_udmabuf;
 	enum neep_log_level log_level;
 };
 

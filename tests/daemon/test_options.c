@@ -144,11 +144,12 @@ static void help_lists_every_option(void **state) {
 	static const char *const names[] = { "socket-path PATH", "fd N", "keep-listening",
 		"display qemu|headless|none", "wsi surfaceless|headless", "control PATH", "max-outputs N",
 		"xres PIXELS", "yres PIXELS", "capset-names A:B", "wayland-socket-path PATH",
-		"x11-socket-path PATH", "pipewire-socket-path PATH", "hostmem SIZE", "renderer PATH",
-		"renderer-max-memory SIZE", "renderer-max-cpu SECONDS", "no-mem-slots", "max-resources N",
-		"max-resource-bytes SIZE", "max-bytes SIZE", "max-contexts N", "max-backing-entries N",
-		"max-submit-bytes SIZE", "max-maps N", "log-level error|warn|info|debug", "no-sandbox",
-		"virgl", "render-node PATH", "print-capabilities", "version", "help" };
+		"x11-socket-path PATH", "pipewire-socket-path PATH", "no-udmabuf", "hostmem SIZE",
+		"renderer PATH", "renderer-max-memory SIZE", "renderer-max-cpu SECONDS", "no-mem-slots",
+		"max-resources N", "max-resource-bytes SIZE", "max-bytes SIZE", "max-contexts N",
+		"max-backing-entries N", "max-submit-bytes SIZE", "max-maps N",
+		"log-level error|warn|info|debug", "no-sandbox", "virgl", "render-node PATH",
+		"print-capabilities", "version", "help" };
 	process_run(daemon_program(), "--help", &result);
 	assert_int_equal(result.code, 0);
 	size_t lines = 0;

@@ -2,7 +2,8 @@
  *
  * The input is a script of small steps: messages of the right shape to objects that are there, with arguments from the input;
  * raw bytes; fds without messages; a host whose way is full or that refuses an fd; ends. It begins with every known global bound,
- * so that all interfaces are within reach; in inputs of odd size linux-dmabuf is the proxy's own. */
+ * so that all interfaces are within reach; in inputs of odd size linux-dmabuf is the proxy's own, which has the
+ * compositor import what it can. */
 #include <drm_fourcc.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -124,6 +125,7 @@ static struct neep_wl_host *make_host(void *data, const struct neep_wl_host_list
 		.takes_dmabufs = true,
 		.render_device = 1,
 		.blobs_are_memory = fuzz->offers_dmabuf,
+		.sends_dmabufs = fuzz->offers_dmabuf,
 	};
 	return &fuzz->host;
 }
@@ -298,6 +300,12 @@ static void bind_offer(struct fuzz *fuzz) {
 	struct neep_wl_writer writer;
 	answer_syncs(fuzz);
 	neep_assert(fuzz->client->offer != NULL);
+	neep_wl_writer_begin(&writer, fuzz->client->offer->imports.dmabuf->host_id, 1);
+	neep_wl_writer_word(&writer, DRM_FORMAT_XRGB8888);
+	neep_wl_writer_word(&writer, 0);
+	neep_wl_writer_word(&writer, 0);
+	from_compositor(fuzz, writer.data, (size_t)neep_wl_writer_end(&writer), NULL, 0);
+	neep_assert(fuzz->client->offer->imports.format_count == 1);
 	neep_wl_writer_begin(&writer, fuzz->client->offer->shm->host_id, 0);
 	neep_wl_writer_word(&writer, WL_SHM_FORMAT_XRGB8888);
 	from_compositor(fuzz, writer.data, (size_t)neep_wl_writer_end(&writer), NULL, 0);

@@ -55,7 +55,9 @@ static void transfer(struct xd_machine *machine, struct neep_reader *in) {
 		0, neep_reader_u8(in) % 30u, 4 };
 	for (uint32_t i = 0; i < words[2] && i < NEEP_XD_IDS_MAX; i++) {
 		uint8_t raw_id = neep_reader_u8(in);
-		words[32 + i] = raw_id & 1 ? NEEP_XD_ID_READ_PIPE : NEEP_XD_ID_BLOB;
+		words[32 + i] = raw_id & 1   ? NEEP_XD_ID_READ_PIPE
+				: raw_id & 2 ? NEEP_XD_ID_DMABUF
+					     : NEEP_XD_ID_BLOB;
 		words[4 + i] = raw_id & 1 ? NEEP_XD_READ_ID_BASE + (raw_id >> 1) : raw_id >> 1;
 	}
 	xd_submit(machine, words, sizeof(words));

@@ -22,7 +22,7 @@ class ProgramDisk:
         os.makedirs(os.path.join(content, "out"))
         for file in files:
             if os.path.isdir(file):
-                shutil.copytree(file, os.path.join(content, os.path.basename(file)))
+                shutil.copytree(file, os.path.join(content, os.path.basename(file)), symlinks=True)
             else:
                 shutil.copy(file, content)
         subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", content, self.path, "256M"], check=True)

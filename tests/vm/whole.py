@@ -19,6 +19,7 @@ import memory_cases
 import mode_cases
 import picture
 import processes
+import udmabuf
 from compositor import Weston
 from guest_shell import Guest, ProgramDisk
 from machine import Failure, Monitor
@@ -42,11 +43,13 @@ class Whole:
         self.folder = folder
         self.front_end = options.front_end
         self.opengl = OpenGL(self.build, options.mesa, folder)
+        self.udmabuf = udmabuf.Udmabuf(self.build, folder)
         self.weston = Weston(folder)
         names = [f"tests/vulkan/vk-{name}" for name in (*PROGRAMS, "steady")]
         names += ["tests/vulkan/wayland-client", "tests/wayland/wl-still", "guest/wayland/neep-wayland"]
         names += [f"tests/vm/{program}" for program in (memory_cases.PROGRAM, mode_cases.PROGRAM)]
-        self.disk = ProgramDisk(folder, [os.path.join(self.build, name) for name in names] + self.opengl.files)
+        self.disk = ProgramDisk(folder, [os.path.join(self.build, name) for name in names] + self.opengl.files
+                                + self.udmabuf.files)
         self.control = os.path.join(folder, "control.sock")
         self.monitor = os.path.join(folder, "monitor.sock")
         command = [self.neep, "vm", "--front-end", options.front_end, "--qemu", options.qemu, "--control", self.control,
@@ -286,6 +289,7 @@ def run_cases(tap, whole, options):
     # Not in QEMU, which takes a Vulkan fence for that of the Wayland client (docs/qemu-rutabaga.md).
     if options.front_end == "generic":
         tap.run("guest_vulkan_window_on_the_host_is_the_same", whole.vulkan_window)
+        udmabuf.run(tap, whole.udmabuf, whole.guest)
         tap.run("idle_guest_costs_nothing", whole.idle)
         mode_cases.run(tap, whole)
         memory_cases.run(tap, whole, options.long)
@@ -296,6 +300,9 @@ def run_cases(tap, whole, options):
         tap.run(f"guest_reboots_{number + 1}", whole.reboot)
     tap.run("vm_ends_and_leaves_nothing", whole.ends)
     tap.run("guest_results_are_those_of_this_machine", whole.results)
+    if options.front_end == "generic":
+        tap.run("guest_pictures_are_the_same_with_and_without_dma_bufs", whole.udmabuf.pictures,
+                os.path.join(whole.folder, "out"), whole.window, whole.keep)
     tap.run("guest_piglit_verdicts_are_those_of_this_machine", whole.opengl.compares_piglit, os.path.join(whole.folder, "out"))
 
 

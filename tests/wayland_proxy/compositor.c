@@ -1,5 +1,6 @@
 #include "wayland_proxy/compositor.h"
 
+#include <drm_fourcc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -61,17 +62,24 @@ static void host_set_receiving(struct neep_wl_host *host, bool is_receiving) {
 /* ---- what the proxy says ---- */
 
 static struct thing *thing_of(struct compositor *compositor, uint32_t id) {
-	assert_true(id > 0 && id < THINGS);
+	if (id >= NEEP_WL_SERVER_IDS) {
+		assert_true(id - NEEP_WL_SERVER_IDS < SERVER_THINGS);
+		return &compositor->things[THINGS - SERVER_THINGS + id - NEEP_WL_SERVER_IDS];
+	}
+	assert_true(id > 0 && id < THINGS - SERVER_THINGS);
 	return &compositor->things[id];
 }
 
-static void drop_thing(struct compositor *compositor, uint32_t id) {
-	struct thing *thing = thing_of(compositor, id);
+static void free_thing(struct thing *thing) {
 	neep_wl_memory_unref(thing->memory);
 	if (thing->pool_fd >= 0) {
 		close(thing->pool_fd);
 	}
 	*thing = (struct thing){ .pool_fd = -1 };
+}
+
+static void drop_thing(struct compositor *compositor, uint32_t id) {
+	free_thing(thing_of(compositor, id));
 }
 
 static void run_task(struct neep_task *task) {
@@ -96,6 +104,9 @@ static void send_event(struct compositor *compositor, struct neep_wl_writer *wri
 
 static void send_delete_id(struct compositor *compositor, uint32_t id) {
 	struct neep_wl_writer writer;
+	if (id >= NEEP_WL_SERVER_IDS) {
+		return;
+	}
 	neep_wl_writer_begin(&writer, 1, WL_DISPLAY_DELETE_ID);
 	neep_wl_writer_word(&writer, id);
 	send_event(compositor, &writer, -1);
@@ -141,6 +152,65 @@ static void send_formats(struct compositor *compositor, uint32_t id) {
 		neep_wl_writer_word(&writer, formats[i]);
 		send_event(compositor, &writer, -1);
 	}
+}
+
+/* With another modifier, and another format, beside what is of use. */
+static void send_modifiers(struct compositor *compositor, uint32_t id) {
+	static const uint32_t words[][3] = {
+		{ DRM_FORMAT_XRGB8888, DRM_FORMAT_MOD_LINEAR, DRM_FORMAT_MOD_LINEAR },
+		{ DRM_FORMAT_ARGB8888, UINT32_C(0x01000000), 1 },
+		{ DRM_FORMAT_ABGR2101010, DRM_FORMAT_MOD_LINEAR, DRM_FORMAT_MOD_LINEAR },
+	};
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(words); i++) {
+		struct neep_wl_writer writer;
+		neep_wl_writer_begin(&writer, id, ZWP_LINUX_DMABUF_V1_MODIFIER);
+		for (size_t j = 0; j < 3; j++) {
+			neep_wl_writer_word(&writer, words[i][j]);
+		}
+		send_event(compositor, &writer, -1);
+	}
+}
+
+uint32_t rig_new_import(struct compositor *compositor) {
+	uint32_t id = NEEP_WL_SERVER_IDS + compositor->server_things++;
+	thing_of(compositor, id)->interface = &wl_buffer_interface;
+	return id;
+}
+
+/* zwp_linux_buffer_params_v1.create: width, height, format, flags */
+static void import(struct compositor *compositor, uint32_t params, const struct neep_wl_message *message) {
+	compositor->imports++;
+	compositor->import_params = params;
+	if (compositor->import == IMPORT_NO_ANSWER) {
+		return;
+	}
+	bool is_created = compositor->import == IMPORT_CREATED;
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, params,
+		is_created ? ZWP_LINUX_BUFFER_PARAMS_V1_CREATED : ZWP_LINUX_BUFFER_PARAMS_V1_FAILED);
+	if (is_created) {
+		uint32_t id = rig_new_import(compositor);
+		struct thing *buffer = thing_of(compositor, id);
+		buffer->width = (int32_t)message->args[0].value;
+		buffer->height = (int32_t)message->args[1].value;
+		buffer->format = message->args[2].value;
+		buffer->offset = thing_of(compositor, params)->offset;
+		buffer->stride = thing_of(compositor, params)->stride;
+		neep_wl_writer_word(&writer, id);
+	}
+	send_event(compositor, &writer, -1);
+}
+
+/* fd, plane_idx, offset, stride, modifier_hi, modifier_lo */
+static void add_plane(struct thing *params, const struct neep_wl_message *message,
+	const struct neep_wl_attachment *attachment) {
+	assert_true(attachment->is_dmabuf);
+	assert_int_equal(params->pool_fd, -1);
+	params->pool_fd = attachment->owned_fd;
+	assert_int_equal(message->args[1].value, 0);
+	params->offset = (int32_t)message->args[2].value;
+	params->stride = (int32_t)message->args[3].value;
+	assert_int_equal(message->args[4].value | message->args[5].value, DRM_FORMAT_MOD_LINEAR);
 }
 
 static void make_things(struct compositor *compositor, const struct neep_wl_message *message) {
@@ -192,6 +262,13 @@ static size_t obey(struct compositor *compositor, uint32_t id, const struct neep
 		answer_sync(compositor, message->args[0].value);
 	} else if (strcmp(name, "bind") == 0 && globals[message->args[0].value] == &wl_shm_interface) {
 		send_formats(compositor, message->args[3].value);
+	} else if (strcmp(name, "bind") == 0 &&
+		   globals[message->args[0].value] == &zwp_linux_dmabuf_v1_interface) {
+		send_modifiers(compositor, message->args[3].value);
+	} else if (strcmp(name, "add") == 0 && thing->interface == &zwp_linux_buffer_params_v1_interface) {
+		add_plane(thing, message, attachments);
+	} else if (strcmp(name, "create") == 0) {
+		import(compositor, id, message);
 	} else if (strcmp(name, "get_registry") == 0) {
 		send_globals(compositor, message->args[0].value);
 	} else if (strcmp(name, "create_pool") == 0) {
@@ -201,7 +278,7 @@ static size_t obey(struct compositor *compositor, uint32_t id, const struct neep
 	} else if (strcmp(name, "attach") == 0) {
 		thing->pending = message->args[0].value;
 		assert_true(thing->pending == 0 ||
-			    compositor->things[thing->pending].interface == &wl_buffer_interface);
+			    thing_of(compositor, thing->pending)->interface == &wl_buffer_interface);
 	} else if (strcmp(name, "commit") == 0) {
 		thing->current = thing->pending;
 		thing->commits++;
@@ -243,8 +320,8 @@ static int host_send(struct neep_wl_host *host, const uint8_t *bytes, size_t len
 
 static void host_destroy(struct neep_wl_host *host) {
 	struct compositor *compositor = compositor_from_base(host);
-	for (uint32_t id = 1; id < THINGS; id++) {
-		drop_thing(compositor, id);
+	for (size_t i = 0; i < THINGS; i++) {
+		free_thing(&compositor->things[i]);
 	}
 	neep_task_cancel(&compositor->task);
 	// Nothing of the proxy's may be left.
@@ -278,6 +355,8 @@ static struct neep_wl_host *make_host(void *data, const struct neep_wl_host_list
 		compositor->base.blobs_are_memory = rig->dmabufs->are_memory;
 		compositor->passes_fds = rig->dmabufs->are_memory;
 		compositor->has_dmabuf = rig->dmabufs->has_global;
+		compositor->base.sends_dmabufs = rig->dmabufs->are_sent;
+		compositor->import = rig->dmabufs->import;
 		rig->policy.deny = rig->dmabufs->deny;
 	}
 	compositor->things[1].interface = &wl_display_interface;
@@ -412,7 +491,7 @@ uint32_t rig_host_id(const struct rig *rig, uint32_t id) {
 
 struct thing *rig_thing(const struct rig *rig, uint32_t id) {
 	uint32_t host_id = rig_host_id(rig, id);
-	return host_id != 0 ? &rig->compositor->things[host_id] : NULL;
+	return host_id != 0 ? thing_of(rig->compositor, host_id) : NULL;
 }
 
 const uint32_t *rig_next_event(
@@ -452,7 +531,7 @@ uint32_t rig_deleted(const struct rig *rig, uint32_t id) {
 }
 
 void rig_release(struct rig *rig, uint32_t host_id) {
-	if (rig->compositor->things[host_id].interface == &wl_buffer_interface) {
+	if (host_id != 0 && thing_of(rig->compositor, host_id)->interface == &wl_buffer_interface) {
 		rig_event(rig, host_id, WL_BUFFER_RELEASE, -1, 0, NULL);
 	}
 }

@@ -18,6 +18,15 @@ struct thing {
 };
 
 #define THINGS 4096
+/* Of these the last have ids of the compositor's: NEEP_WL_SERVER_IDS and up. */
+#define SERVER_THINGS 64
+
+/* What it says to a dma-buf. */
+enum import_answer {
+	IMPORT_NO_ANSWER,
+	IMPORT_CREATED,
+	IMPORT_FAILED,
+};
 
 struct compositor {
 	struct neep_wl_host base;
@@ -28,7 +37,11 @@ struct compositor {
 	uint32_t last_surface; // committed
 	bool passes_fds;
 	bool has_no_memory;
-	bool has_dmabuf;        // announces zwp_linux_dmabuf_v1
+	bool has_dmabuf; // announces zwp_linux_dmabuf_v1
+	enum import_answer import;
+	uint32_t imports;       // asked for so far
+	uint32_t import_params; // of the last one
+	uint32_t server_things; // made so far
 	uint8_t partial[65536]; // of a request
 	size_t partial_len;
 	struct neep_loop *loop;
@@ -72,6 +85,8 @@ struct rig_dmabufs {
 	bool are_memory; // neep_wl_host.blobs_are_memory
 	bool has_global; // the compositor takes dma-bufs
 	const char *deny;
+	bool are_sent; // neep_wl_host.sends_dmabufs
+	enum import_answer import;
 };
 void rig_start_with_dmabufs(struct rig *rig, const struct rig_dmabufs *dmabufs);
 /* Ends the client if it is still there. */
@@ -89,6 +104,9 @@ void rig_send_fd(struct rig *rig, int fd, uint32_t id, uint32_t opcode, size_t c
 /* Sends an event of the compositor's, with fds that are consumed. */
 void rig_event(struct rig *rig, uint32_t host_id, uint32_t opcode, int owned_fd, size_t count,
 	const uint32_t *words);
+
+/* The id of a new wl_buffer of the compositor's. */
+uint32_t rig_new_import(struct compositor *compositor);
 
 /* What the compositor knows the client's object by, or 0. */
 uint32_t rig_host_id(const struct rig *rig, uint32_t id);
