@@ -118,16 +118,17 @@ def emit_commands(output, types, handlers, table):
     for i, run in enumerate(cut(texts, COMMAND_FILES)):
         text = '\n'.join(run).replace('static void run_', 'void neep_vk_run_')
         output.files[f'neep_vk_commands_{i}.c'] = source(includes, text)
-    emit_dispatch(output, rows, sorted(entries, key=lambda e: e[0]))
+    emit_dispatch(output, rows, sorted(entries, key=lambda e: e[0]), handlers.passing)
 
 
-def emit_dispatch(output, rows, entries):
+def emit_dispatch(output, rows, entries, passing):
     prototypes = [f'void neep_vk_run_{name}(struct neep_vk_decoder *d);' for name in rows]
     output.files['neep_vk_commands.h'] = header('neep_vk_commands.h', ['"vulkan/decoder.h"'], '\n'.join(prototypes))
     lines = ['static const struct neep_vk_command commands[] = {']
     for opcode, row, name in entries:
         flags = [flag for flag, is_set in (('NEEP_VK_IS_RELAXED', 'relaxed' in row.flags),
-                                           ('NEEP_VK_IS_RECORDED', 'cmdbuf' in row.flags)) if is_set]
+                                           ('NEEP_VK_IS_RECORDED', 'cmdbuf' in row.flags),
+                                           ('NEEP_VK_PASSES', name in passing)) if is_set]
         lines.append(f'\t{{ {opcode}u, {" | ".join(flags) or 0}, "{row.name}", neep_vk_run_{name} }},')
     lines.append('};')
     old = {opcode: i for i, (opcode, _, _) in enumerate(entries) if opcode < 30000}

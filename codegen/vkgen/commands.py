@@ -25,6 +25,7 @@ class Handlers:
 
     def __init__(self, path):
         self.sections = {}      # command -> section
+        self.passing = set()    # commands that go before late submissions
         section = None
         with open(path, encoding='utf-8') as file:
             for number, row in enumerate(file, 1):
@@ -34,7 +35,12 @@ class Handlers:
                 elif row and not row.startswith('#'):
                     self.add(path, number, section, row)
 
-    def add(self, path, number, section, name):
+    def add(self, path, number, section, row):
+        name, *marks = row.split()
+        if marks not in ([], ['passes']):
+            raise InputError(f'{path}:{number}: {name} may be followed by "passes" alone')
+        if marks:
+            self.passing.add(name)
         if section is None or name in self.sections:
             why = 'stands twice' if name in self.sections else 'stands in no [section]'
             raise InputError(f'{path}:{number}: {name} {why}')

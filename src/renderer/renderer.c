@@ -180,15 +180,26 @@ static void socket_ready(struct neep_source *source, uint32_t events) {
 	neep_fds_finish(&fds);
 }
 
+/* With fewer, a thread that records takes from the guest, its ring and the driver what it gives them. */
+#define LATE_PROCESSORS 4
+
+static struct neep_vk_limits choose_limits(const struct neep_renderer_options *options) {
+	struct neep_vk_limits limits = neep_vk_default_limits;
+	if (options->max_memory > 0) {
+		limits.memory_bytes = options->max_memory;
+	}
+	if (options->max_mapped > 0) {
+		limits.mapped_bytes = options->max_mapped;
+	}
+	if (sysconf(_SC_NPROCESSORS_ONLN) < LATE_PROCESSORS) {
+		limits.late_bytes = UINT32_MAX;
+	}
+	return limits;
+}
+
 /* The parts that need no undoing when the rest fails: the process ends then. */
 static int renderer_init(struct neep_renderer *renderer, struct neep_error *error) {
-	struct neep_vk_limits limits = neep_vk_default_limits;
-	if (renderer->options->max_memory > 0) {
-		limits.memory_bytes = renderer->options->max_memory;
-	}
-	if (renderer->options->max_mapped > 0) {
-		limits.mapped_bytes = renderer->options->max_mapped;
-	}
+	struct neep_vk_limits limits = choose_limits(renderer->options);
 	renderer->vk = neep_vk_context_create(&renderer->host, &limits, error);
 	if (renderer->vk == NULL) {
 		return -EINVAL;

@@ -7,6 +7,7 @@
 #include "vulkan/decoder.h"
 #include "vulkan/device.h"
 #include "vulkan/handlers_command_buffer.h"
+#include "vulkan/recorder.h"
 #include "vulkan/wait.h"
 
 void neep_vk_recordings_init(struct neep_vk_recordings *recordings) {
@@ -42,14 +43,16 @@ void neep_vk_recordings_settle(struct neep_vk_recordings *recordings, VkCommandB
 	pthread_mutex_unlock(&recordings->lock);
 }
 
-static void begin_recording(struct neep_vk_recordings *recordings, struct neep_vk_recording *recording) {
+void neep_vk_recordings_begin(struct neep_vk_recordings *recordings, struct neep_vk_recording *recording,
+	const struct neep_vk_object *command_buffer) {
+	recording->command_buffer = NEEP_VK_HANDLE(VkCommandBuffer, command_buffer);
 	pthread_mutex_lock(&recordings->lock);
 	neep_list_append(&recordings->running, &recording->link);
 	atomic_fetch_add(&recordings->count, 1);
 	pthread_mutex_unlock(&recordings->lock);
 }
 
-static void end_recording(struct neep_vk_recordings *recordings, struct neep_vk_recording *recording) {
+void neep_vk_recordings_end(struct neep_vk_recordings *recordings, struct neep_vk_recording *recording) {
 	pthread_mutex_lock(&recordings->lock);
 	neep_list_remove(&recording->link);
 	atomic_fetch_sub(&recordings->count, 1);
@@ -231,27 +234,36 @@ void neep_vk_FreeCommandBuffers(struct neep_vk_call *call, struct neep_vk_object
 	neep_vk_let_go(call);
 }
 
-static void record(
-	struct neep_vk_call *call, struct neep_vk_object *command_buffer, const void *commands, size_t len) {
+void neep_vk_record(struct neep_vk_decoder *decoder, struct neep_vk_object *command_buffer,
+	const void *commands, size_t len) {
 	struct neep_vk_command_pool *pool = pool_from(command_buffer->parent);
 	pthread_mutex_lock(&pool->lock);
-	neep_vk_decode_commands(neep_vk_decoder_of(call), command_buffer, commands, len);
+	neep_vk_decode_commands(decoder, command_buffer, commands, len);
 	pthread_mutex_unlock(&pool->lock);
+}
+
+/* Whether a thread of the stream has taken it. */
+static bool record_later(
+	struct neep_vk_call *call, struct neep_vk_object *command_buffer, const void *commands, size_t len) {
+	if (call->stream == NULL || len < call->context->limits.late_bytes) {
+		return false;
+	}
+	struct neep_vk_recorder *recorder = neep_vk_stream_recorder(call->stream, true);
+	return recorder != NULL && neep_vk_recorder_record(recorder, command_buffer, commands, len);
 }
 
 static void record_without_turn(
 	struct neep_vk_call *call, struct neep_vk_object *command_buffer, const void *commands, size_t len) {
 	struct neep_vk_recordings *recordings = &call->context->recordings;
 	struct neep_vk_table *table = neep_vk_call_table(call);
-	struct neep_vk_recording recording = { .command_buffer =
-						       NEEP_VK_HANDLE(VkCommandBuffer, command_buffer) };
-	begin_recording(recordings, &recording);
+	struct neep_vk_recording recording;
+	neep_vk_recordings_begin(recordings, &recording, command_buffer);
 	uint32_t epoch = neep_vk_table_enter(table);
 	neep_vk_hold(call);
 	neep_vk_call_end_turn(call);
-	record(call, command_buffer, commands, len);
+	neep_vk_record(neep_vk_decoder_of(call), command_buffer, commands, len);
 	neep_vk_table_leave(table, epoch);
-	end_recording(recordings, &recording);
+	neep_vk_recordings_end(recordings, &recording);
 	neep_vk_let_go(call);
 }
 
@@ -262,10 +274,11 @@ void neep_vk_QueueFlushCommandsGOOGLE(struct neep_vk_call *call, struct neep_vk_
 		neep_vk_call_fail(call, "no command buffer");
 		return;
 	}
-	if (command_buffer_from(commandBuffer)->level == VK_COMMAND_BUFFER_LEVEL_PRIMARY) {
+	if (command_buffer_from(commandBuffer)->level != VK_COMMAND_BUFFER_LEVEL_PRIMARY) {
+		neep_vk_late_settle(&call->context->late);
+		neep_vk_record(neep_vk_decoder_of(call), commandBuffer, pData, dataSize);
+	} else if (!record_later(call, commandBuffer, pData, dataSize)) {
 		record_without_turn(call, commandBuffer, pData, dataSize);
-	} else {
-		record(call, commandBuffer, pData, dataSize);
 	}
 }
 

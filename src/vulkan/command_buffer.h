@@ -4,6 +4,8 @@
  * the same time, without the turn. Vulkan wants only one thread at a time in a pool and its buffers: the pool's lock. A submission that
  * has its turn while one of its command buffers is still being recorded waits for the end of the recording.
  *
+ * A large one is recorded by a thread of the stream (recorder.h).
+ *
  * Secondary command buffers are recorded with the turn: so they are complete when a primary that executes them is recorded. */
 #ifndef NEEP_VULKAN_COMMAND_BUFFER_H
 #define NEEP_VULKAN_COMMAND_BUFFER_H
@@ -18,6 +20,8 @@
 #include "util/list.h"
 #include "vulkan/object.h"
 
+struct neep_vk_decoder;
+
 struct neep_vk_command_pool {
 	struct neep_vk_object base;
 	pthread_mutex_t lock; // held while anything of the pool is recorded, allocated or reset
@@ -28,7 +32,7 @@ struct neep_vk_command_buffer {
 	VkCommandBufferLevel level;
 };
 
-/* One that goes on without the turn; on the stack of its thread. */
+/* One that goes on without the turn. */
 struct neep_vk_recording {
 	struct neep_list link;
 	VkCommandBuffer command_buffer; // the driver's
@@ -43,6 +47,16 @@ struct neep_vk_recordings {
 
 void neep_vk_recordings_init(struct neep_vk_recordings *recordings);
 void neep_vk_recordings_finish(struct neep_vk_recordings *recordings);
+
+/* The command buffer is being recorded from now on, until _end() of the same recording, which lives as long. */
+void neep_vk_recordings_begin(struct neep_vk_recordings *recordings, struct neep_vk_recording *recording,
+	const struct neep_vk_object *command_buffer);
+void neep_vk_recordings_end(struct neep_vk_recordings *recordings, struct neep_vk_recording *recording);
+
+/* Records the commands, a payload of vkQueueFlushCommandsGOOGLE, with the lock of the pool. The caller has the turn or is in the table.
+ * Wrong ones fail the decoder's call. */
+void neep_vk_record(struct neep_vk_decoder *decoder, struct neep_vk_object *command_buffer,
+	const void *commands, size_t len);
 
 /* Waits until the command buffer (the driver's) is not being recorded: for those that submit it, with the turn. */
 void neep_vk_recordings_settle(struct neep_vk_recordings *recordings, VkCommandBuffer command_buffer);

@@ -16,6 +16,7 @@ const struct neep_vk_limits neep_vk_default_limits = {
 	.objects = 4u << 20,
 	.memory_bytes = UINT64_MAX,
 	.mapped_bytes = UINT64_MAX,
+	.late_bytes = 64u << 10,
 };
 
 struct neep_vk_context *neep_vk_context_create(
@@ -32,6 +33,7 @@ struct neep_vk_context *neep_vk_context_create(
 	}
 	neep_vk_sequence_init(&context->sequence, 0);
 	neep_vk_recordings_init(&context->recordings);
+	neep_vk_late_init(&context->late);
 	return context;
 
 err_context:
@@ -82,6 +84,7 @@ void neep_vk_context_destroy(struct neep_vk_context *context) {
 		neep_log("vulkan", NEEP_LOG_WARN,
 			"the device is still busy with a context that ended: its objects stay");
 	}
+	neep_vk_late_finish(&context->late);
 	neep_vk_recordings_finish(&context->recordings);
 	free(context);
 }

@@ -7,6 +7,7 @@
 
 #include "vulkan/command_buffer.h"
 #include "vulkan/object.h"
+#include "vulkan/recorder.h"
 #include "vulkan/sequence.h"
 #include "vulkan/vulkan.h"
 
@@ -16,6 +17,7 @@ struct neep_vk_context {
 	struct neep_vk_table *table;  // owned
 	struct neep_vk_sequence sequence;
 	struct neep_vk_recordings recordings;
+	struct neep_vk_late late;
 	atomic_uint_least64_t memory_bytes; // of VkDeviceMemory, against limits.memory_bytes
 	atomic_bool is_ending;              // stopped or lost: nothing waits any more
 	atomic_bool is_lost;

@@ -52,6 +52,7 @@ void neep_vk_decoder_finish(struct neep_vk_decoder *decoder);
 
 enum {
 	NEEP_VK_IS_RELAXED = 1 << 0, // waits: its handler calls neep_vk_call_end_turn() before
+	NEEP_VK_PASSES = 1 << 2,     // goes before late submissions (recorder.h)
 	NEEP_VK_IS_RECORDED =
 		1 << 1, // only in the payload of vkQueueFlushCommandsGOOGLE; else it has a seqno
 };

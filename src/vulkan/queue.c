@@ -5,6 +5,7 @@
 #include "vulkan/decoder.h"
 #include "vulkan/device.h"
 #include "vulkan/handlers_queue.h"
+#include "vulkan/recorder.h"
 #include "vulkan/semaphore.h"
 #include "vulkan/wait.h"
 
@@ -91,6 +92,9 @@ static void prepare(struct neep_vk_call *call, const VkSubmitInfo *submit) {
 void neep_vk_QueueSubmitAsyncGOOGLE(struct neep_vk_call *call, struct neep_vk_object *queue,
 	uint32_t submitCount, const VkSubmitInfo *pSubmits, struct neep_vk_object *fence) {
 	VkSubmitInfo left;
+	if (neep_vk_recorder_submits(call)) {
+		return;
+	}
 	if (only_signals(submitCount, pSubmits, fence)) {
 		left = pSubmits[0];
 		if (!leave_out_signalled(call, &left)) {
@@ -126,6 +130,9 @@ static void prepare2(struct neep_vk_call *call, const VkSubmitInfo2 *submit) {
 
 void neep_vk_QueueSubmitAsync2GOOGLE(struct neep_vk_call *call, struct neep_vk_object *queue,
 	uint32_t submitCount, const VkSubmitInfo2 *pSubmits, struct neep_vk_object *fence) {
+	if (neep_vk_recorder_submits(call)) {
+		return;
+	}
 	for (uint32_t i = 0; i < submitCount; i++) {
 		prepare2(call, &pSubmits[i]);
 	}

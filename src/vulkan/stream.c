@@ -18,12 +18,13 @@ struct neep_vk_stream {
 	struct neep_vk_context *context;
 	struct neep_vk_transport *transport;
 	struct neep_vk_decoder decoder;
-	uint8_t *buf;    // owned; NULL: none
-	size_t size;     // of buf
-	size_t begin;    // of what was read and not yet executed
-	size_t end;      // of what was read
-	uint64_t offset; // of `begin` in the stream
-	uint32_t spins;  // of the sequence
+	uint8_t *buf;                      // owned; NULL: none
+	size_t size;                       // of buf
+	size_t begin;                      // of what was read and not yet executed
+	size_t end;                        // of what was read
+	uint64_t offset;                   // of `begin` in the stream
+	uint32_t spins;                    // of the sequence
+	struct neep_vk_recorder *recorder; // owned; NULL: none yet
 };
 
 static uint32_t word(const struct neep_vk_stream *stream, size_t offset) {
@@ -104,9 +105,19 @@ void neep_vk_call_end_turn(struct neep_vk_call *call) {
 	}
 }
 
+struct neep_vk_recorder *neep_vk_stream_recorder(struct neep_vk_stream *stream, bool is_wanted) {
+	if (stream->recorder == NULL && is_wanted) {
+		stream->recorder = neep_vk_recorder_create(stream->context);
+	}
+	return stream->recorder;
+}
+
 /* Executes the packet of `len` bytes, with the turn. */
 static int execute(struct neep_vk_stream *stream, size_t len) {
 	struct neep_vk_decoder *decoder = &stream->decoder;
+	if ((neep_vk_command_find(word(stream, NEEP_VK_PACKET_OPCODE))->flags & NEEP_VK_PASSES) == 0) {
+		neep_vk_late_settle(&stream->context->late);
+	}
 	decoder->call.has_turn = !stream->context->refuses_all;
 	int ret = neep_vk_decode_packet(decoder, stream->buf + stream->begin, len);
 	if (ret < 0) {
@@ -211,6 +222,7 @@ int neep_vk_serve(struct neep_vk_context *context, struct neep_vk_transport *tra
 	while (ret == 0) {
 		ret = serve_packet(stream);
 	}
+	neep_vk_recorder_destroy(stream->recorder);
 	neep_vk_decoder_finish(&stream->decoder);
 	free(stream->buf);
 	free(stream);

@@ -52,9 +52,11 @@ VkResult neep_vk_ResetFences(struct neep_vk_call *call, struct neep_vk_object *d
 	if (fences == NULL || fenceCount == 0) {
 		return VK_SUCCESS;
 	}
-	return neep_vk_device_told(
-		call->device, call->device->vk.ResetFences(
-				      NEEP_VK_HANDLE(VkDevice, &call->device->base), fenceCount, fences));
+	pthread_mutex_lock(&call->context->late.fence);
+	VkResult result = call->device->vk.ResetFences(
+		NEEP_VK_HANDLE(VkDevice, &call->device->base), fenceCount, fences);
+	pthread_mutex_unlock(&call->context->late.fence);
+	return neep_vk_device_told(call->device, result);
 }
 
 VkResult neep_vk_GetFenceStatus(

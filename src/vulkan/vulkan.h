@@ -50,8 +50,10 @@ struct neep_vk_limits {
 	/* What a guest can map; UINT64_MAX: everything. Only told, in the sizes of memory heaps: who maps more gets its error
 	 * elsewhere. */
 	uint64_t mapped_bytes;
+	uint32_t
+		late_bytes; // command buffers from this length on get a thread to themselves; UINT32_MAX: none
 };
-extern const struct neep_vk_limits neep_vk_default_limits; // 256 MiB, 512 MiB, 4 Mi, UINT64_MAX twice
+extern const struct neep_vk_limits neep_vk_default_limits; // 256 MiB, 512 MiB, 4 Mi, UINT64_MAX twice, 64 KiB
 
 /* Loads the host's Vulkan loader (libvulkan.so.1), which a context needs. Once per process, before it locks itself up.
  * Returns 0 or a negative errno with `error` set: what is missing and which package brings it. */

@@ -109,6 +109,9 @@ CASES = {
     'generator_refuses_a_handler_that_stands_twice':
         bad('handlers.txt:3: vkCountThingsGOOGLE stands twice', 'handlers', 'handlers.txt', 'vkCountThingsGOOGLE\n',
             'vkCountThingsGOOGLE\nvkCountThingsGOOGLE\n'),
+    'generator_refuses_a_handler_with_an_unknown_mark':
+        bad('vkCountThingsGOOGLE may be followed by "passes" alone', 'handlers', 'handlers.txt', 'vkCountThingsGOOGLE\n',
+            'vkCountThingsGOOGLE hurries\n'),
     'generator_refuses_a_handler_in_no_section':
         bad('stands in no [section]', 'handlers', 'handlers.txt', '[thing]\n', ''),
 }

@@ -7,6 +7,7 @@
 #define VK_NO_PROTOTYPES
 #include <vulkan/vulkan_core.h>
 
+#include "vulkan/context.h"
 #include "vulkan_room/guest_vulkan.h"
 
 #define THREADS 4
@@ -28,9 +29,11 @@ struct worker {
 
 static struct worker workers[THREADS];
 
+/* *state: how large a command buffer is recorded by a thread of its ring. */
 static int set_up(void **state) {
-	(void)state;
-	guest_start(&guest, &neep_vk_default_limits);
+	struct neep_vk_limits limits = neep_vk_default_limits;
+	limits.late_bytes = *(const uint32_t *)*state;
+	guest_start(&guest, &limits);
 	ring = guest_ring(&guest);
 	if (!gpu_open(&gpu, ring)) {
 		return -1;
@@ -225,7 +228,53 @@ static void threads_end_when_the_context_is_lost(void **state) {
 	assert_int_equal(guest.lost_count, 1);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+/* The next frame's calls are answered meanwhile. */
+static void fences_are_reset_while_a_large_buffer_is_recorded(void **state) {
+	(void)state;
+	struct worker *worker = &workers[0];
+	struct submit what = { .command_buffer = command_buffer(&gpu, ring, command_pool(&gpu, ring), 0),
+		.fence = fence(&gpu, ring) };
+	uint64_t other = fence(&gpu, ring);
+	bool was_recording = false;
+	for (uint32_t i = 0; i < 100 && !was_recording; i++) {
+		struct packet payload = record_begin(0);
+		for (uint32_t k = 0; k <= 50000; k++) {
+			record_fill(&payload, &worker->memory, i + 50000 - k);
+		}
+		record_send(&gpu, ring, &payload, what.command_buffer);
+		submit(&gpu, ring, &what);
+		assert_int_equal(fence_reset(&gpu, ring, other), VK_SUCCESS);
+		was_recording = atomic_load(&guest.context->late.count) > 0;
+		assert_int_equal(fence_wait(&gpu, ring, what.fence, UINT64_MAX), VK_SUCCESS);
+		count_wrong(worker, i);
+		assert_int_equal(fence_reset(&gpu, ring, what.fence), VK_SUCCESS);
+	}
+	assert_true(was_recording);
+	assert_int_equal(worker->wrong, 0);
+}
+
+static void wrong_commands_lose_the_context(void **state) {
+	(void)state;
+	struct worker *worker = &workers[0];
+	uint64_t buffer = command_buffer(&gpu, ring, command_pool(&gpu, ring), 0);
+	struct submit what = { .command_buffer = buffer };
+	struct packet payload = record_begin(0);
+	record_fill(&payload, &worker->memory, 1);
+	put_u32(&payload, 4);
+	put_u32(&payload, 4);
+	record_send(&gpu, ring, &payload, buffer);
+	submit(&gpu, ring, &what);
+	assert_true(guest_wait_lost(&guest));
+	assert_non_null(strstr(guest.reason, "a command of 4 bytes"));
+	assert_true(guest_end_ring(ring) < 0);
+}
+
+static uint32_t at_once = UINT32_MAX;
+static uint32_t late = 1;
+#define CASE(name) \
+	{ #name, name, set_up, tear_down, &at_once }
+#define LATE_CASE(name) \
+	{ "late_" #name, name, set_up, tear_down, &late }
 
 int main(void) {
 	static const struct CMUnitTest tests[] = {
@@ -236,6 +285,16 @@ int main(void) {
 		CASE(submission_waits_for_the_recording_of_another_ring),
 		CASE(buffers_may_be_freed_while_they_are_recorded),
 		CASE(threads_end_when_the_context_is_lost),
+		CASE(wrong_commands_lose_the_context),
+		LATE_CASE(threads_record_and_submit_with_pools_of_their_own),
+		LATE_CASE(threads_submit_buffers_of_one_pool),
+		LATE_CASE(threads_make_and_destroy_while_others_record),
+		LATE_CASE(threads_wait_for_an_idle_queue),
+		LATE_CASE(submission_waits_for_the_recording_of_another_ring),
+		LATE_CASE(buffers_may_be_freed_while_they_are_recorded),
+		LATE_CASE(threads_end_when_the_context_is_lost),
+		LATE_CASE(fences_are_reset_while_a_large_buffer_is_recorded),
+		LATE_CASE(wrong_commands_lose_the_context),
 	};
 	return host_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }

@@ -1,0 +1,240 @@
+#include "vulkan/recorder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "vulkan/command_buffer.h"
+#include "vulkan/context.h"
+#include "vulkan/decoder.h"
+#include "vulkan/marshal.h"
+
+/* What a guest may have waiting here; more waits in its ring. */
+#define WAITING_MAX ((size_t)32 << 20)
+
+/* A recording that has begun, or a submission. */
+struct job {
+	struct neep_list link;                 // neep_vk_recorder.jobs
+	struct neep_vk_object *command_buffer; // a reference; NULL: a submission
+	struct neep_vk_recording recording;
+	uint32_t epoch; // of the recording
+	size_t len;
+	uint8_t bytes[]; // the commands, or the packet
+};
+
+struct neep_vk_recorder {
+	struct neep_vk_context *context; // borrowed
+	struct neep_vk_decoder decoder;  // the thread's
+	pthread_t thread;
+	bool has_thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	/* Guarded by lock: */
+	struct neep_list jobs; // job.link; the first is being done
+	size_t waiting;        // bytes of jobs
+	uint32_t submissions;  // among jobs
+	bool is_ending;
+};
+
+void neep_vk_late_init(struct neep_vk_late *late) {
+	pthread_mutex_init(&late->lock, NULL);
+	pthread_cond_init(&late->none, NULL);
+	atomic_init(&late->count, 0);
+	pthread_mutex_init(&late->fence, NULL);
+}
+
+void neep_vk_late_finish(struct neep_vk_late *late) {
+	pthread_mutex_destroy(&late->fence);
+	pthread_cond_destroy(&late->none);
+	pthread_mutex_destroy(&late->lock);
+}
+
+void neep_vk_late_settle(struct neep_vk_late *late) {
+	if (atomic_load(&late->count) == 0) {
+		return;
+	}
+	pthread_mutex_lock(&late->lock);
+	while (atomic_load(&late->count) > 0) {
+		pthread_cond_wait(&late->none, &late->lock);
+	}
+	pthread_mutex_unlock(&late->lock);
+}
+
+static void change_late(struct neep_vk_late *late, int change) {
+	pthread_mutex_lock(&late->lock);
+	if (atomic_fetch_add(&late->count, (unsigned)change) + (unsigned)change == 0) {
+		pthread_cond_broadcast(&late->none);
+	}
+	pthread_mutex_unlock(&late->lock);
+}
+
+struct neep_vk_recorder *neep_vk_recorder_create(struct neep_vk_context *context) {
+	struct neep_vk_recorder *recorder = calloc(1, sizeof(*recorder));
+	if (recorder == NULL) {
+		return NULL;
+	}
+	recorder->context = context;
+	const struct neep_vk_decoder_params params = {
+		.context = context,
+		.table = context->table,
+		.arena_bytes = context->limits.arena_bytes,
+	};
+	neep_vk_decoder_init(&recorder->decoder, &params);
+	pthread_mutex_init(&recorder->lock, NULL);
+	pthread_cond_init(&recorder->changed, NULL);
+	neep_list_init(&recorder->jobs);
+	return recorder;
+}
+
+static void do_job(struct neep_vk_recorder *recorder, const struct job *job) {
+	struct neep_vk_context *context = recorder->context;
+	struct neep_vk_decoder *decoder = &recorder->decoder;
+	if (atomic_load(&context->is_ending)) {
+		return;
+	}
+	if (job->command_buffer != NULL) {
+		neep_vk_record(decoder, job->command_buffer, job->bytes, job->len);
+	} else {
+		uint32_t epoch = neep_vk_table_enter(context->table);
+		pthread_mutex_lock(&context->late.fence);
+		neep_vk_decode_packet(decoder, job->bytes, job->len);
+		pthread_mutex_unlock(&context->late.fence);
+		neep_vk_table_leave(context->table, epoch);
+	}
+	if (decoder->call.is_failed) {
+		neep_vk_context_lose(context, decoder->reason);
+	}
+}
+
+static void end_job(struct neep_vk_recorder *recorder, struct job *job) {
+	struct neep_vk_context *context = recorder->context;
+	if (job->command_buffer != NULL) {
+		neep_vk_table_leave(context->table, job->epoch);
+		neep_vk_recordings_end(&context->recordings, &job->recording);
+		neep_vk_object_unref(job->command_buffer);
+	} else {
+		change_late(&context->late, -1);
+	}
+	free(job);
+}
+
+/* With the lock, which it gives up in between. */
+static void do_first(struct neep_vk_recorder *recorder) {
+	struct job *job = neep_container_of(recorder->jobs.next, struct job, link);
+	pthread_mutex_unlock(&recorder->lock);
+	do_job(recorder, job);
+	pthread_mutex_lock(&recorder->lock);
+	neep_list_remove(&job->link);
+	recorder->waiting -= job->len;
+	recorder->submissions -= job->command_buffer == NULL;
+	pthread_cond_broadcast(&recorder->changed);
+	end_job(recorder, job);
+}
+
+static void *run(void *data) {
+	struct neep_vk_recorder *recorder = data;
+	pthread_mutex_lock(&recorder->lock);
+	for (;;) {
+		while (neep_list_is_empty(&recorder->jobs) && !recorder->is_ending) {
+			pthread_cond_wait(&recorder->changed, &recorder->lock);
+		}
+		if (neep_list_is_empty(&recorder->jobs)) {
+			break;
+		}
+		do_first(recorder);
+	}
+	pthread_mutex_unlock(&recorder->lock);
+	return NULL;
+}
+
+void neep_vk_recorder_destroy(struct neep_vk_recorder *recorder) {
+	if (recorder == NULL) {
+		return;
+	}
+	pthread_mutex_lock(&recorder->lock);
+	recorder->is_ending = true;
+	pthread_cond_broadcast(&recorder->changed);
+	pthread_mutex_unlock(&recorder->lock);
+	if (recorder->has_thread) {
+		pthread_join(recorder->thread, NULL);
+	}
+	neep_vk_decoder_finish(&recorder->decoder);
+	pthread_cond_destroy(&recorder->changed);
+	pthread_mutex_destroy(&recorder->lock);
+	free(recorder);
+}
+
+static struct job *make_job(const void *bytes, size_t len) {
+	struct job *job = malloc(sizeof(*job) + len);
+	if (job != NULL) {
+		*job = (struct job){ .len = len };
+		memcpy(job->bytes, bytes, len);
+	}
+	return job;
+}
+
+static bool has_thread(struct neep_vk_recorder *recorder) {
+	if (!recorder->has_thread) {
+		recorder->has_thread = pthread_create(&recorder->thread, NULL, run, recorder) == 0;
+	}
+	return recorder->has_thread;
+}
+
+/* With the lock. */
+static void append_job(struct neep_vk_recorder *recorder, struct job *job) {
+	neep_list_append(&recorder->jobs, &job->link);
+	recorder->waiting += job->len;
+	recorder->submissions += job->command_buffer == NULL;
+	pthread_cond_broadcast(&recorder->changed);
+}
+
+bool neep_vk_recorder_record(struct neep_vk_recorder *recorder, struct neep_vk_object *command_buffer,
+	const void *commands, size_t len) {
+	struct neep_vk_context *context = recorder->context;
+	struct job *job = has_thread(recorder) ? make_job(commands, len) : NULL;
+	if (job == NULL) {
+		return false;
+	}
+	neep_vk_object_ref(command_buffer);
+	job->command_buffer = command_buffer;
+	neep_vk_recordings_begin(&context->recordings, &job->recording, command_buffer);
+	job->epoch = neep_vk_table_enter(context->table);
+	pthread_mutex_lock(&recorder->lock);
+	while (recorder->waiting > 0 && recorder->waiting + len > WAITING_MAX) {
+		pthread_cond_wait(&recorder->changed, &recorder->lock);
+	}
+	append_job(recorder, job);
+	pthread_mutex_unlock(&recorder->lock);
+	return true;
+}
+
+/* Only behind a recording, and where no other recorder has a submission that must come before. */
+static bool takes_submission(struct neep_vk_recorder *recorder) {
+	return !neep_list_is_empty(&recorder->jobs) &&
+	       atomic_load(&recorder->context->late.count) == recorder->submissions;
+}
+
+static bool take_submission(struct neep_vk_recorder *recorder, const uint8_t *packet) {
+	struct job *job = NULL;
+	pthread_mutex_lock(&recorder->lock);
+	if (takes_submission(recorder)) {
+		job = make_job(packet, neep_vk_load32(packet + NEEP_VK_PACKET_LEN));
+	}
+	if (job != NULL) {
+		change_late(&recorder->context->late, 1);
+		append_job(recorder, job);
+	}
+	pthread_mutex_unlock(&recorder->lock);
+	return job != NULL;
+}
+
+bool neep_vk_recorder_submits(struct neep_vk_call *call) {
+	if (call->stream == NULL) {
+		return false;
+	}
+	struct neep_vk_recorder *recorder = neep_vk_stream_recorder(call->stream, false);
+	if (recorder != NULL && take_submission(recorder, neep_vk_decoder_of(call)->packet)) {
+		return true;
+	}
+	neep_vk_late_settle(&call->context->late);
+	return false;
+}
