@@ -21,6 +21,7 @@ struct neep_wl_buffer {
 	struct neep_wl_layout layout;
 	struct neep_wl_mirror *mirror; // NULL: not attached yet, or given up
 	bool is_busy;                  // the compositor may read the mirror
+	struct neep_list releases;     // points that are signalled when it does not any more: sync.h
 	// Which content the mirror has: that of a surface after its so many'th commit. 0: none yet.
 	uint64_t surface_serial;
 	uint64_t commit;

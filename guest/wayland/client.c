@@ -15,6 +15,7 @@
 #include "wayland/queue.h"
 #include "wayland/registry.h"
 #include "wayland/shm.h"
+#include "wayland/sync.h"
 #include "wayland/wayland-protocol.h"
 
 /* Theory of operation
@@ -54,9 +55,15 @@ static struct relay *relay_of(struct neep_wl_client *client) {
 
 /* ---- ends ---- */
 
+static void update_receiving(struct relay *relay) {
+	neep_wl_conn_set_receiving(
+		relay->client.conn, !relay->is_stalled && !relay->is_waiting && !relay->client.is_ended);
+	neep_wl_conn_set_watching_end(relay->client.conn, relay->is_waiting && !relay->client.is_ended);
+}
+
 static void end(struct relay *relay) {
 	relay->client.is_ended = true;
-	neep_wl_conn_set_receiving(relay->client.conn, false);
+	update_receiving(relay);
 	neep_task_queue(relay->client.loop, &relay->end_task);
 }
 
@@ -89,11 +96,6 @@ int neep_wl_client_fail(struct neep_wl_client *client, const struct neep_wl_obje
 	neep_log_guest(&relay_of(client)->log_limit, "wayland", "%s: error %u: %s", client->name, code, text);
 	end(relay_of(client));
 	return -EPROTO;
-}
-
-static void update_receiving(struct relay *relay) {
-	neep_wl_conn_set_receiving(
-		relay->client.conn, !relay->is_stalled && !relay->is_waiting && !relay->client.is_ended);
 }
 
 /* What the compositor did wrong, or what this process cannot do. */
@@ -184,12 +186,22 @@ int neep_wl_send_event(
 		relay_of(client), writer->data, size < 0 ? SIZE_MAX : (size_t)size, owned_fds, fd_count);
 }
 
-void neep_wl_object_delete_local(struct neep_wl_client *client, struct neep_wl_object *object) {
+static void send_delete_id(struct neep_wl_client *client, const struct neep_wl_object *object) {
 	struct neep_wl_writer writer;
 	neep_wl_writer_begin(&writer, NEEP_WL_DISPLAY_ID, WL_DISPLAY_DELETE_ID);
 	neep_wl_writer_word(&writer, object->client_id);
 	neep_wl_send_event(client, &writer, NULL, 0);
+}
+
+void neep_wl_object_delete_local(struct neep_wl_client *client, struct neep_wl_object *object) {
+	send_delete_id(client, object);
 	neep_wl_object_destroy(client, object);
+}
+
+void neep_wl_object_keep_host(struct neep_wl_client *client, struct neep_wl_object *object) {
+	send_delete_id(client, object);
+	neep_idmap_remove(&client->objects.by_client, &object->client_link);
+	object->client_id = 0;
 }
 
 int neep_wl_on_destroy(struct neep_wl_call *call) {
@@ -699,6 +711,7 @@ void neep_wl_client_destroy(struct neep_wl_client *client) {
 	destroy_objects(client);
 	neep_task_cancel(&relay->resume_task);
 	neep_wl_offer_destroy(client->offer);
+	neep_wl_sync_destroy(client->sync);
 	neep_wl_shm_destroy(client->shm);
 	neep_wl_globals_finish(client);
 	neep_wl_queue_finish(&relay->to_host);

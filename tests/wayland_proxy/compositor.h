@@ -19,6 +19,8 @@ struct thing {
 
 #define THINGS 4096
 
+struct timelines;
+
 struct compositor {
 	struct neep_wl_host base;
 	struct thing things[THINGS];
@@ -28,6 +30,7 @@ struct compositor {
 	uint32_t last_surface; // committed
 	bool passes_fds;
 	bool has_no_memory;
+	struct timelines *timelines;
 	bool has_dmabuf;        // announces zwp_linux_dmabuf_v1
 	uint8_t partial[65536]; // of a request
 	size_t partial_len;
@@ -72,6 +75,7 @@ struct rig_dmabufs {
 	bool are_memory; // neep_wl_host.blobs_are_memory
 	bool has_global; // the compositor takes dma-bufs
 	const char *deny;
+	struct timelines *timelines; // NULL: the programs have none
 };
 void rig_start_with_dmabufs(struct rig *rig, const struct rig_dmabufs *dmabufs);
 /* Ends the client if it is still there. */
@@ -120,5 +124,41 @@ void rig_damage_buffer(
 void rig_damage(struct rig *rig, uint32_t surface, int32_t x, int32_t y, int32_t width, int32_t height);
 void rig_commit(struct rig *rig, uint32_t surface);
 void rig_destroy(struct rig *rig, uint32_t id, uint32_t opcode);
+
+/* Binds a global, the proxy's own too. */
+struct rig_binding {
+	uint32_t name;
+	const char *interface;
+	uint32_t version;
+};
+void rig_bind(struct rig *rig, const struct rig_binding *binding, uint32_t id);
+
+/* How often the registry has announced this global, and its last version. */
+uint32_t rig_count_announced(const struct rig *rig, uint32_t name, const char *interface, uint32_t *version);
+
+/* ---- linux-dmabuf of the proxy's own: pictures of 64 by 32 pixels of four bytes ---- */
+
+#define RIG_WIDTH  64
+#define RIG_HEIGHT 32
+#define RIG_STRIDE (RIG_WIDTH * 4)
+
+enum rig_dmabuf_request { DMABUF_DESTROY, CREATE_PARAMS, GET_DEFAULT_FEEDBACK, GET_SURFACE_FEEDBACK };
+enum rig_params_request { PARAMS_DESTROY, ADD, CREATE, CREATE_IMMED };
+
+uint32_t rig_bind_dmabuf(struct rig *rig, uint32_t version);
+
+int rig_make_memory(size_t size);
+
+struct rig_plane {
+	int fd;
+	uint32_t index, offset, stride;
+	uint64_t modifier;
+};
+uint32_t rig_create_params(struct rig *rig);
+void rig_add_plane(struct rig *rig, uint32_t params, const struct rig_plane *plane);
+uint32_t rig_create_immed(struct rig *rig, uint32_t params, int32_t width, int32_t height);
+
+/* A buffer in the memory `fd`, which is borrowed. */
+uint32_t rig_create_dmabuf(struct rig *rig, int fd, uint32_t offset);
 
 #endif

@@ -17,47 +17,17 @@
 
 #define SIZE   65536
 #define DEVICE UINT64_C(0xe280)
-#define WIDTH  64
-#define HEIGHT 32
-#define STRIDE (WIDTH * 4)
-
-enum dmabuf_request { DESTROY, CREATE_PARAMS, GET_DEFAULT_FEEDBACK, GET_SURFACE_FEEDBACK };
-enum params_request { PARAMS_DESTROY, ADD, CREATE, CREATE_IMMED };
+#define WIDTH  RIG_WIDTH
+#define HEIGHT RIG_HEIGHT
+#define STRIDE RIG_STRIDE
 
 static const struct rig_dmabufs copied = { .render_device = DEVICE };
 static const struct rig_dmabufs passed = { .render_device = DEVICE, .are_memory = true };
 
 /* ---- the global ---- */
 
-/* How often the registry has announced linux-dmabuf, and its last version. */
 static uint32_t count_announced(const struct rig *rig, uint32_t name, uint32_t *version) {
-	static const char interface[] = "zwp_linux_dmabuf_v1";
-	uint32_t count = 0;
-	for (const uint32_t *words = rig_next_event(rig, NULL, REGISTRY, WL_REGISTRY_GLOBAL); words != NULL;
-		words = rig_next_event(rig, words, REGISTRY, WL_REGISTRY_GLOBAL)) {
-		if (words[0] == name && strcmp((const char *)&words[2], interface) == 0) {
-			count++;
-			*version = words[2 + sizeof(interface) / 4];
-		}
-	}
-	return count;
-}
-
-static void bind_dmabuf_as(struct rig *rig, const char *interface, uint32_t version, uint32_t id) {
-	struct neep_wl_writer writer;
-	neep_wl_writer_begin(&writer, REGISTRY, 0);
-	neep_wl_writer_word(&writer, NEEP_WL_OFFER_NAME);
-	neep_wl_writer_string(&writer, interface);
-	neep_wl_writer_word(&writer, version);
-	neep_wl_writer_word(&writer, id);
-	int size = neep_wl_writer_end(&writer);
-	assert_int_equal(write(rig->socket, writer.data, (size_t)size), size);
-}
-
-static uint32_t bind_dmabuf(struct rig *rig, uint32_t version) {
-	uint32_t id = rig->next_id++;
-	bind_dmabuf_as(rig, "zwp_linux_dmabuf_v1", version, id);
-	return id;
+	return rig_count_announced(rig, name, "zwp_linux_dmabuf_v1", version);
 }
 
 static void global_is_offered_when_the_compositor_has_none(void **state) {
@@ -72,7 +42,9 @@ static void global_is_offered_when_the_compositor_has_none(void **state) {
 
 static void global_is_offered_when_the_compositors_is_of_no_use(void **state) {
 	(void)state;
-	static const struct rig_dmabufs both = { DEVICE, true, true, NULL };
+	static const struct rig_dmabufs both = {
+		.render_device = DEVICE, .are_memory = true, .has_global = true
+	};
 	struct rig rig;
 	uint32_t version = 0;
 	rig_start_with_dmabufs(&rig, &both);
@@ -83,13 +55,13 @@ static void global_is_offered_when_the_compositors_is_of_no_use(void **state) {
 
 static void global_is_the_compositors_when_it_takes_dma_bufs(void **state) {
 	(void)state;
-	static const struct rig_dmabufs both = { DEVICE, false, true, NULL };
+	static const struct rig_dmabufs both = { .render_device = DEVICE, .has_global = true };
 	struct rig rig;
 	uint32_t version = 0;
 	rig_start_with_dmabufs(&rig, &both);
 	assert_int_equal(count_announced(&rig, NEEP_WL_OFFER_NAME, &version), 0);
 	assert_int_equal(count_announced(&rig, 3, &version), 1);
-	bind_dmabuf(&rig, 4);
+	rig_bind_dmabuf(&rig, 4);
 	rig_settle(&rig);
 	assert_true(rig.has_ended);
 	rig_stop(&rig);
@@ -137,7 +109,8 @@ static void binding_is_refused_when_it_is_of_another_interface_or_version(void *
 		struct rig rig;
 		uint32_t id;
 		rig_start_with_dmabufs(&rig, &copied);
-		bind_dmabuf_as(&rig, bad[i].interface, bad[i].version, rig.next_id++);
+		rig_bind(&rig, &(struct rig_binding){ NEEP_WL_OFFER_NAME, bad[i].interface, bad[i].version },
+			rig.next_id++);
 		rig_settle(&rig);
 		assert_int_equal(rig_error(&rig, &id), WL_DISPLAY_ERROR_INVALID_OBJECT);
 		rig_stop(&rig);
@@ -149,7 +122,7 @@ static void clients_of_version_3_hear_modifiers(void **state) {
 	static const uint32_t formats[] = { DRM_FORMAT_ARGB8888, DRM_FORMAT_XRGB8888, DRM_FORMAT_RGB565 };
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	uint32_t dmabuf = bind_dmabuf(&rig, 3), count = 0;
+	uint32_t dmabuf = rig_bind_dmabuf(&rig, 3), count = 0;
 	rig_settle(&rig);
 	const uint32_t *words = NULL;
 	while ((words = rig_next_event(&rig, words, dmabuf, ZWP_LINUX_DMABUF_V1_MODIFIER)) != NULL) {
@@ -158,7 +131,7 @@ static void clients_of_version_3_hear_modifiers(void **state) {
 		assert_int_equal(words[2], 0);
 	}
 	assert_int_equal(count, 3);
-	rig_destroy(&rig, dmabuf, DESTROY);
+	rig_destroy(&rig, dmabuf, DMABUF_DESTROY);
 	rig_settle(&rig);
 	assert_int_equal(rig_deleted(&rig, dmabuf), 1);
 	rig_stop(&rig);
@@ -177,7 +150,7 @@ static void feedback_names_formats_and_the_device(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	uint32_t dmabuf = bind_dmabuf(&rig, 4), surface = rig_create_surface(&rig);
+	uint32_t dmabuf = rig_bind_dmabuf(&rig, 4), surface = rig_create_surface(&rig);
 	uint32_t ids[] = { rig.next_id++, rig.next_id++ };
 	rig_send(&rig, dmabuf, GET_DEFAULT_FEEDBACK, ids[0]);
 	rig_send(&rig, dmabuf, GET_SURFACE_FEEDBACK, ids[1], surface);
@@ -206,48 +179,6 @@ static void feedback_names_formats_and_the_device(void **state) {
 
 /* ---- buffers ---- */
 
-struct plane {
-	int fd;
-	uint32_t index, offset, stride;
-	uint64_t modifier;
-};
-
-static int make_memory(size_t size) {
-	int fd = memfd_create("test", MFD_CLOEXEC);
-	assert_int_equal(ftruncate(fd, (off_t)size), 0);
-	return fd;
-}
-
-static uint32_t create_params(struct rig *rig) {
-	uint32_t dmabuf = bind_dmabuf(rig, 4), id = rig->next_id++;
-	rig_send(rig, dmabuf, CREATE_PARAMS, id);
-	return id;
-}
-
-static void add(struct rig *rig, uint32_t params, const struct plane *plane) {
-	rig_send_fd(rig, plane->fd, params, ADD, 5,
-		(uint32_t[]){ plane->index, plane->offset, plane->stride, (uint32_t)(plane->modifier >> 32),
-			(uint32_t)plane->modifier });
-}
-
-static uint32_t create_immed(struct rig *rig, uint32_t params, int32_t width, int32_t height) {
-	uint32_t id = rig->next_id++;
-	rig_send(rig, params, CREATE_IMMED, id, (uint32_t)width, (uint32_t)height, DRM_FORMAT_XRGB8888, 0);
-	return id;
-}
-
-/* A buffer in the memory `fd`, which is borrowed. */
-static uint32_t create_buffer(struct rig *rig, int fd, uint32_t offset) {
-	uint32_t params = create_params(rig);
-	add(rig, params, &(struct plane){ .fd = fd, .offset = offset, .stride = STRIDE });
-	uint32_t buffer = create_immed(rig, params, WIDTH, HEIGHT);
-	rig_destroy(rig, params, PARAMS_DESTROY);
-	rig_settle(rig);
-	assert_false(rig->has_ended);
-	assert_int_equal(rig_deleted(rig, params), 1);
-	return buffer;
-}
-
 static void show(struct rig *rig, uint32_t surface, uint32_t buffer) {
 	rig_attach(rig, surface, buffer);
 	rig_damage_buffer(rig, surface, 0, 0, WIDTH, HEIGHT);
@@ -259,9 +190,9 @@ static void buffer_is_mirrored_when_the_host_has_no_file_of_it(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
+	int fd = rig_make_memory(SIZE);
 	assert_int_equal(pwrite(fd, "pixel", 5, 4096), 5);
-	uint32_t buffer = create_buffer(&rig, fd, 4096), surface = rig_create_surface(&rig);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 4096), surface = rig_create_surface(&rig);
 	show(&rig, surface, buffer);
 	const struct thing *thing = rig_thing(&rig, buffer);
 	assert_int_equal(thing->format, WL_SHM_FORMAT_XRGB8888);
@@ -277,8 +208,8 @@ static void only_damage_is_copied(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
 	show(&rig, surface, buffer);
 	uint64_t before = rig.client->shm->copied_bytes;
 	assert_int_equal(pwrite(fd, "new!", 4, 5 * STRIDE + 7 * 4), 4);
@@ -298,8 +229,8 @@ static void buffer_is_passed_when_the_host_has_its_memory(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &passed);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 4096), surface = rig_create_surface(&rig);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 4096), surface = rig_create_surface(&rig);
 	show(&rig, surface, buffer);
 	show(&rig, surface, buffer);
 	assert_int_equal(rig.compositor->pools, 1);
@@ -325,8 +256,8 @@ static void buffer_may_go_at_any_time(void **state) {
 	for (int moment = 0; moment < 3; moment++) {
 		struct rig rig;
 		rig_start_with_dmabufs(&rig, moment == 1 ? &passed : &copied);
-		int fd = make_memory(SIZE);
-		uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
+		int fd = rig_make_memory(SIZE);
+		uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
 		close(fd);
 		if (moment > 0) {
 			rig_attach(&rig, surface, buffer);
@@ -350,8 +281,8 @@ static void client_ends_when_it_attaches_what_it_has_destroyed(void **state) {
 	struct rig rig;
 	uint32_t id;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
 	rig_destroy(&rig, buffer, 0);
 	rig_attach(&rig, surface, buffer);
 	rig_settle(&rig);
@@ -365,8 +296,8 @@ static void client_ends_when_it_has_cut_its_memory(void **state) {
 	struct rig rig;
 	uint32_t id = 0;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 4096), surface = rig_create_surface(&rig);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 4096), surface = rig_create_surface(&rig);
 	assert_int_equal(ftruncate(fd, 4096), 0);
 	show(&rig, surface, buffer);
 	assert_int_equal(rig_error(&rig, &id), ZWP_LINUX_BUFFER_PARAMS_V1_ERROR_INVALID_WL_BUFFER);
@@ -380,8 +311,8 @@ static void client_is_told_when_the_compositor_has_deleted_the_proxys_wl_shm(voi
 	struct rig rig;
 	uint32_t id;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
 	rig_settle(&rig);
 	uint32_t shm = rig.client->offer->shm->host_id;
 	rig_event(&rig, 1, WL_DISPLAY_DELETE_ID, -1, 1, &shm);
@@ -408,9 +339,9 @@ static void commit_waits_until_the_buffer_is_drawn(void **state) {
 	struct rig rig, other;
 	rig_start_with_dmabufs(&rig, &copied);
 	rig_start_with_dmabufs(&other, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
-	uint32_t other_buffer = create_buffer(&other, fd, 0), other_surface = rig_create_surface(&other);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
+	uint32_t other_buffer = rig_create_dmabuf(&other, fd, 0), other_surface = rig_create_surface(&other);
 	int event = make_busy(&rig, buffer);
 	show(&rig, surface, buffer);
 	uint32_t late = rig_create_surface(&rig);
@@ -437,8 +368,8 @@ static void commit_does_not_wait_for_ever(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
 	int event = make_busy(&rig, buffer);
 	show(&rig, surface, buffer);
 	const struct neep_wl_object *object = neep_wl_objects_by_client(&rig.client->objects, buffer);
@@ -459,9 +390,9 @@ static void events_come_while_a_commit_waits(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t first = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
-	uint32_t second = create_buffer(&rig, fd, 0);
+	int fd = rig_make_memory(SIZE);
+	uint32_t first = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
+	uint32_t second = rig_create_dmabuf(&rig, fd, 0);
 	show(&rig, surface, first);
 	int event = make_busy(&rig, second);
 	show(&rig, surface, second);
@@ -478,8 +409,8 @@ static void client_may_be_ended_while_its_commit_waits(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
 	int event = make_busy(&rig, buffer);
 	show(&rig, surface, buffer);
 	uint32_t bad = 77;
@@ -504,14 +435,14 @@ static void plane_is_refused_when_it_is_none(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t params = create_params(&rig);
-	add(&rig, params, &(struct plane){ .fd = fd, .index = 4, .stride = STRIDE });
+	int fd = rig_make_memory(SIZE);
+	uint32_t params = rig_create_params(&rig);
+	rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .index = 4, .stride = STRIDE });
 	assert_failed(&rig, params, ZWP_LINUX_BUFFER_PARAMS_V1_ERROR_PLANE_IDX);
 	rig_start_with_dmabufs(&rig, &copied);
-	params = create_params(&rig);
-	add(&rig, params, &(struct plane){ .fd = fd, .stride = STRIDE });
-	add(&rig, params, &(struct plane){ .fd = fd, .stride = STRIDE });
+	params = rig_create_params(&rig);
+	rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .stride = STRIDE });
+	rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .stride = STRIDE });
 	assert_failed(&rig, params, ZWP_LINUX_BUFFER_PARAMS_V1_ERROR_PLANE_SET);
 	close(fd);
 }
@@ -521,17 +452,17 @@ static void params_are_refused_when_they_are_used_twice(void **state) {
 	for (int i = 0; i < 3; i++) {
 		struct rig rig;
 		rig_start_with_dmabufs(&rig, &copied);
-		int fd = make_memory(SIZE);
-		uint32_t params = create_params(&rig);
-		const struct plane plane = { .fd = fd, .stride = STRIDE };
-		add(&rig, params, &plane);
-		create_immed(&rig, params, WIDTH, HEIGHT);
+		int fd = rig_make_memory(SIZE);
+		uint32_t params = rig_create_params(&rig);
+		const struct rig_plane plane = { .fd = fd, .stride = STRIDE };
+		rig_add_plane(&rig, params, &plane);
+		rig_create_immed(&rig, params, WIDTH, HEIGHT);
 		if (i == 0) {
-			create_immed(&rig, params, WIDTH, HEIGHT);
+			rig_create_immed(&rig, params, WIDTH, HEIGHT);
 		} else if (i == 1) {
 			rig_send(&rig, params, CREATE, WIDTH, HEIGHT, DRM_FORMAT_XRGB8888, 0);
 		} else {
-			add(&rig, params, &plane);
+			rig_add_plane(&rig, params, &plane);
 		}
 		assert_failed(&rig, params, ZWP_LINUX_BUFFER_PARAMS_V1_ERROR_ALREADY_USED);
 		close(fd);
@@ -539,7 +470,7 @@ static void params_are_refused_when_they_are_used_twice(void **state) {
 }
 
 struct mistake {
-	struct plane plane;
+	struct rig_plane plane;
 	int32_t width, height;
 	uint32_t format, flags;
 	uint32_t code;
@@ -576,10 +507,10 @@ static void buffer_is_refused_when_it_does_not_fit(void **state) {
 		const struct mistake *mistake = &mistakes[i];
 		struct rig rig;
 		rig_start_with_dmabufs(&rig, i % 2 == 0 ? &copied : &passed);
-		struct plane plane = mistake->plane;
-		plane.fd = make_memory(SIZE);
-		uint32_t params = create_params(&rig);
-		add(&rig, params, &plane);
+		struct rig_plane plane = mistake->plane;
+		plane.fd = rig_make_memory(SIZE);
+		uint32_t params = rig_create_params(&rig);
+		rig_add_plane(&rig, params, &plane);
 		rig_send(&rig, params, CREATE_IMMED, rig.next_id++, (uint32_t)mistake->width,
 			(uint32_t)mistake->height, mistake->format, mistake->flags);
 		assert_failed(&rig, params, (int)mistake->code);
@@ -591,11 +522,11 @@ static void second_plane_is_refused(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t params = create_params(&rig);
-	add(&rig, params, &(struct plane){ .fd = fd, .stride = STRIDE });
-	add(&rig, params, &(struct plane){ .fd = fd, .index = 1, .stride = STRIDE });
-	create_immed(&rig, params, WIDTH, HEIGHT);
+	int fd = rig_make_memory(SIZE);
+	uint32_t params = rig_create_params(&rig);
+	rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .stride = STRIDE });
+	rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .index = 1, .stride = STRIDE });
+	rig_create_immed(&rig, params, WIDTH, HEIGHT);
 	assert_failed(&rig, params, ERROR(INVALID_FORMAT));
 	close(fd);
 }
@@ -605,13 +536,13 @@ static void buffer_is_refused_when_its_fd_is_no_memory(void **state) {
 	int fds[2];
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	int bad[] = { fds[0], fds[1], open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-		open("/dev/null", O_RDWR | O_CLOEXEC), make_memory(0) };
+		open("/dev/null", O_RDWR | O_CLOEXEC), rig_make_memory(0) };
 	for (size_t i = 0; i < 5; i++) {
 		struct rig rig;
 		rig_start_with_dmabufs(&rig, &copied);
-		uint32_t params = create_params(&rig);
-		add(&rig, params, &(struct plane){ .fd = bad[i], .stride = STRIDE });
-		create_immed(&rig, params, WIDTH, HEIGHT);
+		uint32_t params = rig_create_params(&rig);
+		rig_add_plane(&rig, params, &(struct rig_plane){ .fd = bad[i], .stride = STRIDE });
+		rig_create_immed(&rig, params, WIDTH, HEIGHT);
 		assert_failed(&rig, params, ERROR(INVALID_WL_BUFFER));
 		close(bad[i]);
 	}
@@ -621,9 +552,9 @@ static void buffers_that_would_be_named_by_the_compositor_fail(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t params = create_params(&rig);
-	add(&rig, params, &(struct plane){ .fd = fd, .stride = STRIDE });
+	int fd = rig_make_memory(SIZE);
+	uint32_t params = rig_create_params(&rig);
+	rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .stride = STRIDE });
 	rig_send(&rig, params, CREATE, WIDTH, HEIGHT, DRM_FORMAT_XRGB8888, 0);
 	rig_settle(&rig);
 	assert_non_null(rig_next_event(&rig, NULL, params, ZWP_LINUX_BUFFER_PARAMS_V1_FAILED));
@@ -636,12 +567,12 @@ static void dma_bufs_are_refused_when_there_are_too_many(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	create_buffer(&rig, fd, 0);
+	int fd = rig_make_memory(SIZE);
+	rig_create_dmabuf(&rig, fd, 0);
 	rig.client->shm->pool_count += NEEP_WL_POOLS_MAX - 1;
-	uint32_t params = create_params(&rig);
-	add(&rig, params, &(struct plane){ .fd = fd, .stride = STRIDE });
-	create_immed(&rig, params, WIDTH, HEIGHT);
+	uint32_t params = rig_create_params(&rig);
+	rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .stride = STRIDE });
+	rig_create_immed(&rig, params, WIDTH, HEIGHT);
 	assert_failed(&rig, params, ERROR(INVALID_WL_BUFFER));
 	close(fd);
 }

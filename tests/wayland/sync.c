@@ -1,0 +1,226 @@
+/*
+ * A client of a Wayland compositor that synchronizes its dma-bufs itself, with timelines of a virtio-gpu: two pictures in turn. It says
+ * "first" when the one is shown, "waiting" when the other is committed but not drawn yet, and draws it when it is sent a
+ * line; "second" when that is shown; after another line "released" when all that it showed before has been given back, and keeps the
+ * last picture there until its standard input ends.
+ */
+#include <drm.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "globals.h"
+#include "linux-dmabuf-unstable-v1-client.h"
+#include "linux-drm-syncobj-v1-client.h"
+#include "paint.h"
+
+#define SIDE   256
+#define STRIDE (SIDE * 4)
+#define BYTES  (SIDE * STRIDE)
+#define XR24   0x34325258
+#define WAIT_S 60
+
+/* Of a DRM file and at the compositor. */
+struct timeline {
+	uint32_t handle;
+	struct wp_linux_drm_syncobj_timeline_v1 *proxy;
+};
+
+struct sync {
+	struct wlb_client client;
+	struct wlb_window window;
+	int drm_fd;
+	struct zwp_linux_dmabuf_v1 *dmabuf;
+	struct wp_linux_drm_syncobj_manager_v1 *manager;
+	struct wp_linux_drm_syncobj_surface_v1 *surface;
+	struct timeline acquire, release;
+	struct wlb_memory memory[2];
+	struct wlb_picture pictures[2];
+	uint64_t point; // of the last commit
+};
+
+/* ---- the virtio-gpu ---- */
+
+static void call(int fd, unsigned long request, void *arg, const char *what) {
+	if (ioctl(fd, request, arg) < 0) {
+		wlb_die("%s: %s", what, strerror(errno));
+	}
+}
+
+static void open_node(struct sync *sync) {
+	for (int number = 128; number < 192; number++) {
+		char path[32];
+		snprintf(path, sizeof(path), "/dev/dri/renderD%d", number);
+		sync->drm_fd = open(path, O_RDWR | O_CLOEXEC);
+		if (sync->drm_fd >= 0) {
+			return;
+		}
+	}
+	wlb_die("there is no render node");
+}
+
+/* A file, as dma-bufs of the device are that `neep run` starts. */
+static void create_memory(struct wlb_memory *memory) {
+	int fd = memfd_create("picture", MFD_CLOEXEC);
+	void *data = fd >= 0 && ftruncate(fd, BYTES) == 0
+			     ? mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+			     : MAP_FAILED;
+	if (data == MAP_FAILED) {
+		wlb_die("no memory: %s", strerror(errno));
+	}
+	*memory = (struct wlb_memory){ .fd = fd, .data = data, .size = BYTES };
+}
+
+static void create_timeline(struct sync *sync, struct timeline *timeline) {
+	struct drm_syncobj_create create = { 0 };
+	call(sync->drm_fd, DRM_IOCTL_SYNCOBJ_CREATE, &create, "SYNCOBJ_CREATE");
+	struct drm_syncobj_handle handle = { .handle = create.handle, .fd = -1 };
+	call(sync->drm_fd, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &handle, "SYNCOBJ_HANDLE_TO_FD");
+	timeline->handle = create.handle;
+	timeline->proxy = wp_linux_drm_syncobj_manager_v1_import_timeline(sync->manager, handle.fd);
+	close(handle.fd);
+}
+
+static void signal_drawn(struct sync *sync, uint64_t point) {
+	struct drm_syncobj_timeline_array array = {
+		.handles = (uintptr_t)&sync->acquire.handle,
+		.points = (uintptr_t)&point,
+		.count_handles = 1,
+	};
+	call(sync->drm_fd, DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL, &array, "SYNCOBJ_TIMELINE_SIGNAL");
+}
+
+static bool is_released(struct sync *sync, uint64_t point, int64_t limit_ns) {
+	struct drm_syncobj_timeline_wait wait = {
+		.handles = (uintptr_t)&sync->release.handle,
+		.points = (uintptr_t)&point,
+		.timeout_nsec = limit_ns,
+		.count_handles = 1,
+		.flags = DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT,
+	};
+	return ioctl(sync->drm_fd, DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT, &wait) == 0;
+}
+
+static void await_release(struct sync *sync, uint64_t point) {
+	if (!is_released(sync, point, wlb_now() + WAIT_S * INT64_C(1000000000))) {
+		wlb_die("release point %d was not signalled: %s", (int)point, strerror(errno));
+	}
+}
+
+/* ---- the pictures ---- */
+
+static void create_picture(struct sync *sync, uint32_t index) {
+	struct wlb_memory *memory = &sync->memory[index];
+	struct wlb_picture *picture = &sync->pictures[index];
+	struct zwp_linux_buffer_params_v1 *params = zwp_linux_dmabuf_v1_create_params(sync->dmabuf);
+	picture->shape = (struct wlb_shape){ 0, SIDE, SIDE, STRIDE, WL_SHM_FORMAT_XRGB8888 };
+	zwp_linux_buffer_params_v1_add(params, memory->fd, 0, 0, STRIDE, 0, 0);
+	picture->buffer = zwp_linux_buffer_params_v1_create_immed(params, SIDE, SIDE, XR24, 0);
+	zwp_linux_buffer_params_v1_destroy(params);
+}
+
+static void open_sync(struct sync *sync, const char *app_id) {
+	struct wanted wanted[] = { { &zwp_linux_dmabuf_v1_interface, 3, NULL },
+		{ &wp_linux_drm_syncobj_manager_v1_interface, 1, NULL } };
+	wlb_client_open(&sync->client);
+	globals_need(&sync->client, wanted, 2);
+	sync->dmabuf = wanted[0].proxy;
+	sync->manager = wanted[1].proxy;
+	wlb_window_open(&sync->client, app_id, &sync->window);
+	open_node(sync);
+	sync->surface = wp_linux_drm_syncobj_manager_v1_get_surface(sync->manager, sync->window.surface);
+	create_timeline(sync, &sync->acquire);
+	create_timeline(sync, &sync->release);
+	for (uint32_t i = 0; i < 2; i++) {
+		create_memory(&sync->memory[i]);
+		create_picture(sync, i);
+	}
+}
+
+static void say_done(void *data, struct wl_callback *callback, uint32_t time) {
+	(void)time;
+	*(bool *)data = true;
+	wl_callback_destroy(callback);
+}
+
+static const struct wl_callback_listener frame_listener = { .done = say_done };
+
+/* Commits the picture with the next points. *is_shown gets true with the compositor's frame. */
+static void commit(struct sync *sync, uint32_t index, bool *is_shown) {
+	uint32_t point = (uint32_t)++sync->point;
+	wp_linux_drm_syncobj_surface_v1_set_acquire_point(sync->surface, sync->acquire.proxy, 0, point);
+	wp_linux_drm_syncobj_surface_v1_set_release_point(sync->surface, sync->release.proxy, 0, point);
+	wlb_attach(sync->window.surface, &sync->pictures[index]);
+	*is_shown = false;
+	wl_callback_add_listener(wl_surface_frame(sync->window.surface), &frame_listener, is_shown);
+	wl_surface_commit(sync->window.surface);
+	wlb_flush(&sync->client);
+}
+
+static void draw(struct sync *sync, uint32_t index) {
+	paint(&sync->memory[index], &sync->pictures[index], index);
+	signal_drawn(sync, sync->point);
+}
+
+static void await_frame(struct sync *sync, const bool *is_shown) {
+	while (!*is_shown) {
+		wlb_dispatch(&sync->client);
+	}
+}
+
+static void show(struct sync *sync, uint32_t index) {
+	bool is_shown;
+	commit(sync, index, &is_shown);
+	draw(sync, index);
+	await_frame(sync, &is_shown);
+}
+
+/* Until the tester has looked at the screen. */
+static void await_line(struct sync *sync) {
+	char line[16];
+	wlb_dispatch_until(&sync->client, STDIN_FILENO, -1);
+	if (read(STDIN_FILENO, line, sizeof(line)) <= 0) {
+		wlb_die("nobody waits any more");
+	}
+}
+
+static void show_late(struct sync *sync, uint32_t index) {
+	bool is_shown;
+	commit(sync, index, &is_shown);
+	printf("waiting\n");
+	await_line(sync);
+	if (is_shown) {
+		wlb_die("a frame came before its picture");
+	}
+	draw(sync, index);
+	await_frame(sync, &is_shown);
+}
+
+int main(int argc, char **argv) {
+	static struct sync sync;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	open_sync(&sync, argc > 1 ? argv[1] : "neep-test-1");
+	show(&sync, 0);
+	printf("first\n");
+	show_late(&sync, 1);
+	printf("second\n");
+	await_line(&sync);
+	await_release(&sync, 1);
+	show(&sync, 0);
+	await_release(&sync, 2);
+	/* The wl_buffer may go before the compositor is done with what it stands for. */
+	wl_buffer_destroy(sync.pictures[0].buffer);
+	wlb_roundtrip(&sync.client);
+	if (is_released(&sync, 3, 0)) {
+		wlb_die("a buffer was released that is on the screen");
+	}
+	show(&sync, 1);
+	await_release(&sync, 3);
+	printf("released\n");
+	wlb_dispatch_until(&sync.client, STDIN_FILENO, -1);
+	return 0;
+}
