@@ -66,15 +66,15 @@ static int check_image(
 int neep_wl_buffer_create(struct neep_wl_call *call, struct neep_wl_pool *pool) {
 	struct neep_wl_buffer made = { .image = read_image(&call->message) };
 	int result = check_image(call, pool, &made);
-	return result < 0 ? result : neep_wl_buffer_add(call, &made, pool);
+	if (result < 0) {
+		return result;
+	}
+	struct neep_wl_object *object = neep_wl_call_new_object(call, 0, &wl_buffer_interface, false);
+	return object == NULL ? -EPROTO : neep_wl_buffer_init(object, &made, pool);
 }
 
-int neep_wl_buffer_add(
-	struct neep_wl_call *call, const struct neep_wl_buffer *made, struct neep_wl_pool *pool) {
-	struct neep_wl_object *object = neep_wl_call_new_object(call, 0, &wl_buffer_interface, false);
-	if (object == NULL) {
-		return -EPROTO;
-	}
+int neep_wl_buffer_init(
+	struct neep_wl_object *object, const struct neep_wl_buffer *made, struct neep_wl_pool *pool) {
 	struct neep_wl_buffer *buffer = malloc(sizeof(*buffer));
 	if (buffer == NULL) {
 		return -ENOMEM;
@@ -85,7 +85,7 @@ int neep_wl_buffer_add(
 	buffer->pool = neep_wl_pool_ref(pool);
 	neep_list_init(&buffer->releases);
 	object->data = buffer;
-	return NEEP_WL_DONE;
+	return 0;
 }
 
 /* ---- the mirror ---- */

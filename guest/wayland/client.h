@@ -71,7 +71,7 @@ int neep_wl_client_fail(struct neep_wl_client *client, const struct neep_wl_obje
 struct neep_wl_object *neep_wl_call_new_object(
 	struct neep_wl_call *call, size_t arg, const struct wl_interface *interface, bool has_host);
 
-/* The same with a version of its own. Both put the id that the other side will read into the argument: NEEP_WL_FORWARD may follow. */
+/* The same with a version of its own; the params have no ids. Both put the id that the other side will read into the argument: NEEP_WL_FORWARD may follow. */
 struct neep_wl_object *neep_wl_call_new_object_of(
 	struct neep_wl_call *call, size_t arg, const struct neep_wl_object_params *params);
 

@@ -225,7 +225,6 @@ int neep_wl_offer_bind(struct neep_wl_call *call) {
 	struct neep_wl_object_params params = {
 		.interface = &zwp_linux_dmabuf_v1_interface,
 		.version = version,
-		.client_id = call->message.args[3].value,
 	};
 	struct neep_wl_object *dmabuf = neep_wl_call_new_object_of(call, 3, &params);
 	if (dmabuf == NULL) {

@@ -153,7 +153,6 @@ static int registry_bind(struct neep_wl_call *call) {
 	struct neep_wl_object_params params = {
 		.interface = global->interface,
 		.version = version,
-		.client_id = message->args[3].value,
 		.has_host = true,
 	};
 	return neep_wl_call_new_object_of(call, 3, &params) == NULL ? -EPROTO : NEEP_WL_FORWARD;
@@ -182,7 +181,7 @@ static int display_delete_id(struct neep_wl_call *call) {
 	uint32_t client_id = object->client_id;
 	neep_wl_object_destroy(call->client, object);
 	neep_wl_message_set(message, 0, client_id);
-	return client_id == 0 ? NEEP_WL_DONE : NEEP_WL_FORWARD;
+	return client_id == 0 || client_id >= NEEP_WL_SERVER_IDS ? NEEP_WL_DONE : NEEP_WL_FORWARD;
 }
 
 /* registry */

@@ -240,7 +240,6 @@ int neep_wl_sync_bind(struct neep_wl_call *call) {
 	struct neep_wl_object_params params = {
 		.interface = interface,
 		.version = call->message.args[2].value,
-		.client_id = call->message.args[3].value,
 	};
 	if (strcmp(neep_wl_message_string(&call->message, 1), interface->name) != 0 ||
 		params.version != NEEP_WL_SYNC_VERSION) {

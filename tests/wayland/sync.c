@@ -113,13 +113,32 @@ static void await_release(struct sync *sync, uint64_t point) {
 
 /* ---- the pictures ---- */
 
+static void take_buffer(void *data, struct zwp_linux_buffer_params_v1 *params, struct wl_buffer *buffer) {
+	(void)params;
+	struct wlb_picture *picture = data;
+	picture->buffer = buffer;
+}
+
+static void take_failure(void *data, struct zwp_linux_buffer_params_v1 *params) {
+	(void)data;
+	(void)params;
+	wlb_die("no buffer could be made of the dma-buf");
+}
+
+static const struct zwp_linux_buffer_params_v1_listener params_listener = { take_buffer, take_failure };
+
+/* Its wl_buffer is the compositor's to name. */
 static void create_picture(struct sync *sync, uint32_t index) {
 	struct wlb_memory *memory = &sync->memory[index];
 	struct wlb_picture *picture = &sync->pictures[index];
 	struct zwp_linux_buffer_params_v1 *params = zwp_linux_dmabuf_v1_create_params(sync->dmabuf);
-	picture->shape = (struct wlb_shape){ 0, SIDE, SIDE, STRIDE, WL_SHM_FORMAT_XRGB8888 };
+	*picture = (struct wlb_picture){ .shape = { 0, SIDE, SIDE, STRIDE, WL_SHM_FORMAT_XRGB8888 } };
+	zwp_linux_buffer_params_v1_add_listener(params, &params_listener, picture);
 	zwp_linux_buffer_params_v1_add(params, memory->fd, 0, 0, STRIDE, 0, 0);
-	picture->buffer = zwp_linux_buffer_params_v1_create_immed(params, SIDE, SIDE, XR24, 0);
+	zwp_linux_buffer_params_v1_create(params, SIDE, SIDE, XR24, 0);
+	while (picture->buffer == NULL) {
+		wlb_dispatch(&sync->client);
+	}
 	zwp_linux_buffer_params_v1_destroy(params);
 }
 
@@ -212,14 +231,18 @@ int main(int argc, char **argv) {
 	await_release(&sync, 1);
 	show(&sync, 0);
 	await_release(&sync, 2);
-	/* The wl_buffer may go before the compositor is done with what it stands for. */
+	/* The wl_buffer may go before the compositor is done with what it stands for, and another have its id. */
 	wl_buffer_destroy(sync.pictures[0].buffer);
-	wlb_roundtrip(&sync.client);
+	create_picture(&sync, 0);
 	if (is_released(&sync, 3, 0)) {
 		wlb_die("a buffer was released that is on the screen");
 	}
 	show(&sync, 1);
 	await_release(&sync, 3);
+	show(&sync, 0);
+	await_release(&sync, 4);
+	show(&sync, 1);
+	await_release(&sync, 5);
 	printf("released\n");
 	wlb_dispatch_until(&sync.client, STDIN_FILENO, -1);
 	return 0;

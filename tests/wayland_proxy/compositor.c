@@ -64,6 +64,10 @@ static void host_set_receiving(struct neep_wl_host *host, bool is_receiving) {
 /* ---- what the proxy says ---- */
 
 static struct thing *thing_of(struct compositor *compositor, uint32_t id) {
+	if (id >= NEEP_WL_SERVER_IDS) {
+		assert_true(id - NEEP_WL_SERVER_IDS < SERVERS_THINGS);
+		return &compositor->servers_things[id - NEEP_WL_SERVER_IDS];
+	}
 	assert_true(id > 0 && id < THINGS);
 	return &compositor->things[id];
 }
@@ -109,6 +113,8 @@ static const struct wl_interface *const globals[] = {
 	&wl_shm_interface,
 	&wp_viewporter_interface,
 	&zwp_linux_dmabuf_v1_interface,
+	&wl_seat_interface,
+	&wl_data_device_manager_interface,
 };
 
 static void send_globals(struct compositor *compositor, uint32_t registry) {
@@ -211,7 +217,9 @@ static size_t obey(struct compositor *compositor, uint32_t id, const struct neep
 		compositor->last_surface = id;
 	} else if (strcmp(name, "destroy") == 0) {
 		drop_thing(compositor, id);
-		send_delete_id(compositor, id);
+		if (id < NEEP_WL_SERVER_IDS) {
+			send_delete_id(compositor, id);
+		}
 	}
 	return message->fd_count;
 }
@@ -274,6 +282,9 @@ static struct neep_wl_host *make_host(void *data, const struct neep_wl_host_list
 	};
 	for (size_t i = 0; i < THINGS; i++) {
 		compositor->things[i].pool_fd = -1;
+	}
+	for (size_t i = 0; i < SERVERS_THINGS; i++) {
+		compositor->servers_things[i].pool_fd = -1;
 	}
 	if (rig->dmabufs != NULL) {
 		compositor->base.takes_dmabufs = true;
@@ -411,6 +422,12 @@ void rig_event(struct rig *rig, uint32_t host_id, uint32_t opcode, int owned_fd,
 	rig_settle(rig);
 }
 
+void rig_make(struct rig *rig, uint32_t host_id, uint32_t opcode, const struct rig_making *making) {
+	uint32_t id = NEEP_WL_SERVER_IDS + making->number;
+	thing_of(rig->compositor, id)->interface = making->interface;
+	rig_event(rig, host_id, opcode, -1, 1, &id);
+}
+
 uint32_t rig_host_id(const struct rig *rig, uint32_t id) {
 	const struct neep_wl_object *object = neep_wl_objects_by_client(&rig->client->objects, id);
 	return object != NULL ? object->host_id : 0;
@@ -418,7 +435,7 @@ uint32_t rig_host_id(const struct rig *rig, uint32_t id) {
 
 struct thing *rig_thing(const struct rig *rig, uint32_t id) {
 	uint32_t host_id = rig_host_id(rig, id);
-	return host_id != 0 ? &rig->compositor->things[host_id] : NULL;
+	return host_id != 0 ? thing_of(rig->compositor, host_id) : NULL;
 }
 
 const uint32_t *rig_next_event(

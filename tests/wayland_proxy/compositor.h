@@ -17,17 +17,19 @@ struct thing {
 	uint32_t commits;
 };
 
-#define THINGS 4096
+#define THINGS         4096
+#define SERVERS_THINGS 8
 
 struct timelines;
 
 struct compositor {
 	struct neep_wl_host base;
 	struct thing things[THINGS];
-	uint32_t allocations;  // so far
-	uint32_t pools;        // made so far
-	uint32_t memories;     // that live
-	uint32_t last_surface; // committed
+	struct thing servers_things[SERVERS_THINGS]; // from NEEP_WL_SERVER_IDS on
+	uint32_t allocations;                        // so far
+	uint32_t pools;                              // made so far
+	uint32_t memories;                           // that live
+	uint32_t last_surface;                       // committed
 	bool passes_fds;
 	bool has_no_memory;
 	struct timelines *timelines;
@@ -94,6 +96,13 @@ void rig_send_fd(struct rig *rig, int fd, uint32_t id, uint32_t opcode, size_t c
 void rig_event(struct rig *rig, uint32_t host_id, uint32_t opcode, int owned_fd, size_t count,
 	const uint32_t *words);
 
+/* Sends an event whose only argument is a new object of the compositor's, by its number from NEEP_WL_SERVER_IDS on. */
+struct rig_making {
+	const struct wl_interface *interface;
+	uint32_t number;
+};
+void rig_make(struct rig *rig, uint32_t host_id, uint32_t opcode, const struct rig_making *making);
+
 /* What the compositor knows the client's object by, or 0. */
 uint32_t rig_host_id(const struct rig *rig, uint32_t id);
 struct thing *rig_thing(const struct rig *rig, uint32_t id);
@@ -124,6 +133,9 @@ void rig_damage_buffer(
 void rig_damage(struct rig *rig, uint32_t surface, int32_t x, int32_t y, int32_t width, int32_t height);
 void rig_commit(struct rig *rig, uint32_t surface);
 void rig_destroy(struct rig *rig, uint32_t id, uint32_t opcode);
+
+/* Names of the compositor's globals. */
+enum { GLOBAL_COMPOSITOR, GLOBAL_SHM, GLOBAL_VIEWPORTER, GLOBAL_DMABUF, GLOBAL_SEAT, GLOBAL_DATA_DEVICES };
 
 /* Binds a global, the proxy's own too. */
 struct rig_binding {

@@ -548,19 +548,55 @@ static void buffer_is_refused_when_its_fd_is_no_memory(void **state) {
 	}
 }
 
-static void buffers_that_would_be_named_by_the_compositor_fail(void **state) {
+static void create(struct rig *rig, uint32_t params, const struct mistake *mistake) {
+	rig_send(rig, params, CREATE, (uint32_t)mistake->width, (uint32_t)mistake->height, mistake->format,
+		mistake->flags);
+	rig_settle(rig);
+}
+
+/* What create_immed is told of at once, create is, too. */
+static void buffer_of_create_is_refused_when_it_does_not_fit(void **state) {
 	(void)state;
-	struct rig rig;
-	rig_start_with_dmabufs(&rig, &copied);
-	int fd = rig_make_memory(SIZE);
-	uint32_t params = rig_create_params(&rig);
-	rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .stride = STRIDE });
-	rig_send(&rig, params, CREATE, WIDTH, HEIGHT, DRM_FORMAT_XRGB8888, 0);
-	rig_settle(&rig);
-	assert_non_null(rig_next_event(&rig, NULL, params, ZWP_LINUX_BUFFER_PARAMS_V1_FAILED));
-	assert_false(rig.has_ended);
-	rig_stop(&rig);
-	close(fd);
+	static const struct mistake mistakes[] = {
+		{ { .index = 1, .stride = STRIDE }, WIDTH, HEIGHT, DRM_FORMAT_XRGB8888, 0,
+			ERROR(INCOMPLETE) },
+		{ { .stride = STRIDE }, WIDTH, HEIGHT, DRM_FORMAT_NV12, 0, ERROR(INVALID_FORMAT) },
+		{ { .stride = STRIDE }, 0, HEIGHT, DRM_FORMAT_XRGB8888, 0, ERROR(INVALID_DIMENSIONS) },
+		{ { .stride = STRIDE }, WIDTH, 257, DRM_FORMAT_XRGB8888, 0, ERROR(OUT_OF_BOUNDS) },
+		{ { .stride = 0 }, WIDTH, HEIGHT, DRM_FORMAT_XRGB8888, 1, ERROR(OUT_OF_BOUNDS) },
+	};
+	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+		struct rig rig;
+		rig_start_with_dmabufs(&rig, &copied);
+		struct rig_plane plane = mistakes[i].plane;
+		plane.fd = rig_make_memory(SIZE);
+		uint32_t params = rig_create_params(&rig);
+		rig_add_plane(&rig, params, &plane);
+		create(&rig, params, &mistakes[i]);
+		assert_null(rig_next_event(&rig, NULL, params, ZWP_LINUX_BUFFER_PARAMS_V1_FAILED));
+		assert_failed(&rig, params, (int)mistakes[i].code);
+		close(plane.fd);
+	}
+}
+
+static void create_fails_when_the_dma_buf_cannot_be_used(void **state) {
+	(void)state;
+	const struct mistake good = { { .stride = STRIDE }, WIDTH, HEIGHT, DRM_FORMAT_XRGB8888, 0, 0 };
+	struct mistake with_flags = good;
+	with_flags.flags = 1;
+	for (int is_file = 0; is_file < 2; is_file++) {
+		struct rig rig;
+		rig_start_with_dmabufs(&rig, &copied);
+		int fd = is_file ? rig_make_memory(SIZE) : open("/dev/null", O_RDWR | O_CLOEXEC);
+		uint32_t params = rig_create_params(&rig);
+		rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .stride = STRIDE });
+		create(&rig, params, is_file ? &with_flags : &good);
+		assert_non_null(rig_next_event(&rig, NULL, params, ZWP_LINUX_BUFFER_PARAMS_V1_FAILED));
+		assert_false(rig.has_ended);
+		create(&rig, params, &good);
+		assert_failed(&rig, params, ERROR(ALREADY_USED));
+		close(fd);
+	}
 }
 
 static void dma_bufs_are_refused_when_there_are_too_many(void **state) {
@@ -603,7 +639,8 @@ int main(void) {
 		fd_checked_test(buffer_is_refused_when_it_does_not_fit),
 		fd_checked_test(second_plane_is_refused),
 		fd_checked_test(buffer_is_refused_when_its_fd_is_no_memory),
-		fd_checked_test(buffers_that_would_be_named_by_the_compositor_fail),
+		fd_checked_test(buffer_of_create_is_refused_when_it_does_not_fit),
+		fd_checked_test(create_fails_when_the_dma_buf_cannot_be_used),
 		fd_checked_test(dma_bufs_are_refused_when_there_are_too_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
