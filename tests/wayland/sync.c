@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "globals.h"
-#include "linux-dmabuf-unstable-v1-client.h"
+#include "linux-dmabuf-client.h"
 #include "linux-drm-syncobj-v1-client.h"
 #include "paint.h"
 

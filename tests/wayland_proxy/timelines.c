@@ -1,6 +1,7 @@
 #include "wayland_proxy/timelines.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -40,11 +41,16 @@ static void close_handle(struct neep_wl_host *host, uint32_t handle) {
 void timelines_reach(struct timelines *timelines, uint8_t syncobj, uint64_t point) {
 	assert_true(point > timelines->values[syncobj]);
 	timelines->values[syncobj] = point;
+	size_t left = 0;
 	for (size_t i = 0; i < timelines->watch_count; i++) {
 		if (timelines->watches[i].syncobj == syncobj && timelines->watches[i].point <= point) {
 			neep_eventfd_signal(timelines->watches[i].fd);
+			neep_close_fd(&timelines->watches[i].fd);
+		} else {
+			timelines->watches[left++] = timelines->watches[i];
 		}
 	}
+	timelines->watch_count = left;
 }
 
 static int signal_point(struct neep_wl_host *host, uint32_t handle, uint64_t point) {
@@ -69,7 +75,11 @@ static int watch(struct neep_wl_host *host, uint32_t handle, uint64_t point, int
 		neep_eventfd_signal(eventfd);
 		return 0;
 	}
-	assert_true(timelines->watch_count < NEEP_ARRAY_LEN(timelines->watches));
+	if (timelines->watch_count == NEEP_ARRAY_LEN(timelines->watches)) {
+		neep_close_fd(&timelines->watches[0].fd);
+		memmove(&timelines->watches[0], &timelines->watches[1],
+			sizeof(timelines->watches[0]) * --timelines->watch_count);
+	}
 	timelines->watches[timelines->watch_count].syncobj = syncobj;
 	timelines->watches[timelines->watch_count].point = point;
 	timelines->watches[timelines->watch_count++].fd = neep_fd_dup(eventfd);

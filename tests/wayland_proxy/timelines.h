@@ -23,7 +23,7 @@ struct timelines {
 		uint8_t syncobj;
 		uint64_t point;
 		int fd;
-	} watches[16];
+	} watches[16];  // the last of them
 	bool is_broken; // can watch nothing
 };
 
