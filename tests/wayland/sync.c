@@ -22,7 +22,7 @@
 #define STRIDE (SIDE * 4)
 #define BYTES  (SIDE * STRIDE)
 #define XR24   0x34325258
-#define WAIT_S 60
+#define WAIT_S 240
 
 /* Of a DRM file and at the compositor. */
 struct timeline {
@@ -30,16 +30,25 @@ struct timeline {
 	struct wp_linux_drm_syncobj_timeline_v1 *proxy;
 };
 
+/* A surface, and what says when its buffers are free. */
+struct layer {
+	struct wl_surface *surface;
+	struct wp_linux_drm_syncobj_surface_v1 *proxy;
+	struct timeline release;
+};
+
+#define PICTURES 4
+
 struct sync {
 	struct wlb_client client;
 	struct wlb_window window;
 	int drm_fd;
 	struct zwp_linux_dmabuf_v1 *dmabuf;
 	struct wp_linux_drm_syncobj_manager_v1 *manager;
-	struct wp_linux_drm_syncobj_surface_v1 *surface;
-	struct timeline acquire, release;
-	struct wlb_memory memory[2];
-	struct wlb_picture pictures[2];
+	struct layer window_layer;
+	struct timeline acquire;
+	struct wlb_memory memory[PICTURES];
+	struct wlb_picture pictures[PICTURES];
 	uint64_t point; // of the last commit
 };
 
@@ -94,9 +103,9 @@ static void signal_drawn(struct sync *sync, uint64_t point) {
 	call(sync->drm_fd, DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL, &array, "SYNCOBJ_TIMELINE_SIGNAL");
 }
 
-static bool is_released(struct sync *sync, uint64_t point, int64_t limit_ns) {
+static bool is_released(struct sync *sync, const struct layer *layer, uint64_t point, int64_t limit_ns) {
 	struct drm_syncobj_timeline_wait wait = {
-		.handles = (uintptr_t)&sync->release.handle,
+		.handles = (uintptr_t)&layer->release.handle,
 		.points = (uintptr_t)&point,
 		.timeout_nsec = limit_ns,
 		.count_handles = 1,
@@ -105,8 +114,8 @@ static bool is_released(struct sync *sync, uint64_t point, int64_t limit_ns) {
 	return ioctl(sync->drm_fd, DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT, &wait) == 0;
 }
 
-static void await_release(struct sync *sync, uint64_t point) {
-	if (!is_released(sync, point, wlb_now() + WAIT_S * INT64_C(1000000000))) {
+static void await_release(struct sync *sync, const struct layer *layer, uint64_t point) {
+	if (!is_released(sync, layer, point, wlb_now() + WAIT_S * INT64_C(1000000000))) {
 		wlb_die("release point %d was not signalled: %s", (int)point, strerror(errno));
 	}
 }
@@ -142,6 +151,12 @@ static void create_picture(struct sync *sync, uint32_t index) {
 	zwp_linux_buffer_params_v1_destroy(params);
 }
 
+static void create_layer(struct sync *sync, struct wl_surface *surface, struct layer *layer) {
+	layer->surface = surface;
+	layer->proxy = wp_linux_drm_syncobj_manager_v1_get_surface(sync->manager, surface);
+	create_timeline(sync, &layer->release);
+}
+
 static void open_sync(struct sync *sync, const char *app_id) {
 	struct wanted wanted[] = { { &zwp_linux_dmabuf_v1_interface, 3, NULL },
 		{ &wp_linux_drm_syncobj_manager_v1_interface, 1, NULL } };
@@ -151,10 +166,9 @@ static void open_sync(struct sync *sync, const char *app_id) {
 	sync->manager = wanted[1].proxy;
 	wlb_window_open(&sync->client, app_id, &sync->window);
 	open_node(sync);
-	sync->surface = wp_linux_drm_syncobj_manager_v1_get_surface(sync->manager, sync->window.surface);
 	create_timeline(sync, &sync->acquire);
-	create_timeline(sync, &sync->release);
-	for (uint32_t i = 0; i < 2; i++) {
+	create_layer(sync, sync->window.surface, &sync->window_layer);
+	for (uint32_t i = 0; i < PICTURES; i++) {
 		create_memory(&sync->memory[i]);
 		create_picture(sync, i);
 	}
@@ -168,16 +182,21 @@ static void say_done(void *data, struct wl_callback *callback, uint32_t time) {
 
 static const struct wl_callback_listener frame_listener = { .done = say_done };
 
-/* Commits the picture with the next points. *is_shown gets true with the compositor's frame. */
-static void commit(struct sync *sync, uint32_t index, bool *is_shown) {
+/* Commits the picture with the next points. Returns their number. */
+static uint64_t commit(struct sync *sync, const struct layer *layer, uint32_t index) {
 	uint32_t point = (uint32_t)++sync->point;
-	wp_linux_drm_syncobj_surface_v1_set_acquire_point(sync->surface, sync->acquire.proxy, 0, point);
-	wp_linux_drm_syncobj_surface_v1_set_release_point(sync->surface, sync->release.proxy, 0, point);
-	wlb_attach(sync->window.surface, &sync->pictures[index]);
+	wp_linux_drm_syncobj_surface_v1_set_acquire_point(layer->proxy, sync->acquire.proxy, 0, point);
+	wp_linux_drm_syncobj_surface_v1_set_release_point(layer->proxy, layer->release.proxy, 0, point);
+	wlb_attach(layer->surface, &sync->pictures[index]);
+	wl_surface_commit(layer->surface);
+	wlb_flush(&sync->client);
+	return point;
+}
+
+/* *is_shown gets true with the frame of the window's next commit. */
+static void request_frame(struct sync *sync, bool *is_shown) {
 	*is_shown = false;
 	wl_callback_add_listener(wl_surface_frame(sync->window.surface), &frame_listener, is_shown);
-	wl_surface_commit(sync->window.surface);
-	wlb_flush(&sync->client);
 }
 
 static void draw(struct sync *sync, uint32_t index) {
@@ -191,11 +210,13 @@ static void await_frame(struct sync *sync, const bool *is_shown) {
 	}
 }
 
-static void show(struct sync *sync, uint32_t index) {
+static uint64_t show(struct sync *sync, uint32_t index) {
 	bool is_shown;
-	commit(sync, index, &is_shown);
+	request_frame(sync, &is_shown);
+	uint64_t point = commit(sync, &sync->window_layer, index);
 	draw(sync, index);
 	await_frame(sync, &is_shown);
+	return point;
 }
 
 /* Until the tester has looked at the screen. */
@@ -209,7 +230,8 @@ static void await_line(struct sync *sync) {
 
 static void show_late(struct sync *sync, uint32_t index) {
 	bool is_shown;
-	commit(sync, index, &is_shown);
+	request_frame(sync, &is_shown);
+	commit(sync, &sync->window_layer, index);
 	printf("waiting\n");
 	await_line(sync);
 	if (is_shown) {
@@ -219,30 +241,61 @@ static void show_late(struct sync *sync, uint32_t index) {
 	await_frame(sync, &is_shown);
 }
 
+/* A child's picture waits for its parent's commit: another that comes before that takes its place. */
+static void show_child(struct sync *sync) {
+	struct layer child = { 0 };
+	bool is_shown;
+	create_layer(sync, wl_compositor_create_surface(sync->client.compositor), &child);
+	struct wl_subsurface *subsurface = wl_subcompositor_get_subsurface(
+		sync->client.subcompositor, child.surface, sync->window.surface);
+	uint64_t first = commit(sync, &child, 2);
+	draw(sync, 2);
+	uint64_t second = commit(sync, &child, 3);
+	draw(sync, 3);
+	await_release(sync, &child, first);
+	request_frame(sync, &is_shown);
+	wl_surface_commit(sync->window.surface);
+	await_frame(sync, &is_shown);
+	if (is_released(sync, &child, second, 0)) {
+		wlb_die("the child's buffer was released while it is on the screen");
+	}
+	wl_subsurface_destroy(subsurface);
+	wl_surface_destroy(child.surface);
+	wlb_flush(&sync->client);
+	await_release(sync, &child, second);
+	wp_linux_drm_syncobj_surface_v1_destroy(child.proxy);
+	wp_linux_drm_syncobj_timeline_v1_destroy(child.release.proxy);
+}
+
+/* The wl_buffer may go before the compositor is done with what it stands for, and another have its id. */
+static void destroy_early(struct sync *sync) {
+	const struct layer *layer = &sync->window_layer;
+	uint64_t early = show(sync, 0);
+	wl_buffer_destroy(sync->pictures[0].buffer);
+	create_picture(sync, 0);
+	if (is_released(sync, layer, early, 0)) {
+		wlb_die("a buffer was released that is on the screen");
+	}
+	show(sync, 1);
+	await_release(sync, layer, early);
+}
+
 int main(int argc, char **argv) {
 	static struct sync sync;
+	const struct layer *layer = &sync.window_layer;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	open_sync(&sync, argc > 1 ? argv[1] : "neep-test-1");
-	show(&sync, 0);
+	uint64_t first = show(&sync, 0);
 	printf("first\n");
 	show_late(&sync, 1);
 	printf("second\n");
 	await_line(&sync);
-	await_release(&sync, 1);
-	show(&sync, 0);
-	await_release(&sync, 2);
-	/* The wl_buffer may go before the compositor is done with what it stands for, and another have its id. */
-	wl_buffer_destroy(sync.pictures[0].buffer);
-	create_picture(&sync, 0);
-	if (is_released(&sync, 3, 0)) {
-		wlb_die("a buffer was released that is on the screen");
-	}
+	await_release(&sync, layer, first);
+	show_child(&sync);
+	destroy_early(&sync);
+	uint64_t last = show(&sync, 0);
 	show(&sync, 1);
-	await_release(&sync, 3);
-	show(&sync, 0);
-	await_release(&sync, 4);
-	show(&sync, 1);
-	await_release(&sync, 5);
+	await_release(&sync, layer, last);
 	printf("released\n");
 	wlb_dispatch_until(&sync.client, STDIN_FILENO, -1);
 	return 0;
