@@ -96,6 +96,10 @@ static void apply_attach(struct neep_wl_surface *surface) {
 		surface->current = surface->pending;
 		surface->pending = NULL;
 	}
+	// Again, when it was released while the commit waited.
+	if (surface->is_attached && surface->current != NULL) {
+		surface->current->is_busy = true;
+	}
 }
 
 static struct neep_wl_geometry pending_geometry(const struct neep_wl_surface *surface) {

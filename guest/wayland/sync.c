@@ -128,24 +128,24 @@ static int start_waiting(struct neep_wl_sync *sync) {
 	return neep_source_add(loop, &sync->source, EPOLLIN);
 }
 
-int neep_wl_sync_await(struct neep_wl_sync *sync, struct neep_wl_sync_surface *surface) {
-	if (sync->waiting == NULL) {
-		int result = watch(sync, &surface->acquire);
+/* Returns 0 or a negative errno. */
+static int begin(struct neep_wl_sync *sync, struct neep_wl_sync_surface *surface) {
+	int result = watch(sync, &surface->acquire);
+	if (result == 0) {
 		struct pollfd poller = { .fd = sync->event_fd, .events = POLLIN };
-		sync->is_over = result == 0 && poll(&poller, 1, 0) == 1;
-		sync->waiting = surface;
-		if (result == 0 && !sync->is_over) {
-			result = start_waiting(sync);
-		}
-		if (result < 0) {
-			stop_waiting(sync);
-			return result;
-		}
+		sync->is_over = poll(&poller, 1, 0) == 1;
+		result = sync->is_over ? 0 : start_waiting(sync);
 	}
-	if (sync->is_over) {
+	sync->waiting = surface;
+	return result;
+}
+
+int neep_wl_sync_await(struct neep_wl_sync *sync, struct neep_wl_sync_surface *surface) {
+	int result = sync->waiting == NULL ? begin(sync, surface) : 0;
+	if (result < 0 || sync->is_over) {
 		stop_waiting(sync);
 	}
-	return sync->is_over;
+	return result < 0 ? result : sync->is_over;
 }
 
 /* ---- timelines ---- */
