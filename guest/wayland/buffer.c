@@ -7,6 +7,7 @@
 #include "wayland/linux-dmabuf-protocol.h"
 #include "wayland/mirror.h"
 #include "wayland/shm.h"
+#include "wayland/sync.h"
 #include "wayland/wayland-protocol.h"
 #include "wayland/wayland-requests.h"
 
@@ -25,6 +26,7 @@ void neep_wl_buffer_unref(struct neep_wl_buffer *buffer) {
 	if (buffer == NULL || --buffer->refs > 0) {
 		return;
 	}
+	neep_wl_releases_signal(&buffer->releases);
 	neep_wl_mirror_destroy(buffer->mirror);
 	neep_wl_pool_unref(buffer->pool);
 	free(buffer);
@@ -64,15 +66,15 @@ static int check_image(
 int neep_wl_buffer_create(struct neep_wl_call *call, struct neep_wl_pool *pool) {
 	struct neep_wl_buffer made = { .image = read_image(&call->message) };
 	int result = check_image(call, pool, &made);
-	return result < 0 ? result : neep_wl_buffer_add(call, &made, pool);
+	if (result < 0) {
+		return result;
+	}
+	struct neep_wl_object *object = neep_wl_call_new_object(call, 0, &wl_buffer_interface, false);
+	return object == NULL ? -EPROTO : neep_wl_buffer_init(object, &made, pool);
 }
 
-int neep_wl_buffer_add(
-	struct neep_wl_call *call, const struct neep_wl_buffer *made, struct neep_wl_pool *pool) {
-	struct neep_wl_object *object = neep_wl_call_new_object(call, 0, &wl_buffer_interface, false);
-	if (object == NULL) {
-		return -EPROTO;
-	}
+int neep_wl_buffer_init(
+	struct neep_wl_object *object, const struct neep_wl_buffer *made, struct neep_wl_pool *pool) {
 	struct neep_wl_buffer *buffer = malloc(sizeof(*buffer));
 	if (buffer == NULL) {
 		return -ENOMEM;
@@ -81,8 +83,9 @@ int neep_wl_buffer_add(
 	buffer->refs = 1;
 	buffer->object = object;
 	buffer->pool = neep_wl_pool_ref(pool);
+	neep_list_init(&buffer->releases);
 	object->data = buffer;
-	return neep_wl_import_ask(call->client, buffer);
+	return neep_wl_import_ask(pool->shm->mirrors.client, buffer);
 }
 
 /* ---- the mirror ---- */
@@ -209,16 +212,31 @@ static int on_destroy(struct neep_wl_call *call) {
 		neep_wl_object_delete_local(call->client, call->object);
 		return NEEP_WL_DONE;
 	}
+	if (!neep_list_is_empty(&buffer->releases)) {
+		neep_wl_object_keep_host(call->client, call->object);
+		return NEEP_WL_DONE;
+	}
 	int result = neep_wl_forward(call, NULL, 0);
 	return result < 0 ? result : put_mirror(call->client, buffer);
 }
 
+/* The client has destroyed the buffer long ago; what it waits for has come. */
+static int end_at_host(struct neep_wl_client *client, struct neep_wl_object *object) {
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, object->host_id, WL_BUFFER_DESTROY);
+	int result = neep_wl_send_request(client, &writer, NULL, 0);
+	return result < 0 ? result : put_mirror(client, object->data);
+}
+
 static int on_release(struct neep_wl_call *call) {
 	struct neep_wl_buffer *buffer = neep_wl_buffer_from_object(call->object);
-	if (buffer != NULL) {
-		buffer->is_busy = false;
+	if (buffer == NULL) {
+		return NEEP_WL_FORWARD;
 	}
-	return NEEP_WL_FORWARD;
+	buffer->is_busy = false;
+	neep_wl_releases_signal(&buffer->releases);
+	bool is_left = call->object->client_id == 0 && buffer->mirror != NULL;
+	return is_left ? end_at_host(call->client, call->object) : NEEP_WL_FORWARD;
 }
 
 static void on_gone(struct neep_wl_client *client, struct neep_wl_object *object) {

@@ -23,6 +23,7 @@ struct neep_wl_buffer {
 	enum neep_wl_import import;
 	struct neep_wl_mirror *mirror; // NULL: not attached yet, or given up, or imported
 	bool is_busy;                  // the compositor may read the mirror
+	struct neep_list releases;     // points that are signalled when it does not any more: sync.h
 	// Which content the mirror has: that of a surface after its so many'th commit. 0: none yet.
 	uint64_t surface_serial;
 	uint64_t commit;
@@ -37,10 +38,10 @@ void neep_wl_buffer_unref(struct neep_wl_buffer *buffer);                 // NUL
 /* Makes the wl_buffer of the request `call` (wl_shm_pool.create_buffer), whose numbers are checked here. Returns what handlers return. */
 int neep_wl_buffer_create(struct neep_wl_call *call, struct neep_wl_pool *pool);
 
-/* Makes the wl_buffer whose id is the first argument of `call`, of checked numbers: `made` has its offset, image and layout.
- * Returns what handlers return. */
-int neep_wl_buffer_add(
-	struct neep_wl_call *call, const struct neep_wl_buffer *made, struct neep_wl_pool *pool);
+/* Makes the buffer of `object`, a new wl_buffer, of checked numbers: `made` has its offset, image and layout. Returns 0 or
+ * -ENOMEM. */
+int neep_wl_buffer_init(
+	struct neep_wl_object *object, const struct neep_wl_buffer *made, struct neep_wl_pool *pool);
 
 /* It is about to be attached: the compositor must know it, and has been asked of NEEP_WL_IMPORT_ASKED ones. Returns 0 or a
  * negative errno; the client has been told. */

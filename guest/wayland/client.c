@@ -15,6 +15,7 @@
 #include "wayland/queue.h"
 #include "wayland/registry.h"
 #include "wayland/shm.h"
+#include "wayland/sync.h"
 #include "wayland/wayland-protocol.h"
 
 /* Theory of operation
@@ -54,9 +55,15 @@ static struct relay *relay_of(struct neep_wl_client *client) {
 
 /* ---- ends ---- */
 
+static void update_receiving(struct relay *relay) {
+	neep_wl_conn_set_receiving(
+		relay->client.conn, !relay->is_stalled && !relay->is_waiting && !relay->client.is_ended);
+	neep_wl_conn_set_watching_end(relay->client.conn, relay->is_waiting && !relay->client.is_ended);
+}
+
 static void end(struct relay *relay) {
 	relay->client.is_ended = true;
-	neep_wl_conn_set_receiving(relay->client.conn, false);
+	update_receiving(relay);
 	neep_task_queue(relay->client.loop, &relay->end_task);
 }
 
@@ -89,11 +96,6 @@ int neep_wl_client_fail(struct neep_wl_client *client, const struct neep_wl_obje
 	neep_log_guest(&relay_of(client)->log_limit, "wayland", "%s: error %u: %s", client->name, code, text);
 	end(relay_of(client));
 	return -EPROTO;
-}
-
-static void update_receiving(struct relay *relay) {
-	neep_wl_conn_set_receiving(
-		relay->client.conn, !relay->is_stalled && !relay->is_waiting && !relay->client.is_ended);
 }
 
 /* What the compositor did wrong, or what this process cannot do. */
@@ -184,12 +186,25 @@ int neep_wl_send_event(
 		relay_of(client), writer->data, size < 0 ? SIZE_MAX : (size_t)size, owned_fds, fd_count);
 }
 
-void neep_wl_object_delete_local(struct neep_wl_client *client, struct neep_wl_object *object) {
+/* Ids of the compositor's kind are free when the client says so. */
+static void send_delete_id(struct neep_wl_client *client, const struct neep_wl_object *object) {
+	if (object->client_id >= NEEP_WL_SERVER_IDS) {
+		return;
+	}
 	struct neep_wl_writer writer;
 	neep_wl_writer_begin(&writer, NEEP_WL_DISPLAY_ID, WL_DISPLAY_DELETE_ID);
 	neep_wl_writer_word(&writer, object->client_id);
 	neep_wl_send_event(client, &writer, NULL, 0);
+}
+
+void neep_wl_object_delete_local(struct neep_wl_client *client, struct neep_wl_object *object) {
+	send_delete_id(client, object);
 	neep_wl_object_destroy(client, object);
+}
+
+void neep_wl_object_keep_host(struct neep_wl_client *client, struct neep_wl_object *object) {
+	send_delete_id(client, object);
+	neep_wl_object_leave_client(client, object);
 }
 
 int neep_wl_on_destroy(struct neep_wl_call *call) {
@@ -225,31 +240,43 @@ struct neep_wl_object *neep_wl_call_new_object(
 	struct neep_wl_object_params params = {
 		.interface = interface,
 		.version = call->object->version,
-		.client_id = call->message.args[arg].value,
 		.has_host = has_host,
 	};
 	return neep_wl_call_new_object_of(call, arg, &params);
 }
 
+/* What the compositor has given out again it has not had in use. */
+static void forget_old(struct neep_wl_call *call, uint32_t host_id) {
+	struct neep_wl_object *old = neep_wl_objects_by_host(&call->client->objects, host_id);
+	if (old != NULL && old != call->object) {
+		neep_wl_object_destroy(call->client, old);
+	}
+}
+
 struct neep_wl_object *neep_wl_call_new_object_of(
 	struct neep_wl_call *call, size_t arg, const struct neep_wl_object_params *params) {
-	struct neep_wl_objects *objects = &call->client->objects;
-	bool is_servers = is_event(call);
+	uint32_t id = call->message.args[arg].value;
+	bool is_compositors = is_event(call);
+	struct neep_wl_object_params of_side = *params;
 	struct neep_wl_object *object = NULL;
-	if ((params->client_id >= NEEP_WL_SERVER_IDS) == is_servers) {
-		struct neep_wl_object *old =
-			is_servers ? neep_wl_objects_by_host(objects, params->client_id) : NULL;
-		if (old != NULL && old != call->object) {
-			neep_wl_object_destroy(call->client, old);
+	if (is_compositors) {
+		of_side.host_id = id;
+		of_side.has_client = true;
+	} else {
+		of_side.client_id = id;
+	}
+	if (id != 0 && (id >= NEEP_WL_SERVER_IDS) == is_compositors) {
+		if (is_compositors) {
+			forget_old(call, id);
 		}
-		object = neep_wl_object_create(call->client, params);
+		object = neep_wl_object_create(call->client, &of_side);
 	}
 	if (object == NULL) {
-		fail_call(call, WL_DISPLAY_ERROR_INVALID_METHOD, "invalid new id", params->client_id);
+		fail_call(call, WL_DISPLAY_ERROR_INVALID_METHOD, "invalid new id", id);
 		return NULL;
 	}
 	/* The word is what the other side will read: nothing more to translate. */
-	neep_wl_message_set(&call->message, arg, object->host_id);
+	neep_wl_message_set(&call->message, arg, is_compositors ? object->client_id : object->host_id);
 	call->message.args[arg].type = 'u';
 	return object;
 }
@@ -699,6 +726,7 @@ void neep_wl_client_destroy(struct neep_wl_client *client) {
 	destroy_objects(client);
 	neep_task_cancel(&relay->resume_task);
 	neep_wl_offer_destroy(client->offer);
+	neep_wl_sync_destroy(client->sync);
 	neep_wl_shm_destroy(client->shm);
 	neep_wl_globals_finish(client);
 	neep_wl_queue_finish(&relay->to_host);

@@ -18,6 +18,7 @@
 struct neep_wl_conn;
 struct neep_wl_offer;
 struct neep_wl_policy;
+struct neep_wl_sync;
 
 struct neep_wl_client {
 	struct neep_list link; // the server's clients
@@ -29,6 +30,7 @@ struct neep_wl_client {
 	struct neep_list globals;    // neep_wl_global.link: registry.c
 	struct neep_wl_shm *shm;     // shm.c: what all pools of the client share; NULL until there is one
 	struct neep_wl_offer *offer; // offer.h: linux-dmabuf of the proxy's own; NULL: none
+	struct neep_wl_sync *sync;   // sync.h: explicit synchronization of the proxy's own; NULL: none
 	uint32_t dmabuf_name; // of the compositor's linux-dmabuf, which the client does not see; 0: none
 	char name[32];        // for the log: "pid 123 (foot)"
 	bool is_ended;        // to be destroyed from the loop
@@ -70,7 +72,7 @@ int neep_wl_client_fail(struct neep_wl_client *client, const struct neep_wl_obje
 struct neep_wl_object *neep_wl_call_new_object(
 	struct neep_wl_call *call, size_t arg, const struct wl_interface *interface, bool has_host);
 
-/* The same with a version of its own. Both put the id that the other side will read into the argument: NEEP_WL_FORWARD may follow. */
+/* The same with a version of its own; the params have no ids. Both put the id that the other side will read into the argument: NEEP_WL_FORWARD may follow. */
 struct neep_wl_object *neep_wl_call_new_object_of(
 	struct neep_wl_call *call, size_t arg, const struct neep_wl_object_params *params);
 
@@ -94,6 +96,10 @@ int neep_wl_forward(struct neep_wl_call *call, const struct neep_wl_attachment *
 /* The client has destroyed an object without a half at the compositor: tells it delete_id and destroys the object. */
 void neep_wl_object_delete_local(struct neep_wl_client *client, struct neep_wl_object *object);
 
+/* The client has destroyed an object whose half at the compositor is still needed: tells it delete_id; the object is the proxy's
+ * own from now on. */
+void neep_wl_object_keep_host(struct neep_wl_client *client, struct neep_wl_object *object);
+
 /* The destructor's handler of objects that may be the proxy's alone. */
 int neep_wl_on_destroy(struct neep_wl_call *call);
 
@@ -114,5 +120,7 @@ extern const struct neep_wl_handlers neep_wl_viewporter_handlers;               
 extern const struct neep_wl_handlers neep_wl_dmabuf_feedback_handlers;                  // dmabuf.c
 extern const struct neep_wl_handlers neep_wl_dmabuf_handlers, neep_wl_callback_handlers; // offer.c
 extern const struct neep_wl_handlers neep_wl_params_handlers;                            // params.c
+extern const struct neep_wl_handlers neep_wl_sync_handlers, neep_wl_timeline_handlers;   // sync.c
+extern const struct neep_wl_handlers neep_wl_sync_surface_handlers;                      // sync_surface.c
 
 #endif

@@ -26,8 +26,9 @@ struct neep_wl_conn {
 	struct neep_wl_queue in;
 	struct neep_wl_queue out;
 	bool is_receiving;
-	bool is_blocked; // the socket takes nothing more
-	bool was_full;   // the listener may have seen it, and waits for drained()
+	bool is_watching_end; // while not receiving, too
+	bool is_blocked;      // the socket takes nothing more
+	bool was_full;        // the listener may have seen it, and waits for drained()
 	bool has_ended;
 	const struct neep_wl_conn_listener *listener;
 	void *listener_data;
@@ -35,7 +36,8 @@ struct neep_wl_conn {
 
 /* Without anything to wait for the source is taken out: an end that nobody may handle yet would wake the loop for ever. */
 static void watch(struct neep_wl_conn *conn) {
-	uint32_t events = (conn->is_receiving ? EPOLLIN : 0) | (conn->is_blocked ? EPOLLOUT : 0);
+	uint32_t events = (conn->is_receiving ? EPOLLIN : 0) | (conn->is_blocked ? EPOLLOUT : 0) |
+			  (conn->is_watching_end ? EPOLLRDHUP : 0);
 	if (conn->has_ended) {
 		events = 0;
 	}
@@ -155,6 +157,8 @@ static void ready(struct neep_source *source, uint32_t events) {
 	struct neep_wl_conn *conn = neep_container_of(source, struct neep_wl_conn, source);
 	if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0 && conn->is_receiving) {
 		receive(conn);
+	} else if ((events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0 && conn->is_watching_end) {
+		end(conn, 0);
 	}
 	if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0 && conn->is_blocked && !conn->has_ended) {
 		conn->is_blocked = false;
@@ -175,6 +179,11 @@ void neep_wl_conn_consume(struct neep_wl_conn *conn, size_t len, int *owned_fds,
 
 void neep_wl_conn_set_receiving(struct neep_wl_conn *conn, bool is_receiving) {
 	conn->is_receiving = is_receiving;
+	watch(conn);
+}
+
+void neep_wl_conn_set_watching_end(struct neep_wl_conn *conn, bool is_watching_end) {
+	conn->is_watching_end = is_watching_end;
 	watch(conn);
 }
 

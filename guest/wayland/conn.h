@@ -36,6 +36,10 @@ void neep_wl_conn_consume(struct neep_wl_conn *conn, size_t len, int *owned_fds,
 /* Whether more is read: off while requests wait for the compositor. On at first. */
 void neep_wl_conn_set_receiving(struct neep_wl_conn *conn, bool is_receiving);
 
+/* Whether closed() comes at the client's end even while nothing is read, and what it said last is dropped: what it waits for is
+ * something that only it may bring. Off at first. */
+void neep_wl_conn_set_watching_end(struct neep_wl_conn *conn, bool is_watching_end);
+
 /* Queues bytes and fds for the client; sent at the end of the loop's turn, or when a batch is full. The fds are consumed.
  * Returns 0 or -ENOBUFS: beyond the hard limit, the client must be ended. */
 int neep_wl_conn_send(

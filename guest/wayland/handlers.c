@@ -16,6 +16,9 @@ static const struct neep_wl_handlers *const all[] = {
 	&neep_wl_params_handlers,
 	&neep_wl_callback_handlers,
 	&neep_wl_toplevel_handlers,
+	&neep_wl_sync_handlers,
+	&neep_wl_timeline_handlers,
+	&neep_wl_sync_surface_handlers,
 };
 
 const struct neep_wl_handlers *neep_wl_handlers_find(const struct wl_interface *interface) {

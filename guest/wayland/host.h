@@ -61,8 +61,20 @@ struct neep_wl_host_impl {
 	bool (*can_pass)(struct neep_wl_host *host, int fd);
 };
 
+/* Timelines of the DRM node that clients have, by handle. */
+struct neep_wl_timelines_impl {
+	/* Of a syncobj's fd, which is borrowed. Returns 0, or a negative errno: it is none. */
+	int (*import)(struct neep_wl_host *host, int fd, uint32_t *handle);
+	void (*close)(struct neep_wl_host *host, uint32_t handle);
+	/* Returns 0 or a negative errno, as does the next. */
+	int (*signal)(struct neep_wl_host *host, uint32_t handle, uint64_t point);
+	/* Signals `eventfd`, borrowed, when the point has signalled, be it at once. */
+	int (*watch)(struct neep_wl_host *host, uint32_t handle, uint64_t point, int eventfd);
+};
+
 struct neep_wl_host {
 	const struct neep_wl_host_impl *impl;
+	const struct neep_wl_timelines_impl *timelines; // NULL: there are none
 	const struct neep_wl_host_listener *listener;
 	void *listener_data;
 	uint64_t

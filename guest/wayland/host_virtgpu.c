@@ -226,6 +226,31 @@ static bool host_can_pass(struct neep_wl_host *base, int fd) {
 	return neep_wl_virtgpu_is_host_memory(from_base(base)->gpu, fd);
 }
 
+/* ---- timelines ---- */
+
+static int host_import_timeline(struct neep_wl_host *base, int fd, uint32_t *handle) {
+	return neep_wl_virtgpu_syncobj_import(from_base(base)->gpu, fd, handle);
+}
+
+static void host_close_timeline(struct neep_wl_host *base, uint32_t handle) {
+	neep_wl_virtgpu_syncobj_close(from_base(base)->gpu, handle);
+}
+
+static int host_signal_point(struct neep_wl_host *base, uint32_t handle, uint64_t point) {
+	return neep_wl_virtgpu_syncobj_signal(from_base(base)->gpu, handle, point);
+}
+
+static int host_watch_point(struct neep_wl_host *base, uint32_t handle, uint64_t point, int eventfd) {
+	return neep_wl_virtgpu_syncobj_watch(from_base(base)->gpu, handle, point, eventfd);
+}
+
+static const struct neep_wl_timelines_impl timelines_impl = {
+	.import = host_import_timeline,
+	.close = host_close_timeline,
+	.signal = host_signal_point,
+	.watch = host_watch_point,
+};
+
 /* ---- life ---- */
 
 static void host_destroy(struct neep_wl_host *base) {
@@ -320,6 +345,7 @@ struct neep_wl_host *neep_wl_host_virtgpu_create(struct neep_loop *loop, const c
 	*host = (struct host){
 		.base = {
 			.impl = &impl,
+			.timelines = neep_wl_virtgpu_has_timelines(gpu) ? &timelines_impl : NULL,
 			.listener = listener,
 			.listener_data = listener_data,
 			.render_device = device_of(gpu->fd),

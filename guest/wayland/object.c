@@ -8,7 +8,10 @@
 #define FREE_IDS_MIN 64
 
 int neep_wl_objects_init(struct neep_wl_objects *objects) {
-	*objects = (struct neep_wl_objects){ .next_host_id = 1 };
+	*objects = (struct neep_wl_objects){
+		.client_ids.first = NEEP_WL_SERVER_IDS,
+		.host_ids.first = 1,
+	};
 	int result = neep_idmap_init(&objects->by_client);
 	if (result < 0) {
 		return result;
@@ -24,8 +27,9 @@ void neep_wl_objects_finish(struct neep_wl_objects *objects) {
 	neep_assert(objects->count == 0);
 	neep_idmap_finish(&objects->by_client);
 	neep_idmap_finish(&objects->by_host);
-	free(objects->free_host_ids);
-	objects->free_host_ids = NULL;
+	free(objects->client_ids.free);
+	free(objects->host_ids.free);
+	objects->client_ids.free = objects->host_ids.free = NULL;
 }
 
 struct neep_wl_object *neep_wl_objects_by_client(const struct neep_wl_objects *objects, uint32_t client_id) {
@@ -38,60 +42,93 @@ struct neep_wl_object *neep_wl_objects_by_host(const struct neep_wl_objects *obj
 	return link == NULL ? NULL : neep_container_of(link, struct neep_wl_object, host_link);
 }
 
+/* ---- ids ---- */
+
 /* Room for every id there is, so that giving one back cannot fail. */
-static int reserve_free_ids(struct neep_wl_objects *objects) {
-	if (objects->next_host_id < objects->free_capacity) {
+static int reserve(struct neep_wl_ids *ids) {
+	if (ids->count < ids->free_capacity) {
 		return 0;
 	}
-	size_t capacity = objects->free_capacity == 0 ? FREE_IDS_MIN : objects->free_capacity * 2;
-	uint32_t *bigger = realloc(objects->free_host_ids, capacity * sizeof(*bigger));
+	size_t capacity = ids->free_capacity == 0 ? FREE_IDS_MIN : ids->free_capacity * 2;
+	uint32_t *bigger = realloc(ids->free, capacity * sizeof(*bigger));
 	if (bigger == NULL) {
 		return -ENOMEM;
 	}
-	objects->free_host_ids = bigger;
-	objects->free_capacity = capacity;
+	ids->free = bigger;
+	ids->free_capacity = capacity;
+	return 0;
+}
+
+/* 0: no memory. */
+static uint32_t take_id(struct neep_wl_ids *ids) {
+	if (ids->free_count > 0) {
+		return ids->free[--ids->free_count];
+	}
+	return reserve(ids) < 0 ? 0 : ids->first + ids->count++;
+}
+
+static void put_id(struct neep_wl_ids *ids, uint32_t id) {
+	ids->free[ids->free_count++] = id;
+}
+
+/* An id of neither side's may be given out while it is in use: then the maps say so. */
+static int set_client_id(struct neep_wl_objects *objects, struct neep_wl_object *object, uint32_t id) {
+	if (id == 0 || !neep_idmap_insert(&objects->by_client, id, &object->client_link)) {
+		return id == 0 ? -ENOMEM : -EEXIST;
+	}
+	object->client_id = id;
+	return 0;
+}
+
+static int set_host_id(struct neep_wl_objects *objects, struct neep_wl_object *object, uint32_t id) {
+	if (id == 0 || !neep_idmap_insert(&objects->by_host, id, &object->host_link)) {
+		return id == 0 ? -ENOMEM : -EEXIST;
+	}
+	object->host_id = id;
 	return 0;
 }
 
 int neep_wl_object_give_host(struct neep_wl_client *client, struct neep_wl_object *object) {
-	struct neep_wl_objects *objects = &client->objects;
-	if (reserve_free_ids(objects) < 0) {
-		return -ENOMEM;
-	}
-	/* Ids that were used are used again first: libwayland takes no id beyond the next new one. */
-	object->host_id = objects->free_count > 0 ? objects->free_host_ids[--objects->free_count]
-						  : objects->next_host_id++;
-	neep_idmap_insert(&objects->by_host, object->host_id, &object->host_link);
-	return 0;
+	return set_host_id(&client->objects, object, take_id(&client->objects.host_ids));
 }
 
-void neep_wl_object_take_host(
-	struct neep_wl_client *client, struct neep_wl_object *object, uint32_t host_id) {
-	struct neep_wl_object *old = neep_wl_objects_by_host(&client->objects, host_id);
-	if (old != NULL) {
-		neep_wl_object_destroy(client, old);
+void neep_wl_object_leave_client(struct neep_wl_client *client, struct neep_wl_object *object) {
+	struct neep_wl_objects *objects = &client->objects;
+	if (object->client_id != 0) {
+		neep_idmap_remove(&objects->by_client, &object->client_link);
+		if (object->client_id >= NEEP_WL_SERVER_IDS) {
+			put_id(&objects->client_ids, object->client_id);
+		}
+		object->client_id = 0;
 	}
-	object->host_id = host_id;
-	neep_idmap_insert(&client->objects.by_host, host_id, &object->host_link);
 }
+
+static void leave_host(struct neep_wl_objects *objects, struct neep_wl_object *object) {
+	if (object->host_id != 0) {
+		neep_idmap_remove(&objects->by_host, &object->host_link);
+		if (object->host_id < NEEP_WL_SERVER_IDS) {
+			put_id(&objects->host_ids, object->host_id);
+		}
+	}
+}
+
+/* ---- life ---- */
 
 static int add_ids(struct neep_wl_client *client, struct neep_wl_object *object,
 	const struct neep_wl_object_params *params) {
 	struct neep_wl_objects *objects = &client->objects;
-	bool is_servers = params->client_id >= NEEP_WL_SERVER_IDS;
-	if (params->client_id != 0 &&
-		!neep_idmap_insert(&objects->by_client, params->client_id, &object->client_link)) {
-		return -EEXIST;
+	int result = 0;
+	if (params->host_id != 0) {
+		result = set_host_id(objects, object, params->host_id);
+	} else if (params->has_host) {
+		result = neep_wl_object_give_host(client, object);
 	}
-	object->client_id = params->client_id;
-	if (is_servers) {
-		object->host_id = params->client_id;
-		neep_idmap_insert(&objects->by_host, object->host_id, &object->host_link);
-	} else if (params->has_host && neep_wl_object_give_host(client, object) < 0) {
-		neep_idmap_remove(&objects->by_client, &object->client_link);
-		return -ENOMEM;
+	if (result == 0 && params->client_id != 0) {
+		result = set_client_id(objects, object, params->client_id);
+	} else if (result == 0 && params->has_client) {
+		result = set_client_id(objects, object, take_id(&objects->client_ids));
 	}
-	return 0;
+	return result;
 }
 
 struct neep_wl_object *neep_wl_object_create(
@@ -107,6 +144,7 @@ struct neep_wl_object *neep_wl_object_create(
 	object->version = params->version;
 	object->handlers = neep_wl_handlers_find(params->interface);
 	if (add_ids(client, object, params) < 0) {
+		leave_host(&client->objects, object);
 		free(object);
 		return NULL;
 	}
@@ -114,24 +152,22 @@ struct neep_wl_object *neep_wl_object_create(
 	return object;
 }
 
-static void free_host_id(struct neep_wl_objects *objects, uint32_t host_id) {
-	if (host_id < NEEP_WL_SERVER_IDS) {
-		objects->free_host_ids[objects->free_count++] = host_id;
-	}
-}
-
 void neep_wl_object_destroy(struct neep_wl_client *client, struct neep_wl_object *object) {
 	struct neep_wl_objects *objects = &client->objects;
 	if (object->handlers != NULL && object->handlers->gone != NULL) {
 		object->handlers->gone(client, object);
 	}
-	if (object->client_id != 0) {
-		neep_idmap_remove(&objects->by_client, &object->client_link);
-	}
-	if (object->host_id != 0) {
-		neep_idmap_remove(&objects->by_host, &object->host_link);
-		free_host_id(objects, object->host_id);
-	}
+	neep_wl_object_leave_client(client, object);
+	leave_host(objects, object);
 	objects->count--;
 	free(object);
+}
+
+void neep_wl_object_take_host(
+	struct neep_wl_client *client, struct neep_wl_object *object, uint32_t host_id) {
+	struct neep_wl_object *old = neep_wl_objects_by_host(&client->objects, host_id);
+	if (old != NULL) {
+		neep_wl_object_destroy(client, old);
+	}
+	set_host_id(&client->objects, object, host_id);
 }

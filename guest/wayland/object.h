@@ -1,9 +1,10 @@
 /* The objects of a client's connection: which id the client and the compositor have for it, its interface, its handlers.
  *
- * Ids of the client are translated, because the proxy makes objects of its own at the compositor, and libwayland wants
- * its ids without holes. Ids that the compositor gives out (NEEP_WL_SERVER_IDS and up) are the same on both sides: there
- * the proxy makes none; but where the client has chosen one before (import.h). An object lives until the compositor's delete_id, or, with no half there, until the proxy's own.
- * A server id lives until it is given out again. */
+ * Ids are translated both ways, because the proxy makes objects of its own at the compositor, and some for the client in the
+ * compositor's stead, and libwayland wants ids without holes: those that clients give out (from 1 on), which the compositor gets
+ * from the proxy, and those that compositors give out (NEEP_WL_SERVER_IDS and up), which the client gets from it. An object lives
+ * until the compositor's delete_id, or, with no half there, until the client has destroyed it. One that the compositor has made lives
+ * until it gives out its id again; but where the client has made one before, of which the compositor now has its half (import.h). */
 #ifndef NEEP_WAYLAND_OBJECT_H
 #define NEEP_WAYLAND_OBJECT_H
 
@@ -48,13 +49,20 @@ struct neep_wl_object {
 	void *data;   // the handlers'
 };
 
+/* Ids that the proxy gives out: those that were used are used again first, since libwayland takes none beyond the next new one. */
+struct neep_wl_ids {
+	uint32_t first;
+	uint32_t count; // that were given out at least once
+	uint32_t *free; // a stack, with room for all of them
+	size_t free_count;
+	size_t free_capacity;
+};
+
 struct neep_wl_objects {
 	struct neep_idmap by_client;
 	struct neep_idmap by_host;
-	uint32_t next_host_id;
-	uint32_t *free_host_ids; // a stack
-	size_t free_count;
-	size_t free_capacity;
+	struct neep_wl_ids client_ids; // of the compositor's kind, for the client
+	struct neep_wl_ids host_ids;   // of the client's kind, for the compositor
 	size_t count;
 };
 
@@ -71,11 +79,13 @@ struct neep_wl_object *neep_wl_objects_by_host(const struct neep_wl_objects *obj
 struct neep_wl_object_params {
 	const struct wl_interface *interface;
 	uint32_t version;
-	uint32_t client_id; // 0: the proxy's own; at NEEP_WL_SERVER_IDS and up it is also the host's
+	uint32_t client_id; // that the client has given it; 0: none
+	uint32_t host_id;   // that the compositor has given it; 0: none
+	bool has_client;    // gets an id for the client, whose event the caller sends
 	bool has_host;      // gets an id at the compositor, whose request the caller sends
 };
 
-/* Adds an object with the handlers of its interface. NULL: the id is used, or no id of the client's, or there are too many. */
+/* Adds an object with the handlers of its interface. NULL: the id is used, or there are too many, or no memory. */
 struct neep_wl_object *neep_wl_object_create(
 	struct neep_wl_client *client, const struct neep_wl_object_params *params);
 
@@ -84,6 +94,9 @@ int neep_wl_object_give_host(struct neep_wl_client *client, struct neep_wl_objec
 
 /* Gives a local object an id that the compositor has chosen (NEEP_WL_SERVER_IDS), and that no other object has any more. */
 void neep_wl_object_take_host(struct neep_wl_client *client, struct neep_wl_object *object, uint32_t host_id);
+
+/* The client does not know the object any more; its id is free again. */
+void neep_wl_object_leave_client(struct neep_wl_client *client, struct neep_wl_object *object);
 
 /* Takes the object out and frees it; its ids are free again. */
 void neep_wl_object_destroy(struct neep_wl_client *client, struct neep_wl_object *object);

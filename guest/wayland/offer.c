@@ -10,10 +10,12 @@
 #include "wayland/copy.h"
 #include "wayland/format.h"
 #include "wayland/linux-dmabuf-protocol.h"
+#include "wayland/linux-drm-syncobj-protocol.h"
 #include "wayland/params.h"
 #include "wayland/policy.h"
 #include "wayland/registry.h"
 #include "wayland/shm.h"
+#include "wayland/sync.h"
 #include "wayland/wayland-requests.h"
 
 // The next uses what this declares.
@@ -99,13 +101,36 @@ static int bind_shm(struct neep_wl_client *client, const struct neep_wl_object *
 	return result < 0 ? result : send_sync(client, 0);
 }
 
-static int announce(struct neep_wl_client *client, const struct neep_wl_object *registry) {
+static int send_global(struct neep_wl_client *client, const struct neep_wl_object *registry,
+	const struct neep_wl_global *global) {
 	struct neep_wl_writer writer;
 	neep_wl_writer_begin(&writer, registry->client_id, WL_REGISTRY_GLOBAL);
-	neep_wl_writer_word(&writer, NEEP_WL_OFFER_NAME);
-	neep_wl_writer_string(&writer, zwp_linux_dmabuf_v1_interface.name);
-	neep_wl_writer_word(&writer, client->offer->version);
+	neep_wl_writer_word(&writer, global->name);
+	neep_wl_writer_string(&writer, global->interface->name);
+	neep_wl_writer_word(&writer, global->version);
 	return neep_wl_send_event(client, &writer, NULL, 0);
+}
+
+/* Buffers, and synchronization for them where there can be. */
+static int announce(struct neep_wl_client *client, const struct neep_wl_object *registry) {
+	struct neep_wl_global global = {
+		.name = NEEP_WL_OFFER_NAME,
+		.version = client->offer->version,
+		.interface = &zwp_linux_dmabuf_v1_interface,
+	};
+	int result = send_global(client, registry, &global);
+	if (result == 0) {
+		result = neep_wl_sync_offer(client);
+	}
+	if (result <= 0) {
+		return result;
+	}
+	global = (struct neep_wl_global){
+		.name = NEEP_WL_SYNC_NAME,
+		.version = NEEP_WL_SYNC_VERSION,
+		.interface = &wp_linux_drm_syncobj_manager_v1_interface,
+	};
+	return send_global(client, registry, &global);
 }
 
 static int make_offer(
@@ -203,7 +228,6 @@ int neep_wl_offer_bind(struct neep_wl_call *call) {
 	struct neep_wl_object_params params = {
 		.interface = &zwp_linux_dmabuf_v1_interface,
 		.version = version,
-		.client_id = call->message.args[3].value,
 	};
 	struct neep_wl_object *dmabuf = neep_wl_call_new_object_of(call, 3, &params);
 	if (dmabuf == NULL) {

@@ -131,66 +131,96 @@ static int check(
 	return 0;
 }
 
-/* The wl_buffer of the request's first argument. 1: the dma-buf cannot be used. */
-static int make_buffer(struct neep_wl_call *call, struct params *params, struct neep_wl_buffer *made) {
-	struct neep_wl_pool *pool = neep_wl_pool_create_dmabuf(call->client->shm, &params->fd);
-	if (pool == NULL) {
-		return 1;
+/* Takes the dma-buf. NULL in *pool: it cannot be used. */
+static int make_pool(struct neep_wl_call *call, struct params *params, const struct neep_wl_buffer *made,
+	struct neep_wl_pool **pool) {
+	*pool = neep_wl_pool_create_dmabuf(call->client->shm, &params->fd);
+	if (*pool == NULL || neep_range_within(made->offset, made->layout.size, (*pool)->size)) {
+		return 0;
 	}
-	int result;
-	if (neep_range_within(made->offset, made->layout.size, pool->size)) {
-		result = neep_wl_buffer_add(call, made, pool);
-	} else {
-		result = fail(call, ZWP_LINUX_BUFFER_PARAMS_V1_ERROR_OUT_OF_BOUNDS,
-			"offset, stride and height do not fit the dma-buf");
-	}
-	neep_wl_pool_unref(pool);
-	return result;
+	neep_wl_pool_unref(*pool);
+	return fail(call, ZWP_LINUX_BUFFER_PARAMS_V1_ERROR_OUT_OF_BOUNDS,
+		"offset, stride and height do not fit the dma-buf");
 }
 
-static int use(struct neep_wl_call *call, struct params *params) {
+/* Of width, height, format, flags from argument `first` on: what both requests have in common, and the memory of the buffer; bottom up
+ * and interlaced are none that wl_shm has. */
+static int use(
+	struct neep_wl_call *call, size_t first, struct neep_wl_buffer *made, struct neep_wl_pool **pool) {
+	struct params *params = call->object->data;
+	*made = (struct neep_wl_buffer){ .image = read_image(call, params, first) };
+	*pool = NULL;
 	int result = check_unused(call, params);
 	params->is_used = true;
-	return result;
+	if (result == 0) {
+		result = check(call, params, first, made);
+	}
+	bool has_flags = call->message.args[first + 3].value != 0;
+	return result < 0 || has_flags ? result : make_pool(call, params, made, pool);
 }
 
-/* width, height, format, flags. The client would be told an id of the compositor's kind, of which the proxy has none to give; programs
- * that are told no try something else. */
-static int on_create(struct neep_wl_call *call) {
-	struct params *params = call->object->data;
-	if (params == NULL) {
-		return NEEP_WL_FORWARD;
-	}
-	struct neep_wl_buffer made = { .image = read_image(call, params, 0) };
-	int result = use(call, params);
-	if (result == 0) {
-		result = check(call, params, 0, &made);
-	}
-	if (result < 0) {
-		return result;
-	}
+static int send_failed(const struct neep_wl_call *call) {
 	struct neep_wl_writer writer;
 	neep_wl_writer_begin(&writer, call->object->client_id, ZWP_LINUX_BUFFER_PARAMS_V1_FAILED);
 	return neep_wl_send_event(call->client, &writer, NULL, 0);
 }
 
-/* id, width, height, format, flags: bottom up and interlaced are none that wl_shm has */
-static int on_create_immed(struct neep_wl_call *call) {
-	struct params *params = call->object->data;
-	if (params == NULL) {
+/* The client gets an id of the compositor's kind. */
+static int send_created(
+	const struct neep_wl_call *call, const struct neep_wl_buffer *made, struct neep_wl_pool *pool) {
+	struct neep_wl_object_params params = {
+		.interface = &wl_buffer_interface,
+		.version = call->object->version,
+		.has_client = true,
+	};
+	struct neep_wl_object *object = neep_wl_object_create(call->client, &params);
+	if (object == NULL || neep_wl_buffer_init(object, made, pool) < 0) {
+		return -ENOMEM;
+	}
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, call->object->client_id, ZWP_LINUX_BUFFER_PARAMS_V1_CREATED);
+	neep_wl_writer_word(&writer, object->client_id);
+	return neep_wl_send_event(call->client, &writer, NULL, 0);
+}
+
+/* width, height, format, flags */
+static int on_create(struct neep_wl_call *call) {
+	struct neep_wl_buffer made;
+	struct neep_wl_pool *pool;
+	if (call->object->data == NULL) {
 		return NEEP_WL_FORWARD;
 	}
-	struct neep_wl_buffer made = { .image = read_image(call, params, 1) };
-	int result = use(call, params);
-	if (result == 0) {
-		result = check(call, params, 1, &made);
+	int result = use(call, 0, &made, &pool);
+	if (result < 0) {
+		return result;
 	}
-	if (result == 0) {
-		result = call->message.args[4].value == 0 ? make_buffer(call, params, &made) : 1;
+	if (pool == NULL) {
+		return send_failed(call);
 	}
-	return result > 0 ? fail(call, ZWP_LINUX_BUFFER_PARAMS_V1_ERROR_INVALID_WL_BUFFER,
-				    "the dma-buf cannot be used")
-			  : result;
+	result = send_created(call, &made, pool);
+	neep_wl_pool_unref(pool);
+	return result;
+}
+
+/* id, width, height, format, flags */
+static int on_create_immed(struct neep_wl_call *call) {
+	struct neep_wl_buffer made;
+	struct neep_wl_pool *pool;
+	if (call->object->data == NULL) {
+		return NEEP_WL_FORWARD;
+	}
+	int result = use(call, 1, &made, &pool);
+	if (result < 0) {
+		return result;
+	}
+	if (pool == NULL) {
+		return fail(call, ZWP_LINUX_BUFFER_PARAMS_V1_ERROR_INVALID_WL_BUFFER,
+			"the dma-buf cannot be used");
+	}
+	struct neep_wl_object *object = neep_wl_call_new_object(call, 0, &wl_buffer_interface, false);
+	result = object == NULL ? -EPROTO : neep_wl_buffer_init(object, &made, pool);
+	neep_wl_pool_unref(pool);
+	return result;
 }
 
 static neep_wl_handler *const requests[] = {

@@ -12,6 +12,7 @@
 #include "wayland/keyboard-shortcuts-inhibit-protocol.h"
 #include "wayland/layer-shell-protocol.h"
 #include "wayland/linux-dmabuf-protocol.h"
+#include "wayland/linux-drm-syncobj-protocol.h"
 #include "wayland/pointer-constraints-protocol.h"
 #include "wayland/pointer-gestures-protocol.h"
 #include "wayland/presentation-time-protocol.h"
@@ -30,8 +31,8 @@
 #include "wayland/xdg-shell-protocol.h"
 
 /* The versions are those whose messages somebody has looked at: what their fds are, and what the handlers must know.
- * Explicit synchronization (zwp_linux_explicit_synchronization_v1, wp_linux_drm_syncobj_manager_v1) is not among them: its fds
- * are fences and timelines of one kernel, which do not travel. */
+ * Explicit synchronization is the proxy's own (sync.h), since fences and timelines of one kernel do not travel; of its two protocols
+ * it has the newer one. */
 static const struct neep_wl_known known[] = {
 	{ &wl_compositor_interface, 6, false },
 	{ &wl_subcompositor_interface, 1, false },
@@ -50,6 +51,7 @@ static const struct neep_wl_known known[] = {
 	{ &wp_tearing_control_manager_v1_interface, 1, false },
 	{ &wp_cursor_shape_manager_v1_interface, 1, false },
 	{ &zwp_linux_dmabuf_v1_interface, 5, false },
+	{ &wp_linux_drm_syncobj_manager_v1_interface, 1, false },
 	{ &zwp_primary_selection_device_manager_v1_interface, 1, false },
 	{ &zwp_pointer_constraints_v1_interface, 1, false },
 	{ &zwp_pointer_gestures_v1_interface, 3, false },

@@ -7,8 +7,10 @@
 #include "util/log.h"
 #include "util/macros.h"
 #include "wayland/linux-dmabuf-protocol.h"
+#include "wayland/linux-drm-syncobj-protocol.h"
 #include "wayland/offer.h"
 #include "wayland/policy.h"
+#include "wayland/sync.h"
 #include "wayland/wayland-protocol.h"
 #include "wayland/wayland-requests.h"
 
@@ -79,12 +81,15 @@ static struct neep_wl_global *new_global(struct neep_wl_client *client, uint32_t
 /* ---- wl_registry ---- */
 
 /* Nobody here could make buffers for it (programs that find it look for a driver before they do without), or what can be made is
- * none to the compositor. Nor may it take the number of the proxy's own global. */
+ * none to the compositor; the compositor's timelines are those of another kernel. Nor may it take the number of a global of the
+ * proxy's own. */
 static bool is_of_no_use(
 	const struct neep_wl_client *client, uint32_t name, const struct wl_interface *interface) {
 	const struct neep_wl_host *host = client->host;
-	return name == NEEP_WL_OFFER_NAME || (interface == &zwp_linux_dmabuf_v1_interface &&
-						     (!host->takes_dmabufs || host->blobs_are_memory));
+	return name == NEEP_WL_OFFER_NAME || name == NEEP_WL_SYNC_NAME ||
+	       interface == &wp_linux_drm_syncobj_manager_v1_interface ||
+	       (interface == &zwp_linux_dmabuf_v1_interface &&
+		       (!host->takes_dmabufs || host->blobs_are_memory));
 }
 
 /* What clients do not see may be of use to the proxy. */
@@ -145,6 +150,9 @@ static int registry_bind(struct neep_wl_call *call) {
 	if (name == NEEP_WL_OFFER_NAME && call->client->offer != NULL) {
 		return neep_wl_offer_bind(call);
 	}
+	if (name == NEEP_WL_SYNC_NAME && call->client->sync != NULL) {
+		return neep_wl_sync_bind(call);
+	}
 	const struct neep_wl_global *global = find_global(call->client, name);
 	if (global == NULL || strcmp(global->interface->name, interface_name) != 0) {
 		return neep_wl_client_fail(call->client, NULL, WL_DISPLAY_ERROR_INVALID_OBJECT,
@@ -158,7 +166,6 @@ static int registry_bind(struct neep_wl_call *call) {
 	struct neep_wl_object_params params = {
 		.interface = global->interface,
 		.version = version,
-		.client_id = message->args[3].value,
 		.has_host = true,
 	};
 	return neep_wl_call_new_object_of(call, 3, &params) == NULL ? -EPROTO : NEEP_WL_FORWARD;
@@ -187,7 +194,7 @@ static int display_delete_id(struct neep_wl_call *call) {
 	uint32_t client_id = object->client_id;
 	neep_wl_object_destroy(call->client, object);
 	neep_wl_message_set(message, 0, client_id);
-	return client_id == 0 ? NEEP_WL_DONE : NEEP_WL_FORWARD;
+	return client_id == 0 || client_id >= NEEP_WL_SERVER_IDS ? NEEP_WL_DONE : NEEP_WL_FORWARD;
 }
 
 /* registry */

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 
 #include "wayland/shm.h"
+#include "wayland/sync.h"
 #include "wayland/viewporter-protocol.h"
 #include "wayland/viewporter-requests.h"
 #include "wayland/wayland-protocol.h"
 #include "wayland/wayland-requests.h"
 
-/* The surface's struct, made by the first request that needs it. NULL: no memory. */
-static struct neep_wl_surface *get_surface(struct neep_wl_client *client, struct neep_wl_object *object) {
+struct neep_wl_surface *neep_wl_surface_get(struct neep_wl_client *client, struct neep_wl_object *object) {
 	struct neep_wl_shm *shm = neep_wl_shm_get(client);
 	if (object->data != NULL || shm == NULL) {
 		return object->data;
@@ -34,7 +34,7 @@ static void set_pending(struct neep_wl_surface *surface, struct neep_wl_buffer *
 
 /* buffer, x, y */
 static int on_attach(struct neep_wl_call *call) {
-	struct neep_wl_surface *surface = get_surface(call->client, call->object);
+	struct neep_wl_surface *surface = neep_wl_surface_get(call->client, call->object);
 	if (surface == NULL) {
 		return -ENOMEM;
 	}
@@ -43,6 +43,7 @@ static int on_attach(struct neep_wl_call *call) {
 		return NEEP_WL_WAIT;
 	}
 	set_pending(surface, buffer);
+	surface->has_buffer = call->message.args[0].value != 0;
 	int result = buffer != NULL ? neep_wl_buffer_prepare(call->client, buffer) : 0;
 	return result < 0 ? result : NEEP_WL_FORWARD;
 }
@@ -55,7 +56,7 @@ static struct neep_wl_rect read_rect(const struct neep_wl_message *message) {
 }
 
 static int on_damage(struct neep_wl_call *call) {
-	struct neep_wl_surface *surface = get_surface(call->client, call->object);
+	struct neep_wl_surface *surface = neep_wl_surface_get(call->client, call->object);
 	if (surface == NULL) {
 		return -ENOMEM;
 	}
@@ -64,7 +65,7 @@ static int on_damage(struct neep_wl_call *call) {
 }
 
 static int on_damage_buffer(struct neep_wl_call *call) {
-	struct neep_wl_surface *surface = get_surface(call->client, call->object);
+	struct neep_wl_surface *surface = neep_wl_surface_get(call->client, call->object);
 	if (surface == NULL) {
 		return -ENOMEM;
 	}
@@ -73,7 +74,7 @@ static int on_damage_buffer(struct neep_wl_call *call) {
 }
 
 static int on_set_buffer_transform(struct neep_wl_call *call) {
-	struct neep_wl_surface *surface = get_surface(call->client, call->object);
+	struct neep_wl_surface *surface = neep_wl_surface_get(call->client, call->object);
 	if (surface == NULL) {
 		return -ENOMEM;
 	}
@@ -82,7 +83,7 @@ static int on_set_buffer_transform(struct neep_wl_call *call) {
 }
 
 static int on_set_buffer_scale(struct neep_wl_call *call) {
-	struct neep_wl_surface *surface = get_surface(call->client, call->object);
+	struct neep_wl_surface *surface = neep_wl_surface_get(call->client, call->object);
 	if (surface == NULL) {
 		return -ENOMEM;
 	}
@@ -97,6 +98,10 @@ static void apply_attach(struct neep_wl_surface *surface) {
 		neep_wl_buffer_unref(surface->current);
 		surface->current = surface->pending;
 		surface->pending = NULL;
+	}
+	// Again, when it was released while the commit waited.
+	if (surface->is_attached && surface->current != NULL) {
+		surface->current->is_busy = true;
 	}
 }
 
@@ -166,20 +171,25 @@ static int copy(struct neep_wl_client *client, struct neep_wl_surface *surface) 
 	return neep_wl_buffer_copy(client, buffer, &damage);
 }
 
-/* Whether what the surface is about to show is finished: a GPU may still draw. */
-static bool is_drawn(const struct neep_wl_surface *surface) {
+/* Whether what the surface is about to show is finished: a GPU may still draw. 1, 0: the client is resumed when it is, or a negative
+ * errno. */
+static int is_drawn(struct neep_wl_client *client, const struct neep_wl_surface *surface) {
+	if (surface->sync != NULL) {
+		return neep_wl_sync_surface_prepare(client, surface);
+	}
 	struct neep_wl_buffer *next = surface->is_attached ? surface->pending : surface->current;
 	return next == NULL || next->object == NULL || neep_wl_pool_is_drawn(next->pool);
 }
 
 /* The surface has its new state, and the compositor's copy of the buffer its new content: before the commit tells it so. */
 static int on_commit(struct neep_wl_call *call) {
-	struct neep_wl_surface *surface = get_surface(call->client, call->object);
+	struct neep_wl_surface *surface = neep_wl_surface_get(call->client, call->object);
 	if (surface == NULL) {
 		return -ENOMEM;
 	}
-	if (!is_drawn(surface)) {
-		return NEEP_WL_WAIT;
+	int is_ready = is_drawn(call->client, surface);
+	if (is_ready <= 0) {
+		return is_ready < 0 ? is_ready : NEEP_WL_WAIT;
 	}
 	apply_attach(surface);
 	struct neep_wl_geometry geometry = pending_geometry(surface);
@@ -195,10 +205,11 @@ static int on_commit(struct neep_wl_call *call) {
 	if (is_new_geometry || surface->current == NULL) {
 		surface->history_start = surface->commit;
 	}
+	int result = surface->sync != NULL ? neep_wl_sync_surface_commit(surface) : 0;
 	// A buffer that the client has destroyed meanwhile is none for the compositor either.
-	int result = surface->current != NULL && surface->current->object != NULL
-			     ? copy(call->client, surface)
-			     : 0;
+	if (result == 0 && surface->current != NULL && surface->current->object != NULL) {
+		result = copy(call->client, surface);
+	}
 	return result < 0 ? result : NEEP_WL_FORWARD;
 }
 
@@ -206,6 +217,9 @@ static void on_gone(struct neep_wl_client *client, struct neep_wl_object *object
 	(void)client;
 	struct neep_wl_surface *surface = object->data;
 	if (surface != NULL) {
+		if (surface->sync != NULL) {
+			neep_wl_sync_surface_leave(surface->sync);
+		}
 		neep_wl_buffer_unref(surface->pending);
 		neep_wl_buffer_unref(surface->current);
 		free(surface);
@@ -233,7 +247,7 @@ const struct neep_wl_handlers neep_wl_surface_handlers = {
 /* id, surface. That a viewport goes again is not worth following. */
 static int on_get_viewport(struct neep_wl_call *call) {
 	struct neep_wl_object *object = neep_wl_call_object(call, 1);
-	struct neep_wl_surface *surface = object != NULL ? get_surface(call->client, object) : NULL;
+	struct neep_wl_surface *surface = object != NULL ? neep_wl_surface_get(call->client, object) : NULL;
 	if (surface != NULL) {
 		surface->has_viewport = true;
 	}

@@ -27,9 +27,11 @@ struct neep_wl_surface {
 	struct neep_wl_geometry geometry;
 	struct neep_wl_buffer *current; // counted; NULL: none, or of another kind
 	bool has_viewport;
+	struct neep_wl_sync_surface *sync; // NULL: synchronization is not explicit
 
 	// Until the next commit.
 	bool is_attached;
+	bool has_buffer;                      // is_attached: a wl_buffer of some kind
 	struct neep_wl_buffer *pending;       // counted, when is_attached
 	struct neep_wl_damage surface_damage; // in the surface's coordinates
 	struct neep_wl_damage buffer_damage;
@@ -40,5 +42,8 @@ struct neep_wl_surface {
 	uint64_t history_start;                         // commits up to this one are forgotten
 	struct neep_wl_damage history[NEEP_WL_HISTORY]; // of commit n at n % NEEP_WL_HISTORY
 };
+
+/* The surface of `object`, a wl_surface, made where there is none yet. NULL: no memory. */
+struct neep_wl_surface *neep_wl_surface_get(struct neep_wl_client *client, struct neep_wl_object *object);
 
 #endif

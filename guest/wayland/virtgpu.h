@@ -96,7 +96,23 @@ int neep_wl_virtgpu_submit(struct neep_wl_virtgpu *gpu, const struct neep_wl_sub
 /* Waits for commands that were submitted with this buffer. Returns 0 or a negative errno. */
 int neep_wl_virtgpu_wait(struct neep_wl_virtgpu *gpu, const struct neep_wl_bo *bo);
 
-/* virtgpu_open.c needs it: an ioctl, again while a signal interrupts it. Returns 0 or a negative errno. */
+/* ---- timelines: syncobjs of the DRM file, by handle (virtgpu_syncobj.c) ---- */
+
+/* Whether there are any, and eventfds for their points: Linux 6.6 and later. */
+bool neep_wl_virtgpu_has_timelines(struct neep_wl_virtgpu *gpu);
+
+/* The syncobj behind an fd, which stays the caller's. Each import is a handle of its own. Returns 0 or a negative errno. */
+int neep_wl_virtgpu_syncobj_import(struct neep_wl_virtgpu *gpu, int fd, uint32_t *handle);
+void neep_wl_virtgpu_syncobj_close(struct neep_wl_virtgpu *gpu, uint32_t handle);
+
+/* Signals a point, and with it all before it. Returns 0 or a negative errno. */
+int neep_wl_virtgpu_syncobj_signal(struct neep_wl_virtgpu *gpu, uint32_t handle, uint64_t point);
+
+/* Signals `eventfd`, borrowed, when the point has signalled: at once where it has; also one that nobody has yet promised to signal.
+ * Returns 0 or a negative errno. */
+int neep_wl_virtgpu_syncobj_watch(struct neep_wl_virtgpu *gpu, uint32_t handle, uint64_t point, int eventfd);
+
+/* The other files of this header need it: an ioctl, again while a signal interrupts it. Returns 0 or a negative errno. */
 int neep_wl_virtgpu_ioctl(int fd, unsigned long request, void *arg);
 
 #endif

@@ -19,6 +19,7 @@ import memory_cases
 import mode_cases
 import picture
 import processes
+import sync_cases
 import udmabuf
 from compositor import Weston
 from guest_shell import Guest, ProgramDisk
@@ -48,6 +49,7 @@ class Whole:
         names = [f"tests/vulkan/vk-{name}" for name in (*PROGRAMS, "steady")]
         names += ["tests/vulkan/wayland-client", "tests/wayland/wl-still", "guest/wayland/neep-wayland"]
         names += [f"tests/vm/{program}" for program in (memory_cases.PROGRAM, mode_cases.PROGRAM)]
+        names.append(sync_cases.PROGRAM)
         self.disk = ProgramDisk(folder, [os.path.join(self.build, name) for name in names] + self.opengl.files
                                 + self.udmabuf.files)
         self.control = os.path.join(folder, "control.sock")
@@ -289,6 +291,7 @@ def run_cases(tap, whole, options):
     # Not in QEMU, which takes a Vulkan fence for that of the Wayland client (docs/qemu-rutabaga.md).
     if options.front_end == "generic":
         tap.run("guest_vulkan_window_on_the_host_is_the_same", whole.vulkan_window)
+        sync_cases.run(tap, whole)
         udmabuf.run(tap, whole.udmabuf, whole.guest)
         tap.run("idle_guest_costs_nothing", whole.idle)
         mode_cases.run(tap, whole)

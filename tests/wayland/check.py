@@ -15,12 +15,13 @@ import case_gpu
 import case_input
 import case_moving
 import case_pictures
+import case_sync
 import case_text
 import case_x11
 from tap import Tap
 from world import World
 
-GROUPS = (case_globals, case_pictures, case_gpu, case_moving, case_input, case_crowd, case_text, case_extras, case_clipboard, case_x11)
+GROUPS = (case_globals, case_pictures, case_gpu, case_sync, case_moving, case_input, case_crowd, case_text, case_extras, case_clipboard, case_x11)
 
 
 def main():

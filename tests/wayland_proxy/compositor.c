@@ -10,8 +10,10 @@
 #include "support/cmocka.h"
 #include "util/fd.h"
 #include "wayland/linux-dmabuf-protocol.h"
+#include "wayland/offer.h"
 #include "wayland/viewporter-protocol.h"
 #include "wayland/wayland-protocol.h"
+#include "wayland_proxy/timelines.h"
 
 /* ---- the host ---- */
 
@@ -63,10 +65,10 @@ static void host_set_receiving(struct neep_wl_host *host, bool is_receiving) {
 
 static struct thing *thing_of(struct compositor *compositor, uint32_t id) {
 	if (id >= NEEP_WL_SERVER_IDS) {
-		assert_true(id - NEEP_WL_SERVER_IDS < SERVER_THINGS);
-		return &compositor->things[THINGS - SERVER_THINGS + id - NEEP_WL_SERVER_IDS];
+		assert_true(id - NEEP_WL_SERVER_IDS < SERVERS_THINGS);
+		return &compositor->servers_things[id - NEEP_WL_SERVER_IDS];
 	}
-	assert_true(id > 0 && id < THINGS - SERVER_THINGS);
+	assert_true(id > 0 && id < THINGS);
 	return &compositor->things[id];
 }
 
@@ -117,6 +119,8 @@ static const struct wl_interface *const globals[] = {
 	&wl_shm_interface,
 	&wp_viewporter_interface,
 	&zwp_linux_dmabuf_v1_interface,
+	&wl_seat_interface,
+	&wl_data_device_manager_interface,
 };
 
 static void send_globals(struct compositor *compositor, uint32_t registry) {
@@ -172,7 +176,7 @@ static void send_modifiers(struct compositor *compositor, uint32_t id) {
 }
 
 uint32_t rig_new_import(struct compositor *compositor) {
-	uint32_t id = NEEP_WL_SERVER_IDS + compositor->server_things++;
+	uint32_t id = NEEP_WL_SERVER_IDS + compositor->servers_made++;
 	thing_of(compositor, id)->interface = &wl_buffer_interface;
 	return id;
 }
@@ -285,7 +289,9 @@ static size_t obey(struct compositor *compositor, uint32_t id, const struct neep
 		compositor->last_surface = id;
 	} else if (strcmp(name, "destroy") == 0) {
 		drop_thing(compositor, id);
-		send_delete_id(compositor, id);
+		if (id < NEEP_WL_SERVER_IDS) {
+			send_delete_id(compositor, id);
+		}
 	}
 	return message->fd_count;
 }
@@ -349,6 +355,9 @@ static struct neep_wl_host *make_host(void *data, const struct neep_wl_host_list
 	for (size_t i = 0; i < THINGS; i++) {
 		compositor->things[i].pool_fd = -1;
 	}
+	for (size_t i = 0; i < SERVERS_THINGS; i++) {
+		compositor->servers_things[i].pool_fd = -1;
+	}
 	if (rig->dmabufs != NULL) {
 		compositor->base.takes_dmabufs = true;
 		compositor->base.render_device = rig->dmabufs->render_device;
@@ -358,6 +367,8 @@ static struct neep_wl_host *make_host(void *data, const struct neep_wl_host_list
 		compositor->base.sends_dmabufs = rig->dmabufs->are_sent;
 		compositor->import = rig->dmabufs->import;
 		rig->policy.deny = rig->dmabufs->deny;
+		compositor->timelines = rig->dmabufs->timelines;
+		compositor->base.timelines = compositor->timelines != NULL ? &timelines_impl : NULL;
 	}
 	compositor->things[1].interface = &wl_display_interface;
 	compositor->loop = rig->loop;
@@ -376,20 +387,21 @@ static void on_ended(void *data, struct neep_wl_client *client) {
 	neep_wl_client_destroy(client);
 }
 
-static void bind_global(struct rig *rig, uint32_t name, uint32_t id) {
+void rig_bind(struct rig *rig, const struct rig_binding *binding, uint32_t id) {
 	struct neep_wl_writer writer;
 	neep_wl_writer_begin(&writer, REGISTRY, 0);
-	neep_wl_writer_word(&writer, name);
-	neep_wl_writer_string(&writer, globals[name]->name);
-	neep_wl_writer_word(&writer, 1);
+	neep_wl_writer_word(&writer, binding->name);
+	neep_wl_writer_string(&writer, binding->interface);
+	neep_wl_writer_word(&writer, binding->version);
 	neep_wl_writer_word(&writer, id);
 	int size = neep_wl_writer_end(&writer);
-	// wl_compositor in the version of wl_surface.damage_buffer.
-	if (globals[name] == &wl_compositor_interface) {
-		uint32_t version = 4;
-		memcpy(writer.data + size - 8, &version, sizeof(version));
-	}
 	assert_int_equal(write(rig->socket, writer.data, (size_t)size), size);
+}
+
+/* wl_compositor in the version of wl_surface.damage_buffer. */
+static void bind_global(struct rig *rig, uint32_t name, uint32_t id) {
+	uint32_t version = globals[name] == &wl_compositor_interface ? 4 : 1;
+	rig_bind(rig, &(struct rig_binding){ name, globals[name]->name, version }, id);
 }
 
 void rig_start(struct rig *rig) {
@@ -484,6 +496,12 @@ void rig_event(struct rig *rig, uint32_t host_id, uint32_t opcode, int owned_fd,
 	rig_settle(rig);
 }
 
+void rig_make(struct rig *rig, uint32_t host_id, uint32_t opcode, const struct rig_making *making) {
+	uint32_t id = NEEP_WL_SERVER_IDS + making->number;
+	thing_of(rig->compositor, id)->interface = making->interface;
+	rig_event(rig, host_id, opcode, -1, 1, &id);
+}
+
 uint32_t rig_host_id(const struct rig *rig, uint32_t id) {
 	const struct neep_wl_object *object = neep_wl_objects_by_client(&rig->client->objects, id);
 	return object != NULL ? object->host_id : 0;
@@ -574,6 +592,68 @@ void rig_commit(struct rig *rig, uint32_t surface) {
 	rig_send(rig, surface, 6);
 }
 
+void rig_show(struct rig *rig, uint32_t surface, uint32_t buffer) {
+	rig_attach(rig, surface, buffer);
+	rig_damage_buffer(rig, surface, 0, 0, RIG_WIDTH, RIG_HEIGHT);
+	rig_commit(rig, surface);
+	rig_settle(rig);
+}
+
 void rig_destroy(struct rig *rig, uint32_t id, uint32_t opcode) {
 	rig_send(rig, id, opcode);
+}
+
+uint32_t rig_count_announced(const struct rig *rig, uint32_t name, const char *interface, uint32_t *version) {
+	uint32_t count = 0;
+	for (const uint32_t *words = rig_next_event(rig, NULL, REGISTRY, WL_REGISTRY_GLOBAL); words != NULL;
+		words = rig_next_event(rig, words, REGISTRY, WL_REGISTRY_GLOBAL)) {
+		if (words[0] == name && strcmp((const char *)&words[2], interface) == 0) {
+			count++;
+			*version = words[2 + strlen(interface) / 4 + 1];
+		}
+	}
+	return count;
+}
+
+/* ---- linux-dmabuf ---- */
+
+uint32_t rig_bind_dmabuf(struct rig *rig, uint32_t version) {
+	uint32_t id = rig->next_id++;
+	rig_bind(rig, &(struct rig_binding){ NEEP_WL_OFFER_NAME, "zwp_linux_dmabuf_v1", version }, id);
+	return id;
+}
+
+int rig_make_memory(size_t size) {
+	int fd = memfd_create("test", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	return fd;
+}
+
+uint32_t rig_create_params(struct rig *rig) {
+	uint32_t dmabuf = rig_bind_dmabuf(rig, 4), id = rig->next_id++;
+	rig_send(rig, dmabuf, CREATE_PARAMS, id);
+	return id;
+}
+
+void rig_add_plane(struct rig *rig, uint32_t params, const struct rig_plane *plane) {
+	rig_send_fd(rig, plane->fd, params, ADD, 5,
+		(uint32_t[]){ plane->index, plane->offset, plane->stride, (uint32_t)(plane->modifier >> 32),
+			(uint32_t)plane->modifier });
+}
+
+uint32_t rig_create_immed(struct rig *rig, uint32_t params, int32_t width, int32_t height) {
+	uint32_t id = rig->next_id++;
+	rig_send(rig, params, CREATE_IMMED, id, (uint32_t)width, (uint32_t)height, DRM_FORMAT_XRGB8888, 0);
+	return id;
+}
+
+uint32_t rig_create_dmabuf(struct rig *rig, int fd, uint32_t offset) {
+	uint32_t params = rig_create_params(rig);
+	rig_add_plane(rig, params, &(struct rig_plane){ .fd = fd, .offset = offset, .stride = RIG_STRIDE });
+	uint32_t buffer = rig_create_immed(rig, params, RIG_WIDTH, RIG_HEIGHT);
+	rig_destroy(rig, params, PARAMS_DESTROY);
+	rig_settle(rig);
+	assert_false(rig->has_ended);
+	assert_int_equal(rig_deleted(rig, params), 1);
+	return buffer;
 }

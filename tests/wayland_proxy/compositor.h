@@ -17,9 +17,8 @@ struct thing {
 	uint32_t commits;
 };
 
-#define THINGS 4096
-/* Of these the last have ids of the compositor's: NEEP_WL_SERVER_IDS and up. */
-#define SERVER_THINGS 64
+#define THINGS         4096
+#define SERVERS_THINGS 64
 
 /* What it says to a dma-buf. */
 enum import_answer {
@@ -28,20 +27,24 @@ enum import_answer {
 	IMPORT_FAILED,
 };
 
+struct timelines;
+
 struct compositor {
 	struct neep_wl_host base;
 	struct thing things[THINGS];
-	uint32_t allocations;  // so far
-	uint32_t pools;        // made so far
-	uint32_t memories;     // that live
-	uint32_t last_surface; // committed
+	struct thing servers_things[SERVERS_THINGS]; // from NEEP_WL_SERVER_IDS on
+	uint32_t allocations;                        // so far
+	uint32_t pools;                              // made so far
+	uint32_t memories;                           // that live
+	uint32_t last_surface;                       // committed
 	bool passes_fds;
 	bool has_no_memory;
+	struct timelines *timelines;
 	bool has_dmabuf; // announces zwp_linux_dmabuf_v1
 	enum import_answer import;
 	uint32_t imports;       // asked for so far
 	uint32_t import_params; // of the last one
-	uint32_t server_things; // made so far
+	uint32_t servers_made;  // things, so far
 	uint8_t partial[65536]; // of a request
 	size_t partial_len;
 	struct neep_loop *loop;
@@ -85,7 +88,8 @@ struct rig_dmabufs {
 	bool are_memory; // neep_wl_host.blobs_are_memory
 	bool has_global; // the compositor takes dma-bufs
 	const char *deny;
-	bool are_sent; // neep_wl_host.sends_dmabufs
+	struct timelines *timelines; // NULL: the programs have none
+	bool are_sent;               // neep_wl_host.sends_dmabufs
 	enum import_answer import;
 };
 void rig_start_with_dmabufs(struct rig *rig, const struct rig_dmabufs *dmabufs);
@@ -107,6 +111,13 @@ void rig_event(struct rig *rig, uint32_t host_id, uint32_t opcode, int owned_fd,
 
 /* The id of a new wl_buffer of the compositor's. */
 uint32_t rig_new_import(struct compositor *compositor);
+
+/* Sends an event whose only argument is a new object of the compositor's, by its number from NEEP_WL_SERVER_IDS on. */
+struct rig_making {
+	const struct wl_interface *interface;
+	uint32_t number;
+};
+void rig_make(struct rig *rig, uint32_t host_id, uint32_t opcode, const struct rig_making *making);
 
 /* What the compositor knows the client's object by, or 0. */
 uint32_t rig_host_id(const struct rig *rig, uint32_t id);
@@ -138,5 +149,47 @@ void rig_damage_buffer(
 void rig_damage(struct rig *rig, uint32_t surface, int32_t x, int32_t y, int32_t width, int32_t height);
 void rig_commit(struct rig *rig, uint32_t surface);
 void rig_destroy(struct rig *rig, uint32_t id, uint32_t opcode);
+
+/* Names of the compositor's globals. */
+enum { GLOBAL_COMPOSITOR, GLOBAL_SHM, GLOBAL_VIEWPORTER, GLOBAL_DMABUF, GLOBAL_SEAT, GLOBAL_DATA_DEVICES };
+
+/* Binds a global, the proxy's own too. */
+struct rig_binding {
+	uint32_t name;
+	const char *interface;
+	uint32_t version;
+};
+void rig_bind(struct rig *rig, const struct rig_binding *binding, uint32_t id);
+
+/* How often the registry has announced this global, and its last version. */
+uint32_t rig_count_announced(const struct rig *rig, uint32_t name, const char *interface, uint32_t *version);
+
+/* ---- linux-dmabuf of the proxy's own: pictures of 64 by 32 pixels of four bytes ---- */
+
+#define RIG_WIDTH  64
+#define RIG_HEIGHT 32
+#define RIG_STRIDE (RIG_WIDTH * 4)
+
+enum rig_dmabuf_request { DMABUF_DESTROY, CREATE_PARAMS, GET_DEFAULT_FEEDBACK, GET_SURFACE_FEEDBACK };
+enum rig_params_request { PARAMS_DESTROY, ADD, CREATE, CREATE_IMMED };
+
+uint32_t rig_bind_dmabuf(struct rig *rig, uint32_t version);
+
+int rig_make_memory(size_t size);
+
+struct rig_plane {
+	int fd;
+	uint32_t index, offset, stride;
+	uint64_t modifier;
+};
+uint32_t rig_create_params(struct rig *rig);
+void rig_add_plane(struct rig *rig, uint32_t params, const struct rig_plane *plane);
+uint32_t rig_create_immed(struct rig *rig, uint32_t params, int32_t width, int32_t height);
+
+/* A buffer in the memory `fd`, which is borrowed. */
+uint32_t rig_create_dmabuf(struct rig *rig, int fd, uint32_t offset);
+
+/* Attaches the buffer, all of it damaged, and commits. */
+void rig_show(struct rig *rig, uint32_t surface, uint32_t buffer);
 
 #endif

@@ -2,6 +2,7 @@
  * device that is told of its socket. */
 #include "support/cmocka.h"
 
+#include <drm.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -398,6 +400,68 @@ static void other_fds_are_refused_and_nothing_is_sent(void **state) {
 	neep_wl_memory_unref(memory);
 }
 
+/* ---- timelines ---- */
+
+/* A syncobj of another file of the node, as a program's is. Returns the file. */
+static int make_timeline(uint32_t *handle, int *fd) {
+	struct drm_syncobj_create create = { .flags = 0 };
+	int node = open("/dev/dri/renderD128", O_RDWR | O_CLOEXEC);
+	assert_true(node >= 0);
+	assert_int_equal(ioctl(node, DRM_IOCTL_SYNCOBJ_CREATE, &create), 0);
+	struct drm_syncobj_handle export = { .handle = create.handle, .fd = -1 };
+	assert_int_equal(ioctl(node, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &export), 0);
+	*handle = create.handle;
+	*fd = export.fd;
+	return node;
+}
+
+static void programs_and_proxy_signal_points_for_each_other(void **state) {
+	struct world *world = *state;
+	const struct neep_wl_timelines_impl *timelines = world->host->timelines;
+	assert_non_null(timelines);
+	uint32_t theirs, ours;
+	int fd, node = make_timeline(&theirs, &fd);
+	assert_int_equal(timelines->import(world->host, fd, &ours), 0);
+	close(fd);
+	// A point that nobody has promised yet.
+	struct pollfd event = { .fd = neep_eventfd_create(), .events = POLLIN };
+	assert_int_equal(timelines->watch(world->host, ours, 2, event.fd), 0);
+	uint64_t point = 1;
+	struct drm_syncobj_timeline_array signal = {
+		.handles = (uintptr_t)&theirs, .points = (uintptr_t)&point, .count_handles = 1
+	};
+	assert_int_equal(ioctl(node, DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL, &signal), 0);
+	assert_int_equal(poll(&event, 1, 0), 0);
+	point = 2;
+	assert_int_equal(ioctl(node, DRM_IOCTL_SYNCOBJ_TIMELINE_SIGNAL, &signal), 0);
+	assert_int_equal(poll(&event, 1, (int)AWAIT_MS), 1);
+	// The other way round.
+	point = 3;
+	struct drm_syncobj_timeline_wait wait = {
+		.handles = (uintptr_t)&theirs,
+		.points = (uintptr_t)&point,
+		.count_handles = 1,
+		.flags = DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT,
+	};
+	assert_int_equal(ioctl(node, DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT, &wait), -1);
+	assert_int_equal(errno, ETIME);
+	assert_int_equal(timelines->signal(world->host, ours, 3), 0);
+	assert_int_equal(ioctl(node, DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT, &wait), 0);
+	timelines->close(world->host, ours);
+	assert_true(timelines->signal(world->host, ours, 4) < 0);
+	close(event.fd);
+	close(node);
+}
+
+static void only_syncobjs_are_timelines(void **state) {
+	struct world *world = *state;
+	uint32_t handle = 77;
+	int fd = host_file("file", 4);
+	assert_true(world->host->timelines->import(world->host, fd, &handle) < 0);
+	assert_int_equal(handle, 0);
+	close(fd);
+}
+
 /* ---- pipes ---- */
 
 static void send_pipe(struct world *world, int *client) {
@@ -591,6 +655,8 @@ int main(int argc, char **argv) {
 		host_test(twenty_eight_fds_arrive_both_ways),
 		host_test(what_the_host_knows_can_be_passed),
 		host_test(other_fds_are_refused_and_nothing_is_sent),
+		host_test(programs_and_proxy_signal_points_for_each_other),
+		host_test(only_syncobjs_are_timelines),
 		host_test(client_reads_what_the_compositor_writes),
 		host_test(compositor_reads_what_the_client_writes),
 		host_test(compositor_that_does_not_read_stops_the_client),

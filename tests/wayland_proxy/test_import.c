@@ -1,24 +1,44 @@
 /* Buffers of the compositor's own linux-dmabuf: which are asked for, and what becomes of them after each answer. */
 #include <drm_fourcc.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "support/cmocka.h"
 #include "support/fd_check.h"
 #include "wayland/buffer.h"
 #include "wayland/linux-dmabuf-protocol.h"
+#include "wayland/offer.h"
 #include "wayland/shm.h"
 #include "wayland/wayland-protocol.h"
-#include "wayland_proxy/dmabufs.h"
+#include "wayland_proxy/compositor.h"
 
-static const struct rig_dmabufs imported = { DEVICE, true, true, NULL, true, IMPORT_CREATED };
-static const struct rig_dmabufs refused = { DEVICE, true, true, NULL, true, IMPORT_FAILED };
-static const struct rig_dmabufs asked = { DEVICE, true, true, NULL, true, IMPORT_NO_ANSWER };
+#define SIZE   65536
+#define DEVICE UINT64_C(0xe280)
+
+static const struct rig_dmabufs imported = { .render_device = DEVICE,
+	.are_memory = true,
+	.has_global = true,
+	.are_sent = true,
+	.import = IMPORT_CREATED };
+static const struct rig_dmabufs refused = { .render_device = DEVICE,
+	.are_memory = true,
+	.has_global = true,
+	.are_sent = true,
+	.import = IMPORT_FAILED };
+static const struct rig_dmabufs asked = { .render_device = DEVICE,
+	.are_memory = true,
+	.has_global = true,
+	.are_sent = true,
+	.import = IMPORT_NO_ANSWER };
 
 /* Things of this kind that the compositor has. */
 static size_t count_things(const struct rig *rig, const struct wl_interface *interface) {
 	size_t count = 0;
 	for (size_t i = 0; i < THINGS; i++) {
 		count += rig->compositor->things[i].interface == interface;
+	}
+	for (size_t i = 0; i < SERVERS_THINGS; i++) {
+		count += rig->compositor->servers_things[i].interface == interface;
 	}
 	return count;
 }
@@ -31,19 +51,19 @@ static void buffer_is_the_compositors_when_it_imports(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &imported);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 4096), surface = rig_create_surface(&rig);
-	show(&rig, surface, buffer);
-	show(&rig, surface, buffer);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 4096), surface = rig_create_surface(&rig);
+	rig_show(&rig, surface, buffer);
+	rig_show(&rig, surface, buffer);
 	const struct thing *thing = rig_thing(&rig, buffer);
 	assert_true(rig_host_id(&rig, buffer) >= NEEP_WL_SERVER_IDS);
 	assert_int_equal(rig_thing(&rig, surface)->current, rig_host_id(&rig, buffer));
 	assert_int_equal(rig_thing(&rig, surface)->commits, 2);
 	assert_int_equal(thing->format, DRM_FORMAT_XRGB8888);
-	assert_int_equal(thing->width, WIDTH);
-	assert_int_equal(thing->height, HEIGHT);
+	assert_int_equal(thing->width, RIG_WIDTH);
+	assert_int_equal(thing->height, RIG_HEIGHT);
 	assert_int_equal(thing->offset, 4096);
-	assert_int_equal(thing->stride, STRIDE);
+	assert_int_equal(thing->stride, RIG_STRIDE);
 	assert_int_equal(rig.compositor->pools, 0);
 	assert_int_equal(rig.client->shm->copied_bytes, 0);
 	assert_int_equal(count_things(&rig, &zwp_linux_buffer_params_v1_interface), 0);
@@ -55,9 +75,9 @@ static void imported_buffer_is_released_and_goes(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &imported);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
-	show(&rig, surface, buffer);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
+	rig_show(&rig, surface, buffer);
 	uint32_t host_id = rig_host_id(&rig, buffer);
 	rig_release(&rig, host_id);
 	assert_non_null(rig_next_event(&rig, NULL, buffer, WL_BUFFER_RELEASE));
@@ -69,9 +89,9 @@ static void imported_buffer_is_released_and_goes(void **state) {
 	rig_event(&rig, host_id, WL_BUFFER_RELEASE, -1, 0, NULL);
 	assert_false(rig.has_ended);
 	// It may use its id again.
-	rig.compositor->server_things = 0;
-	uint32_t next = create_buffer(&rig, fd, 0);
-	show(&rig, surface, next);
+	rig.compositor->servers_made = 0;
+	uint32_t next = rig_create_dmabuf(&rig, fd, 0);
+	rig_show(&rig, surface, next);
 	assert_int_equal(rig_host_id(&rig, next), host_id);
 	assert_int_equal(rig.client->shm->pool_count, 1);
 	rig_stop(&rig);
@@ -82,14 +102,14 @@ static void pool_is_made_when_the_compositor_refuses(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &refused);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 4096), surface = rig_create_surface(&rig);
-	show(&rig, surface, buffer);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 4096), surface = rig_create_surface(&rig);
+	rig_show(&rig, surface, buffer);
 	assert_int_equal(rig.compositor->pools, 1);
 	assert_int_equal(rig_thing(&rig, buffer)->offset, 4096);
 	assert_int_equal(rig_thing(&rig, surface)->commits, 1);
 	// Nor is it asked for another one.
-	show(&rig, surface, create_buffer(&rig, fd, 0));
+	rig_show(&rig, surface, rig_create_dmabuf(&rig, fd, 0));
 	assert_int_equal(rig.compositor->imports, 1);
 	assert_int_equal(rig.compositor->pools, 2);
 	rig_stop(&rig);
@@ -101,9 +121,9 @@ static void attach_waits_for_the_answer(void **state) {
 	for (int is_created = 0; is_created < 2; is_created++) {
 		struct rig rig;
 		rig_start_with_dmabufs(&rig, &asked);
-		int fd = make_memory(SIZE);
-		uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
-		show(&rig, surface, buffer);
+		int fd = rig_make_memory(SIZE);
+		uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
+		rig_show(&rig, surface, buffer);
 		uint32_t late = rig_create_surface(&rig);
 		rig_settle(&rig);
 		assert_int_equal(rig_thing(&rig, surface)->commits, 0);
@@ -126,8 +146,8 @@ static void buffer_may_go_before_the_answer(void **state) {
 	for (int is_created = 0; is_created < 2; is_created++) {
 		struct rig rig;
 		rig_start_with_dmabufs(&rig, &asked);
-		int fd = make_memory(SIZE);
-		uint32_t buffer = create_buffer(&rig, fd, 0);
+		int fd = rig_make_memory(SIZE);
+		uint32_t buffer = rig_create_dmabuf(&rig, fd, 0);
 		close(fd);
 		rig_destroy(&rig, buffer, 0);
 		rig_settle(&rig);
@@ -149,8 +169,8 @@ static void compositor_may_end_before_it_answers(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &asked);
-	int fd = make_memory(SIZE);
-	show(&rig, rig_create_surface(&rig), create_buffer(&rig, fd, 0));
+	int fd = rig_make_memory(SIZE);
+	rig_show(&rig, rig_create_surface(&rig), rig_create_dmabuf(&rig, fd, 0));
 	rig.compositor->base.listener->closed(rig.compositor->base.listener_data, NULL);
 	rig_settle(&rig);
 	assert_true(rig.has_ended);
@@ -162,26 +182,26 @@ static void compositor_may_end_before_it_answers(void **state) {
 static void nothing_is_asked_for_that_cannot_be(void **state) {
 	(void)state;
 	static const struct rig_dmabufs cases[] = {
-		{ DEVICE, true, true, NULL, false, IMPORT_CREATED },
-		{ DEVICE, true, false, NULL, true, IMPORT_CREATED },
+		{ .render_device = DEVICE, .are_memory = true, .has_global = true, .import = IMPORT_CREATED },
+		{ .render_device = DEVICE, .are_memory = true, .are_sent = true, .import = IMPORT_CREATED },
 	};
-	int fd = make_memory(SIZE);
+	int fd = rig_make_memory(SIZE);
 	for (size_t i = 0; i < 2; i++) {
 		struct rig rig;
 		rig_start_with_dmabufs(&rig, &cases[i]);
-		show(&rig, rig_create_surface(&rig), create_buffer(&rig, fd, 0));
+		rig_show(&rig, rig_create_surface(&rig), rig_create_dmabuf(&rig, fd, 0));
 		assert_int_equal(rig.compositor->imports, 0);
 		assert_int_equal(rig.compositor->pools, 1);
 		rig_stop(&rig);
 	}
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &imported);
-	uint32_t params = create_params(&rig), buffer = rig.next_id++;
-	add(&rig, params, &(struct plane){ .fd = fd, .stride = STRIDE });
-	rig_send(&rig, params, CREATE_IMMED, buffer, WIDTH, HEIGHT, DRM_FORMAT_ARGB8888, 0);
-	show(&rig, rig_create_surface(&rig), buffer);
+	uint32_t params = rig_create_params(&rig), buffer = rig.next_id++;
+	rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .stride = RIG_STRIDE });
+	rig_send(&rig, params, CREATE_IMMED, buffer, RIG_WIDTH, RIG_HEIGHT, DRM_FORMAT_ARGB8888, 0);
+	rig_show(&rig, rig_create_surface(&rig), buffer);
 	rig.compositor->passes_fds = false;
-	show(&rig, rig_create_surface(&rig), create_buffer(&rig, fd, 0));
+	rig_show(&rig, rig_create_surface(&rig), rig_create_dmabuf(&rig, fd, 0));
 	assert_int_equal(rig.compositor->imports, 0);
 	assert_int_equal(rig.compositor->pools, 2);
 	rig_stop(&rig);
@@ -196,11 +216,11 @@ static void compositor_that_says_nonsense_ends_its_client(void **state) {
 		{ ZWP_LINUX_BUFFER_PARAMS_V1_CREATED, 0 },
 		{ ZWP_LINUX_BUFFER_PARAMS_V1_CREATED, 77 },
 	};
-	int fd = make_memory(SIZE);
+	int fd = rig_make_memory(SIZE);
 	for (size_t i = 0; i < 2; i++) {
 		struct rig rig;
 		rig_start_with_dmabufs(&rig, &asked);
-		create_buffer(&rig, fd, 0);
+		rig_create_dmabuf(&rig, fd, 0);
 		answer(&rig, bad[i].opcode, 1, bad[i].id);
 		assert_true(rig.has_ended);
 		rig_stop(&rig);
@@ -212,8 +232,8 @@ static void compositor_that_answers_twice_ends_its_client(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &asked);
-	int fd = make_memory(SIZE);
-	create_buffer(&rig, fd, 0);
+	int fd = rig_make_memory(SIZE);
+	rig_create_dmabuf(&rig, fd, 0);
 	/* Both before the params can be gone. */
 	uint32_t params = rig.compositor->import_params;
 	struct neep_wl_writer writer;
@@ -244,15 +264,15 @@ static void compositor_that_deletes_the_params_has_refused(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &asked);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
-	show(&rig, surface, buffer);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
+	rig_show(&rig, surface, buffer);
 	delete (&rig, rig.compositor->import_params);
 	assert_int_equal(rig_thing(&rig, surface)->commits, 1);
 	assert_int_equal(rig.compositor->pools, 1);
 	delete (&rig, rig.client->offer->imports.dmabuf->host_id);
 	assert_null(rig.client->offer->imports.dmabuf);
-	show(&rig, surface, create_buffer(&rig, fd, 0));
+	rig_show(&rig, surface, rig_create_dmabuf(&rig, fd, 0));
 	assert_int_equal(rig.compositor->imports, 1);
 	rig_stop(&rig);
 	close(fd);

@@ -13,25 +13,21 @@
 #include "wayland/offer.h"
 #include "wayland/shm.h"
 #include "wayland/wayland-protocol.h"
-#include "wayland_proxy/dmabufs.h"
+#include "wayland_proxy/compositor.h"
+
+#define SIZE   65536
+#define DEVICE UINT64_C(0xe280)
+#define WIDTH  RIG_WIDTH
+#define HEIGHT RIG_HEIGHT
+#define STRIDE RIG_STRIDE
 
 static const struct rig_dmabufs copied = { .render_device = DEVICE };
 static const struct rig_dmabufs passed = { .render_device = DEVICE, .are_memory = true };
 
 /* ---- the global ---- */
 
-/* How often the registry has announced linux-dmabuf, and its last version. */
 static uint32_t count_announced(const struct rig *rig, uint32_t name, uint32_t *version) {
-	static const char interface[] = "zwp_linux_dmabuf_v1";
-	uint32_t count = 0;
-	for (const uint32_t *words = rig_next_event(rig, NULL, REGISTRY, WL_REGISTRY_GLOBAL); words != NULL;
-		words = rig_next_event(rig, words, REGISTRY, WL_REGISTRY_GLOBAL)) {
-		if (words[0] == name && strcmp((const char *)&words[2], interface) == 0) {
-			count++;
-			*version = words[2 + sizeof(interface) / 4];
-		}
-	}
-	return count;
+	return rig_count_announced(rig, name, "zwp_linux_dmabuf_v1", version);
 }
 
 static void global_is_offered_when_the_compositor_has_none(void **state) {
@@ -65,7 +61,7 @@ static void global_is_the_compositors_when_it_takes_dma_bufs(void **state) {
 	rig_start_with_dmabufs(&rig, &both);
 	assert_int_equal(count_announced(&rig, NEEP_WL_OFFER_NAME, &version), 0);
 	assert_int_equal(count_announced(&rig, 3, &version), 1);
-	bind_dmabuf(&rig, 4);
+	rig_bind_dmabuf(&rig, 4);
 	rig_settle(&rig);
 	assert_true(rig.has_ended);
 	rig_stop(&rig);
@@ -113,7 +109,8 @@ static void binding_is_refused_when_it_is_of_another_interface_or_version(void *
 		struct rig rig;
 		uint32_t id;
 		rig_start_with_dmabufs(&rig, &copied);
-		bind_dmabuf_as(&rig, bad[i].interface, bad[i].version, rig.next_id++);
+		rig_bind(&rig, &(struct rig_binding){ NEEP_WL_OFFER_NAME, bad[i].interface, bad[i].version },
+			rig.next_id++);
 		rig_settle(&rig);
 		assert_int_equal(rig_error(&rig, &id), WL_DISPLAY_ERROR_INVALID_OBJECT);
 		rig_stop(&rig);
@@ -125,7 +122,7 @@ static void clients_of_version_3_hear_modifiers(void **state) {
 	static const uint32_t formats[] = { DRM_FORMAT_ARGB8888, DRM_FORMAT_XRGB8888, DRM_FORMAT_RGB565 };
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	uint32_t dmabuf = bind_dmabuf(&rig, 3), count = 0;
+	uint32_t dmabuf = rig_bind_dmabuf(&rig, 3), count = 0;
 	rig_settle(&rig);
 	const uint32_t *words = NULL;
 	while ((words = rig_next_event(&rig, words, dmabuf, ZWP_LINUX_DMABUF_V1_MODIFIER)) != NULL) {
@@ -134,7 +131,7 @@ static void clients_of_version_3_hear_modifiers(void **state) {
 		assert_int_equal(words[2], 0);
 	}
 	assert_int_equal(count, 3);
-	rig_destroy(&rig, dmabuf, DESTROY);
+	rig_destroy(&rig, dmabuf, DMABUF_DESTROY);
 	rig_settle(&rig);
 	assert_int_equal(rig_deleted(&rig, dmabuf), 1);
 	rig_stop(&rig);
@@ -153,7 +150,7 @@ static void feedback_names_formats_and_the_device(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	uint32_t dmabuf = bind_dmabuf(&rig, 4), surface = rig_create_surface(&rig);
+	uint32_t dmabuf = rig_bind_dmabuf(&rig, 4), surface = rig_create_surface(&rig);
 	uint32_t ids[] = { rig.next_id++, rig.next_id++ };
 	rig_send(&rig, dmabuf, GET_DEFAULT_FEEDBACK, ids[0]);
 	rig_send(&rig, dmabuf, GET_SURFACE_FEEDBACK, ids[1], surface);
@@ -186,10 +183,10 @@ static void buffer_is_mirrored_when_the_host_has_no_file_of_it(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
+	int fd = rig_make_memory(SIZE);
 	assert_int_equal(pwrite(fd, "pixel", 5, 4096), 5);
-	uint32_t buffer = create_buffer(&rig, fd, 4096), surface = rig_create_surface(&rig);
-	show(&rig, surface, buffer);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 4096), surface = rig_create_surface(&rig);
+	rig_show(&rig, surface, buffer);
 	const struct thing *thing = rig_thing(&rig, buffer);
 	assert_int_equal(thing->format, WL_SHM_FORMAT_XRGB8888);
 	assert_int_equal(thing->offset, 0);
@@ -204,9 +201,9 @@ static void only_damage_is_copied(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
-	show(&rig, surface, buffer);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
+	rig_show(&rig, surface, buffer);
 	uint64_t before = rig.client->shm->copied_bytes;
 	assert_int_equal(pwrite(fd, "new!", 4, 5 * STRIDE + 7 * 4), 4);
 	assert_int_equal(pwrite(fd, "old!", 4, 20 * STRIDE), 4);
@@ -225,10 +222,10 @@ static void buffer_is_passed_when_the_host_has_its_memory(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &passed);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 4096), surface = rig_create_surface(&rig);
-	show(&rig, surface, buffer);
-	show(&rig, surface, buffer);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 4096), surface = rig_create_surface(&rig);
+	rig_show(&rig, surface, buffer);
+	rig_show(&rig, surface, buffer);
 	assert_int_equal(rig.compositor->pools, 1);
 	assert_int_equal(rig.compositor->allocations, 0);
 	assert_int_equal(rig.client->shm->copied_bytes, 0);
@@ -252,8 +249,8 @@ static void buffer_may_go_at_any_time(void **state) {
 	for (int moment = 0; moment < 3; moment++) {
 		struct rig rig;
 		rig_start_with_dmabufs(&rig, moment == 1 ? &passed : &copied);
-		int fd = make_memory(SIZE);
-		uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
+		int fd = rig_make_memory(SIZE);
+		uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
 		close(fd);
 		if (moment > 0) {
 			rig_attach(&rig, surface, buffer);
@@ -277,8 +274,8 @@ static void client_ends_when_it_attaches_what_it_has_destroyed(void **state) {
 	struct rig rig;
 	uint32_t id;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
 	rig_destroy(&rig, buffer, 0);
 	rig_attach(&rig, surface, buffer);
 	rig_settle(&rig);
@@ -292,10 +289,10 @@ static void client_ends_when_it_has_cut_its_memory(void **state) {
 	struct rig rig;
 	uint32_t id = 0;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 4096), surface = rig_create_surface(&rig);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 4096), surface = rig_create_surface(&rig);
 	assert_int_equal(ftruncate(fd, 4096), 0);
-	show(&rig, surface, buffer);
+	rig_show(&rig, surface, buffer);
 	assert_int_equal(rig_error(&rig, &id), ZWP_LINUX_BUFFER_PARAMS_V1_ERROR_INVALID_WL_BUFFER);
 	assert_int_equal(id, buffer);
 	rig_stop(&rig);
@@ -307,13 +304,13 @@ static void client_is_told_when_the_compositor_has_deleted_the_proxys_wl_shm(voi
 	struct rig rig;
 	uint32_t id;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
 	rig_settle(&rig);
 	uint32_t shm = rig.client->offer->shm->host_id;
 	rig_event(&rig, 1, WL_DISPLAY_DELETE_ID, -1, 1, &shm);
 	assert_null(rig.client->offer->shm);
-	show(&rig, surface, buffer);
+	rig_show(&rig, surface, buffer);
 	assert_int_equal(rig_error(&rig, &id), WL_DISPLAY_ERROR_NO_MEMORY);
 	rig_stop(&rig);
 	close(fd);
@@ -335,17 +332,17 @@ static void commit_waits_until_the_buffer_is_drawn(void **state) {
 	struct rig rig, other;
 	rig_start_with_dmabufs(&rig, &copied);
 	rig_start_with_dmabufs(&other, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
-	uint32_t other_buffer = create_buffer(&other, fd, 0), other_surface = rig_create_surface(&other);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
+	uint32_t other_buffer = rig_create_dmabuf(&other, fd, 0), other_surface = rig_create_surface(&other);
 	int event = make_busy(&rig, buffer);
-	show(&rig, surface, buffer);
+	rig_show(&rig, surface, buffer);
 	uint32_t late = rig_create_surface(&rig);
 	rig_settle(&rig);
 	// Neither the commit has gone on nor what stands behind it.
 	assert_int_equal(rig_thing(&rig, surface)->commits, 0);
 	assert_int_equal(rig_host_id(&rig, late), 0);
-	show(&other, other_surface, other_buffer);
+	rig_show(&other, other_surface, other_buffer);
 	assert_int_equal(rig_thing(&other, other_surface)->commits, 1);
 	// What is drawn meanwhile is what is shown.
 	assert_int_equal(pwrite(fd, "late", 4, 0), 4);
@@ -364,10 +361,10 @@ static void commit_does_not_wait_for_ever(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
 	int event = make_busy(&rig, buffer);
-	show(&rig, surface, buffer);
+	rig_show(&rig, surface, buffer);
 	const struct neep_wl_object *object = neep_wl_objects_by_client(&rig.client->objects, buffer);
 	neep_timer_arm(rig.loop, &neep_wl_buffer_from_object(object)->pool->limit, 0);
 	rig_settle(&rig);
@@ -386,12 +383,12 @@ static void events_come_while_a_commit_waits(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t first = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
-	uint32_t second = create_buffer(&rig, fd, 0);
-	show(&rig, surface, first);
+	int fd = rig_make_memory(SIZE);
+	uint32_t first = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
+	uint32_t second = rig_create_dmabuf(&rig, fd, 0);
+	rig_show(&rig, surface, first);
 	int event = make_busy(&rig, second);
-	show(&rig, surface, second);
+	rig_show(&rig, surface, second);
 	rig_release(&rig, rig_host_id(&rig, first));
 	assert_non_null(rig_next_event(&rig, NULL, first, WL_BUFFER_RELEASE));
 	assert_int_equal(eventfd_write(event, 1), 0);
@@ -405,10 +402,10 @@ static void client_may_be_ended_while_its_commit_waits(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t buffer = create_buffer(&rig, fd, 0), surface = rig_create_surface(&rig);
+	int fd = rig_make_memory(SIZE);
+	uint32_t buffer = rig_create_dmabuf(&rig, fd, 0), surface = rig_create_surface(&rig);
 	int event = make_busy(&rig, buffer);
-	show(&rig, surface, buffer);
+	rig_show(&rig, surface, buffer);
 	uint32_t bad = 77;
 	rig_event(&rig, 1, WL_DISPLAY_ERROR, -1, 1, &bad);
 	assert_true(rig.has_ended);
@@ -431,14 +428,14 @@ static void plane_is_refused_when_it_is_none(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t params = create_params(&rig);
-	add(&rig, params, &(struct plane){ .fd = fd, .index = 4, .stride = STRIDE });
+	int fd = rig_make_memory(SIZE);
+	uint32_t params = rig_create_params(&rig);
+	rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .index = 4, .stride = STRIDE });
 	assert_failed(&rig, params, ZWP_LINUX_BUFFER_PARAMS_V1_ERROR_PLANE_IDX);
 	rig_start_with_dmabufs(&rig, &copied);
-	params = create_params(&rig);
-	add(&rig, params, &(struct plane){ .fd = fd, .stride = STRIDE });
-	add(&rig, params, &(struct plane){ .fd = fd, .stride = STRIDE });
+	params = rig_create_params(&rig);
+	rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .stride = STRIDE });
+	rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .stride = STRIDE });
 	assert_failed(&rig, params, ZWP_LINUX_BUFFER_PARAMS_V1_ERROR_PLANE_SET);
 	close(fd);
 }
@@ -448,17 +445,17 @@ static void params_are_refused_when_they_are_used_twice(void **state) {
 	for (int i = 0; i < 3; i++) {
 		struct rig rig;
 		rig_start_with_dmabufs(&rig, &copied);
-		int fd = make_memory(SIZE);
-		uint32_t params = create_params(&rig);
-		const struct plane plane = { .fd = fd, .stride = STRIDE };
-		add(&rig, params, &plane);
-		create_immed(&rig, params, WIDTH, HEIGHT);
+		int fd = rig_make_memory(SIZE);
+		uint32_t params = rig_create_params(&rig);
+		const struct rig_plane plane = { .fd = fd, .stride = STRIDE };
+		rig_add_plane(&rig, params, &plane);
+		rig_create_immed(&rig, params, WIDTH, HEIGHT);
 		if (i == 0) {
-			create_immed(&rig, params, WIDTH, HEIGHT);
+			rig_create_immed(&rig, params, WIDTH, HEIGHT);
 		} else if (i == 1) {
 			rig_send(&rig, params, CREATE, WIDTH, HEIGHT, DRM_FORMAT_XRGB8888, 0);
 		} else {
-			add(&rig, params, &plane);
+			rig_add_plane(&rig, params, &plane);
 		}
 		assert_failed(&rig, params, ZWP_LINUX_BUFFER_PARAMS_V1_ERROR_ALREADY_USED);
 		close(fd);
@@ -466,7 +463,7 @@ static void params_are_refused_when_they_are_used_twice(void **state) {
 }
 
 struct mistake {
-	struct plane plane;
+	struct rig_plane plane;
 	int32_t width, height;
 	uint32_t format, flags;
 	uint32_t code;
@@ -503,10 +500,10 @@ static void buffer_is_refused_when_it_does_not_fit(void **state) {
 		const struct mistake *mistake = &mistakes[i];
 		struct rig rig;
 		rig_start_with_dmabufs(&rig, i % 2 == 0 ? &copied : &passed);
-		struct plane plane = mistake->plane;
-		plane.fd = make_memory(SIZE);
-		uint32_t params = create_params(&rig);
-		add(&rig, params, &plane);
+		struct rig_plane plane = mistake->plane;
+		plane.fd = rig_make_memory(SIZE);
+		uint32_t params = rig_create_params(&rig);
+		rig_add_plane(&rig, params, &plane);
 		rig_send(&rig, params, CREATE_IMMED, rig.next_id++, (uint32_t)mistake->width,
 			(uint32_t)mistake->height, mistake->format, mistake->flags);
 		assert_failed(&rig, params, (int)mistake->code);
@@ -518,11 +515,11 @@ static void second_plane_is_refused(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t params = create_params(&rig);
-	add(&rig, params, &(struct plane){ .fd = fd, .stride = STRIDE });
-	add(&rig, params, &(struct plane){ .fd = fd, .index = 1, .stride = STRIDE });
-	create_immed(&rig, params, WIDTH, HEIGHT);
+	int fd = rig_make_memory(SIZE);
+	uint32_t params = rig_create_params(&rig);
+	rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .stride = STRIDE });
+	rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .index = 1, .stride = STRIDE });
+	rig_create_immed(&rig, params, WIDTH, HEIGHT);
 	assert_failed(&rig, params, ERROR(INVALID_FORMAT));
 	close(fd);
 }
@@ -532,43 +529,79 @@ static void buffer_is_refused_when_its_fd_is_no_memory(void **state) {
 	int fds[2];
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	int bad[] = { fds[0], fds[1], open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-		open("/dev/null", O_RDWR | O_CLOEXEC), make_memory(0) };
+		open("/dev/null", O_RDWR | O_CLOEXEC), rig_make_memory(0) };
 	for (size_t i = 0; i < 5; i++) {
 		struct rig rig;
 		rig_start_with_dmabufs(&rig, &copied);
-		uint32_t params = create_params(&rig);
-		add(&rig, params, &(struct plane){ .fd = bad[i], .stride = STRIDE });
-		create_immed(&rig, params, WIDTH, HEIGHT);
+		uint32_t params = rig_create_params(&rig);
+		rig_add_plane(&rig, params, &(struct rig_plane){ .fd = bad[i], .stride = STRIDE });
+		rig_create_immed(&rig, params, WIDTH, HEIGHT);
 		assert_failed(&rig, params, ERROR(INVALID_WL_BUFFER));
 		close(bad[i]);
 	}
 }
 
-static void buffers_that_would_be_named_by_the_compositor_fail(void **state) {
+static void create(struct rig *rig, uint32_t params, const struct mistake *mistake) {
+	rig_send(rig, params, CREATE, (uint32_t)mistake->width, (uint32_t)mistake->height, mistake->format,
+		mistake->flags);
+	rig_settle(rig);
+}
+
+/* What create_immed is told of at once, create is, too. */
+static void buffer_of_create_is_refused_when_it_does_not_fit(void **state) {
 	(void)state;
-	struct rig rig;
-	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	uint32_t params = create_params(&rig);
-	add(&rig, params, &(struct plane){ .fd = fd, .stride = STRIDE });
-	rig_send(&rig, params, CREATE, WIDTH, HEIGHT, DRM_FORMAT_XRGB8888, 0);
-	rig_settle(&rig);
-	assert_non_null(rig_next_event(&rig, NULL, params, ZWP_LINUX_BUFFER_PARAMS_V1_FAILED));
-	assert_false(rig.has_ended);
-	rig_stop(&rig);
-	close(fd);
+	static const struct mistake mistakes[] = {
+		{ { .index = 1, .stride = STRIDE }, WIDTH, HEIGHT, DRM_FORMAT_XRGB8888, 0,
+			ERROR(INCOMPLETE) },
+		{ { .stride = STRIDE }, WIDTH, HEIGHT, DRM_FORMAT_NV12, 0, ERROR(INVALID_FORMAT) },
+		{ { .stride = STRIDE }, 0, HEIGHT, DRM_FORMAT_XRGB8888, 0, ERROR(INVALID_DIMENSIONS) },
+		{ { .stride = STRIDE }, WIDTH, 257, DRM_FORMAT_XRGB8888, 0, ERROR(OUT_OF_BOUNDS) },
+		{ { .stride = 0 }, WIDTH, HEIGHT, DRM_FORMAT_XRGB8888, 1, ERROR(OUT_OF_BOUNDS) },
+	};
+	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+		struct rig rig;
+		rig_start_with_dmabufs(&rig, &copied);
+		struct rig_plane plane = mistakes[i].plane;
+		plane.fd = rig_make_memory(SIZE);
+		uint32_t params = rig_create_params(&rig);
+		rig_add_plane(&rig, params, &plane);
+		create(&rig, params, &mistakes[i]);
+		assert_null(rig_next_event(&rig, NULL, params, ZWP_LINUX_BUFFER_PARAMS_V1_FAILED));
+		assert_failed(&rig, params, (int)mistakes[i].code);
+		close(plane.fd);
+	}
+}
+
+static void create_fails_when_the_dma_buf_cannot_be_used(void **state) {
+	(void)state;
+	const struct mistake good = { { .stride = STRIDE }, WIDTH, HEIGHT, DRM_FORMAT_XRGB8888, 0, 0 };
+	struct mistake with_flags = good;
+	with_flags.flags = 1;
+	for (int is_file = 0; is_file < 2; is_file++) {
+		struct rig rig;
+		rig_start_with_dmabufs(&rig, &copied);
+		int fd = is_file ? rig_make_memory(SIZE) : open("/dev/null", O_RDWR | O_CLOEXEC);
+		uint32_t params = rig_create_params(&rig);
+		rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .stride = STRIDE });
+		create(&rig, params, is_file ? &with_flags : &good);
+		assert_non_null(rig_next_event(&rig, NULL, params, ZWP_LINUX_BUFFER_PARAMS_V1_FAILED));
+		assert_false(rig.has_ended);
+		create(&rig, params, &good);
+		assert_failed(&rig, params, ERROR(ALREADY_USED));
+		close(fd);
+	}
 }
 
 static void dma_bufs_are_refused_when_there_are_too_many(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_start_with_dmabufs(&rig, &copied);
-	int fd = make_memory(SIZE);
-	create_buffer(&rig, fd, 0);
+	int fd = rig_make_memory(SIZE);
+	rig_create_dmabuf(&rig, fd, 0);
 	rig.client->shm->pool_count += NEEP_WL_POOLS_MAX - 1;
-	uint32_t params = create_params(&rig);
-	add(&rig, params, &(struct plane){ .fd = fd, .stride = STRIDE });
-	create_immed(&rig, params, WIDTH, HEIGHT);
+	uint32_t params = rig_create_params(&rig);
+	rig_add_plane(&rig, params, &(struct rig_plane){ .fd = fd, .stride = STRIDE });
+	rig_create_immed(&rig, params, WIDTH, HEIGHT);
 	assert_failed(&rig, params, ERROR(INVALID_WL_BUFFER));
 	close(fd);
 }
@@ -599,7 +632,8 @@ int main(void) {
 		fd_checked_test(buffer_is_refused_when_it_does_not_fit),
 		fd_checked_test(second_plane_is_refused),
 		fd_checked_test(buffer_is_refused_when_its_fd_is_no_memory),
-		fd_checked_test(buffers_that_would_be_named_by_the_compositor_fail),
+		fd_checked_test(buffer_of_create_is_refused_when_it_does_not_fit),
+		fd_checked_test(create_fails_when_the_dma_buf_cannot_be_used),
 		fd_checked_test(dma_bufs_are_refused_when_there_are_too_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

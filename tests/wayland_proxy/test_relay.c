@@ -132,7 +132,7 @@ static void fds_of_requests_arrive_in_order(void **state) {
 	const uint32_t id = NEEP_WL_SERVER_IDS;
 	struct neep_wl_client *client = peer.client;
 	struct neep_wl_object_params params = {
-		.interface = &wl_data_offer_interface, .version = 3, .client_id = id
+		.interface = &wl_data_offer_interface, .version = 3, .host_id = id, .has_client = true
 	};
 	assert_non_null(neep_wl_object_create(client, &params));
 	int pipes[2][2];
@@ -159,7 +159,7 @@ static void fds_of_requests_arrive_in_order(void **state) {
 	peer_stop(&peer);
 }
 
-static void ids_of_the_compositor_are_the_same_on_both_sides_and_used_again(void **state) {
+static void ids_of_the_compositor_are_used_again(void **state) {
 	(void)state;
 	struct peer peer = { 0 };
 	const uint32_t id = NEEP_WL_SERVER_IDS;
@@ -344,9 +344,10 @@ static void request_without_its_fd_ends_the_client(void **state) {
 	(void)state;
 	struct peer peer = { 0 };
 	start_with(&peer, "wl_data_device_manager", 3);
-	struct neep_wl_object_params params = {
-		.interface = &wl_data_offer_interface, .version = 3, .client_id = NEEP_WL_SERVER_IDS
-	};
+	struct neep_wl_object_params params = { .interface = &wl_data_offer_interface,
+		.version = 3,
+		.host_id = NEEP_WL_SERVER_IDS,
+		.has_client = true };
 	assert_non_null(neep_wl_object_create(peer.client, &params));
 	struct neep_wl_writer writer;
 	neep_wl_writer_begin(&writer, NEEP_WL_SERVER_IDS, WL_DATA_OFFER_RECEIVE);
@@ -481,7 +482,7 @@ int main(void) {
 		fd_checked_test(destroyed_object_takes_events_and_fds_until_its_id_is_deleted),
 		fd_checked_test(request_to_a_destroyed_object_ends_the_client),
 		fd_checked_test(fds_of_requests_arrive_in_order),
-		fd_checked_test(ids_of_the_compositor_are_the_same_on_both_sides_and_used_again),
+		fd_checked_test(ids_of_the_compositor_are_used_again),
 		fd_checked_test(child_objects_have_the_version_of_their_parent),
 		fd_checked_test(globals_are_hidden_and_cut_by_policy),
 		fd_checked_test(global_is_removed_and_can_still_be_bound),

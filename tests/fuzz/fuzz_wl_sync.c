@@ -1,0 +1,232 @@
+/* Surfaces with explicit synchronization, dma-bufs and timelines of a client that does what the input says, mostly without a mistake,
+ * so that commits wait and points are signalled. At the end nothing is left of the timelines. */
+#include <drm_fourcc.h>
+#include <unistd.h>
+
+#include "fuzz/fuzz.h"
+#include "util/log.h"
+#include "util/macros.h"
+#include "util/reader.h"
+#include "wayland/linux-dmabuf-protocol.h"
+#include "wayland/sync.h"
+#include "wayland_proxy/compositor.h"
+#include "wayland_proxy/timelines.h"
+
+#define STEPS_MAX   400
+#define SETTLE_EACH 16
+#define FILE_SIZE   65536
+#define KEEP        SYNCOBJS // a timeline for each
+#define MANAGER     FIRST_FREE
+
+enum { SURFACE_DESTROY, GET_SURFACE, IMPORT_TIMELINE };
+enum { SYNC_DESTROY, SET_ACQUIRE_POINT, SET_RELEASE_POINT };
+enum { ACQUIRE, RELEASE };
+
+struct fuzz {
+	struct neep_reader in;
+	struct rig rig;
+	struct timelines timelines;
+	struct rig_dmabufs dmabufs;
+	int file;
+	int syncobjs[SYNCOBJS];
+	uint32_t points; // so far
+	// 0: none, or it is gone.
+	uint32_t surfaces[KEEP], syncs[KEEP], timeline_ids[KEEP], buffers[KEEP];
+};
+
+static uint8_t pick(struct fuzz *fuzz) {
+	return neep_reader_u8(&fuzz->in) % KEEP;
+}
+
+static void destroy(struct fuzz *fuzz, uint32_t *id) {
+	if (*id != 0) {
+		rig_destroy(&fuzz->rig, *id, 0);
+		*id = 0;
+	}
+}
+
+/* Until no commit waits any more: the client's socket has room for so much. */
+static void settle(struct fuzz *fuzz) {
+	struct rig *rig = &fuzz->rig;
+	rig_settle(rig);
+	while (!rig->has_ended && rig->client->sync->waiting != NULL) {
+		neep_timer_arm(rig->loop, &rig->client->sync->limit, 0);
+		rig_settle(rig);
+	}
+}
+
+static void create_surface(struct fuzz *fuzz, uint8_t at) {
+	struct rig *rig = &fuzz->rig;
+	destroy(fuzz, &fuzz->syncs[at]);
+	destroy(fuzz, &fuzz->surfaces[at]);
+	fuzz->surfaces[at] = rig_create_surface(rig);
+	fuzz->syncs[at] = rig->next_id++;
+	rig_send(rig, MANAGER, GET_SURFACE, fuzz->syncs[at], fuzz->surfaces[at]);
+}
+
+static void create_timeline(struct fuzz *fuzz, uint8_t at) {
+	destroy(fuzz, &fuzz->timeline_ids[at]);
+	fuzz->timeline_ids[at] = fuzz->rig.next_id++;
+	rig_send_fd(&fuzz->rig, fuzz->syncobjs[at], MANAGER, IMPORT_TIMELINE, 1, &fuzz->timeline_ids[at]);
+}
+
+static uint32_t create_params(struct fuzz *fuzz) {
+	uint32_t params = rig_create_params(&fuzz->rig);
+	rig_add_plane(&fuzz->rig, params, &(struct rig_plane){ .fd = fuzz->file, .stride = RIG_STRIDE });
+	return params;
+}
+
+static void create_buffer(struct fuzz *fuzz, uint8_t at) {
+	struct rig *rig = &fuzz->rig;
+	destroy(fuzz, &fuzz->buffers[at]);
+	uint32_t params = create_params(fuzz);
+	if (neep_reader_u8(&fuzz->in) % 2 == 0) {
+		fuzz->buffers[at] = rig_create_immed(rig, params, RIG_WIDTH, RIG_HEIGHT);
+		return;
+	}
+	rig_send(rig, params, CREATE, RIG_WIDTH, RIG_HEIGHT, DRM_FORMAT_XRGB8888, 0);
+	settle(fuzz);
+	const uint32_t *words = rig_next_event(rig, NULL, params, ZWP_LINUX_BUFFER_PARAMS_V1_CREATED);
+	fuzz->buffers[at] = words != NULL ? words[0] : 0;
+}
+
+static void set_point(struct fuzz *fuzz, uint8_t at, uint32_t request, uint8_t timeline, uint32_t point) {
+	if (fuzz->syncs[at] != 0 && fuzz->timeline_ids[timeline] != 0) {
+		rig_send(&fuzz->rig, fuzz->syncs[at], request, fuzz->timeline_ids[timeline], 0, point);
+	}
+}
+
+static void show(struct fuzz *fuzz, uint8_t at) {
+	uint8_t buffer = pick(fuzz);
+	if (fuzz->surfaces[at] == 0 || fuzz->buffers[buffer] == 0) {
+		return;
+	}
+	uint32_t point = ++fuzz->points;
+	set_point(fuzz, at, SET_ACQUIRE_POINT, ACQUIRE, point);
+	set_point(fuzz, at, SET_RELEASE_POINT, RELEASE, point);
+	rig_attach(&fuzz->rig, fuzz->surfaces[at], fuzz->buffers[buffer]);
+	rig_damage_buffer(&fuzz->rig, fuzz->surfaces[at], 0, 0, 8, 8);
+	rig_commit(&fuzz->rig, fuzz->surfaces[at]);
+}
+
+static void release(struct fuzz *fuzz, uint8_t at) {
+	settle(fuzz);
+	uint32_t id = fuzz->rig.has_ended || fuzz->buffers[at] == 0
+			      ? 0
+			      : rig_host_id(&fuzz->rig, fuzz->buffers[at]);
+	if (id != 0) {
+		rig_release(&fuzz->rig, id);
+	}
+}
+
+/* Of buffers that the client has destroyed, too. */
+static void release_any(struct fuzz *fuzz) {
+	uint16_t id = (uint16_t)(neep_reader_u8(&fuzz->in) + 1);
+	settle(fuzz);
+	if (!fuzz->rig.has_ended) {
+		rig_release(&fuzz->rig, id);
+	}
+}
+
+static void step(struct fuzz *fuzz) {
+	uint8_t op = neep_reader_u8(&fuzz->in) % 32, at = pick(fuzz);
+	uint64_t reached = fuzz->timelines.values[ACQUIRE] + 1;
+	switch (op) {
+	case 0:
+		create_surface(fuzz, at);
+		break;
+	case 1:
+		create_timeline(fuzz, at);
+		break;
+	case 2:
+	case 3:
+		create_buffer(fuzz, at);
+		break;
+	case 4:
+		destroy(fuzz, &fuzz->surfaces[at]);
+		break;
+	case 5:
+		destroy(fuzz, &fuzz->syncs[at]);
+		break;
+	case 6:
+		destroy(fuzz, &fuzz->timeline_ids[at]);
+		break;
+	case 7:
+		destroy(fuzz, &fuzz->buffers[at]);
+		break;
+	case 8:
+	case 9:
+		release(fuzz, at);
+		break;
+	case 10:
+	case 11:
+		release_any(fuzz);
+		break;
+	case 12:
+		set_point(fuzz, at, SET_ACQUIRE_POINT + op % 2, pick(fuzz), neep_reader_u32(&fuzz->in));
+		break;
+	case 13:
+		if (fuzz->surfaces[at] != 0) {
+			rig_commit(&fuzz->rig, fuzz->surfaces[at]);
+		}
+		break;
+	case 14:
+	case 15:
+	case 16:
+		timelines_reach(&fuzz->timelines, ACQUIRE, reached + neep_reader_u8(&fuzz->in) % 4);
+		break;
+	case 17:
+		settle(fuzz);
+		break;
+	default:
+		show(fuzz, at);
+	}
+}
+
+static void ignore_line(void *data, enum neep_log_level level, const char *topic, const char *line) {
+	(void)data;
+	(void)level;
+	(void)topic;
+	(void)line;
+}
+
+/* There is something to use from the start. */
+static void begin(struct fuzz *fuzz) {
+	struct rig *rig = &fuzz->rig;
+	fuzz->dmabufs = (struct rig_dmabufs){ .render_device = 1, .timelines = &fuzz->timelines };
+	rig_start_with_dmabufs(rig, &fuzz->dmabufs);
+	rig->next_id++;
+	rig_bind(rig, &(struct rig_binding){ NEEP_WL_SYNC_NAME, "wp_linux_drm_syncobj_manager_v1", 1 },
+		MANAGER);
+	for (uint8_t i = 0; i < KEEP; i++) {
+		create_timeline(fuzz, i);
+		create_surface(fuzz, i);
+		fuzz->buffers[i] = rig_create_immed(rig, create_params(fuzz), RIG_WIDTH, RIG_HEIGHT);
+	}
+	rig_settle(rig);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+	static struct fuzz fuzz;
+	neep_log_set_handler(ignore_line, NULL);
+	fuzz = (struct fuzz){ .file = rig_make_memory(FILE_SIZE) };
+	for (uint8_t i = 0; i < SYNCOBJS; i++) {
+		fuzz.syncobjs[i] = timelines_fd(i);
+	}
+	neep_reader_init(&fuzz.in, data, size);
+	begin(&fuzz);
+	for (int i = 0; i < STEPS_MAX && neep_reader_ok(&fuzz.in) && !fuzz.rig.has_ended; i++) {
+		step(&fuzz);
+		if (i % SETTLE_EACH == 0) {
+			settle(&fuzz);
+			fuzz.rig.event_len = 0;
+		}
+	}
+	rig_stop(&fuzz.rig);
+	timelines_finish(&fuzz.timelines);
+	for (uint8_t i = 0; i < SYNCOBJS; i++) {
+		close(fuzz.syncobjs[i]);
+	}
+	close(fuzz.file);
+	return 0;
+}
