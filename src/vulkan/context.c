@@ -16,7 +16,7 @@ const struct neep_vk_limits neep_vk_default_limits = {
 	.objects = 4u << 20,
 	.memory_bytes = UINT64_MAX,
 	.mapped_bytes = UINT64_MAX,
-	.late_bytes = 64u << 10,
+	.late_bytes = 32u << 10,
 };
 
 struct neep_vk_context *neep_vk_context_create(

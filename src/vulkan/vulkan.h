@@ -53,7 +53,7 @@ struct neep_vk_limits {
 	uint32_t
 		late_bytes; // command buffers from this length on get a thread to themselves; UINT32_MAX: none
 };
-extern const struct neep_vk_limits neep_vk_default_limits; // 256 MiB, 512 MiB, 4 Mi, UINT64_MAX twice, 64 KiB
+extern const struct neep_vk_limits neep_vk_default_limits; // 256 MiB, 512 MiB, 4 Mi, UINT64_MAX twice, 32 KiB
 
 /* Loads the host's Vulkan loader (libvulkan.so.1), which a context needs. Once per process, before it locks itself up.
  * Returns 0 or a negative errno with `error` set: what is missing and which package brings it. */
