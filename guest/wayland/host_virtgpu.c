@@ -226,6 +226,11 @@ static bool host_can_pass(struct neep_wl_host *base, int fd) {
 	return neep_wl_virtgpu_is_host_memory(from_base(base)->gpu, fd);
 }
 
+static struct neep_wl_memory *host_import(struct neep_wl_host *base, int fd) {
+	struct host *host = from_base(base);
+	return host->has_failed ? NULL : neep_wl_allocator_import(&host->allocator, fd);
+}
+
 /* ---- life ---- */
 
 static void host_destroy(struct neep_wl_host *base) {
@@ -251,6 +256,7 @@ static const struct neep_wl_host_impl impl = {
 	.set_receiving = host_set_receiving,
 	.allocate = host_allocate,
 	.can_pass = host_can_pass,
+	.import = host_import,
 };
 
 static void outgoing_drained(struct neep_wl_outgoing *outgoing) {
