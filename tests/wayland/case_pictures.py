@@ -56,8 +56,8 @@ def still(world, scene):
     client.finish()
     if picture.is_same(want, host.empty):
         raise Failure('natively the screen stays empty')
-    host = world.new_weston()
     for name, proxy in [('wrapped', []), ('copied', copying(world))]:
+        host = world.new_weston()
         client = world.start(host, [*world.wrapper, *proxy, world.program('wl-still'), scene], wrapper=[])
         client.expect('shown')
         await_picture(world, host, want, f'{scene}-{name}')
