@@ -25,7 +25,7 @@ struct memory_region {
 	size_t mapping_len;
 	int guard;     // slot of the SIGBUS guard, -1 for none
 	bool is_whole; // all of a file that cannot become shorter
-	bool is_kept; // by the replace() that is under way
+	bool is_kept;  // by the replace() that is under way
 };
 
 /* The regions in the order of their addresses, once for each address space. */

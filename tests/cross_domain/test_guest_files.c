@@ -175,8 +175,7 @@ static void file_that_may_shrink_is_not_sent(void **state) {
 }
 
 static void blob_that_is_not_shareable_is_not_sent(void **state) {
-	check_not_sent(
-		*state, file_of(SIZE, F_SEAL_SHRINK), SIZE, SIZE, VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE);
+	check_not_sent(*state, file_of(SIZE, F_SEAL_SHRINK), SIZE, SIZE, VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE);
 }
 
 static void memory_of_the_guest_is_not_sent(void **state) {

@@ -256,7 +256,8 @@ static int file_of(uint64_t size) {
 	return file;
 }
 
-static int create_blob(struct neep_driver *driver, uint32_t resource_id, const struct neep_guest_buffer *backing) {
+static int create_blob(
+	struct neep_driver *driver, uint32_t resource_id, const struct neep_guest_buffer *backing) {
 	struct neep_cmd_blob blob = {
 		.resource_id = resource_id,
 		.blob_mem = VIRTIO_GPU_BLOB_MEM_GUEST,
