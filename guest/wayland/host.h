@@ -93,8 +93,8 @@ struct neep_wl_memory *neep_wl_host_allocate(struct neep_wl_host *host, size_t s
 /* Whether `fd`, which a client sent as memory, can be sent to the compositor as it is: then no copy is needed. */
 bool neep_wl_host_can_pass(struct neep_wl_host *host, int fd);
 
-/* The file `fd`, borrowed, which a client sent as memory, as memory that can be sent in its place: the compositor gets the client's
- * own file. It is not mapped here. NULL: there is no way, and what is in it has to be copied. */
+/* The file `fd`, borrowed, which a client sent as memory, as memory that can be sent in its place: the compositor gets
+ * the client's own file. It is not mapped here. NULL: there is no way, and what is in it has to be copied. */
 struct neep_wl_memory *neep_wl_host_import(struct neep_wl_host *host, int fd);
 
 void neep_wl_host_destroy(struct neep_wl_host *host); // NULL is fine

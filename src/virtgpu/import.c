@@ -1,12 +1,12 @@
 /* Files of programs as buffers: memory that the device can see, and pass on, without a copy.
  *
- * Linux makes a guest blob of the pages of a dma-buf that comes from another device. Here dma-bufs are memory files, so any memory
- * file of a program may be one, under these conditions: nobody can make it shorter, or the device would read what is not there
- * any more; and it can be written, as all memory of a guest. It may grow: what was imported before stays as large as it was,
- * and what is imported next is another buffer.
+ * Linux makes a guest blob of the pages of a dma-buf that comes from another device. Here dma-bufs are memory files, so any
+ * memory file of a program may be one, under these conditions: nobody can make it shorter, or the device would read what is
+ * not there any more; and it can be written, as all memory of a guest. It may grow: what was imported before stays as large
+ * as it was, and what is imported next is another buffer.
  *
- * Unlike Linux this is also done for a device with 3D. There, a driver might take the pages of others for memory of its GPU;
- * here the commands of 3D contexts know host memory only. */
+ * Unlike Linux this is also done for a device with 3D. There, a driver might take the pages of others for memory of its
+ * GPU; here the commands of 3D contexts know host memory only. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
