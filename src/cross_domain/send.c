@@ -31,8 +31,7 @@ static bool is_sharable(const struct neep_resource *resource) {
  * for others. Memory of the guest is what its programs have as files. */
 static bool is_wanted_as_dmabuf(
 	const struct neep_xd_context *context, const struct neep_resource *resource, uint32_t type) {
-	bool is_file =
-		neep_xd_is_own_blob(resource) || resource->blob.blob_mem == RUTABAGA_BLOB_MEM_GUEST;
+	bool is_file = neep_xd_is_own_blob(resource) || resource->blob.blob_mem == RUTABAGA_BLOB_MEM_GUEST;
 	return type == NEEP_XD_ID_DMABUF || (!context->knows_extensions && !is_file);
 }
 
