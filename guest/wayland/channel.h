@@ -23,6 +23,8 @@ enum neep_wl_extension {
 	NEEP_WL_EXTENSION_LONG_MESSAGES = 1 << 1,
 	/* Blobs that programs here share as dma-bufs are memory files there: wl_shm takes them. */
 	NEEP_WL_EXTENSION_FILES = 1 << 2,
+	/* What a kernel imports as a guest blob, as a file of its own, can be sent. */
+	NEEP_WL_EXTENSION_GUEST_FILES = 1 << 3,
 	/* They can be sent as dma-bufs, too. */
 	NEEP_WL_EXTENSION_DMABUFS = 1 << 4,
 };

@@ -17,6 +17,10 @@ bool neep_wl_host_can_pass(struct neep_wl_host *host, int fd) {
 	return !host->copies_all && host->impl->can_pass(host, fd);
 }
 
+struct neep_wl_memory *neep_wl_host_import(struct neep_wl_host *host, int fd) {
+	return host->copies_all || host->impl->import == NULL ? NULL : host->impl->import(host, fd);
+}
+
 void neep_wl_host_destroy(struct neep_wl_host *host) {
 	if (host != NULL) {
 		host->impl->destroy(host);

@@ -39,8 +39,8 @@ struct neep_wl_host_listener {
 /* Memory that the compositor can be given as the fd of a wl_shm pool. Counted: transfers in flight hold one each. */
 struct neep_wl_memory {
 	const struct neep_wl_memory_impl *impl;
-	uint8_t *data; // mapped, readable and writable
-	size_t size;   // bytes, a multiple of the page
+	uint8_t *data; // mapped, readable and writable; NULL: a client's
+	size_t size;   // bytes, a multiple of the page; 0: a client's
 	uint32_t refs;
 };
 struct neep_wl_memory *neep_wl_memory_ref(struct neep_wl_memory *memory);
@@ -59,6 +59,7 @@ struct neep_wl_host_impl {
 	void (*set_receiving)(struct neep_wl_host *host, bool is_receiving);
 	struct neep_wl_memory *(*allocate)(struct neep_wl_host *host, size_t size);
 	bool (*can_pass)(struct neep_wl_host *host, int fd);
+	struct neep_wl_memory *(*import)(struct neep_wl_host *host, int fd); // may be NULL
 };
 
 /* Timelines of the DRM node that clients have, by handle. */
@@ -103,6 +104,10 @@ struct neep_wl_memory *neep_wl_host_allocate(struct neep_wl_host *host, size_t s
 
 /* Whether `fd`, which a client sent as memory, can be sent to the compositor as it is: then no copy is needed. */
 bool neep_wl_host_can_pass(struct neep_wl_host *host, int fd);
+
+/* The file `fd`, borrowed, which a client sent as memory, as memory that can be sent in its place: the compositor gets
+ * the client's own file. It is not mapped here. NULL: there is no way, and what is in it has to be copied. */
+struct neep_wl_memory *neep_wl_host_import(struct neep_wl_host *host, int fd);
 
 void neep_wl_host_destroy(struct neep_wl_host *host); // NULL is fine
 

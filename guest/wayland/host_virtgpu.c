@@ -251,6 +251,11 @@ static const struct neep_wl_timelines_impl timelines_impl = {
 	.watch = host_watch_point,
 };
 
+static struct neep_wl_memory *host_import(struct neep_wl_host *base, int fd) {
+	struct host *host = from_base(base);
+	return host->has_failed ? NULL : neep_wl_allocator_import(&host->allocator, fd);
+}
+
 /* ---- life ---- */
 
 static void host_destroy(struct neep_wl_host *base) {
@@ -276,6 +281,7 @@ static const struct neep_wl_host_impl impl = {
 	.set_receiving = host_set_receiving,
 	.allocate = host_allocate,
 	.can_pass = host_can_pass,
+	.import = host_import,
 };
 
 static void outgoing_drained(struct neep_wl_outgoing *outgoing) {

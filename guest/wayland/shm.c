@@ -56,6 +56,14 @@ static int no_memory(struct neep_wl_client *client) {
 	return neep_wl_client_fail(client, NULL, WL_DISPLAY_ERROR_NO_MEMORY, "too many pools");
 }
 
+/* The compositor gets the client's file, as `memory`, which is released. */
+static int pass_pool(struct neep_wl_call *call, struct neep_wl_memory *memory) {
+	struct neep_wl_attachment attachment = { .owned_fd = -1, .memory = memory };
+	int result = neep_wl_forward(call, &attachment, 1);
+	neep_wl_memory_unref(memory);
+	return result < 0 ? result : NEEP_WL_DONE;
+}
+
 /* A pool that only the proxy knows. */
 static int keep_pool(struct neep_wl_call *call, struct neep_wl_shm *shm) {
 	struct neep_wl_pool *pool = neep_wl_pool_create(shm);
@@ -80,8 +88,14 @@ static int on_create_pool(struct neep_wl_call *call) {
 		return neep_wl_client_fail(
 			call->client, call->object, WL_SHM_ERROR_INVALID_STRIDE, "invalid size (%d)", size);
 	}
-	if (neep_wl_host_can_pass(call->client->host, call->message.fds[call->message.args[1].value])) {
+	struct neep_wl_host *host = call->client->host;
+	int fd = call->message.fds[call->message.args[1].value];
+	if (neep_wl_host_can_pass(host, fd)) {
 		return NEEP_WL_FORWARD;
+	}
+	struct neep_wl_memory *memory = neep_wl_host_import(host, fd);
+	if (memory != NULL) {
+		return pass_pool(call, memory);
 	}
 	struct neep_wl_shm *shm = neep_wl_shm_get(call->client);
 	if (shm == NULL) {

@@ -1,7 +1,9 @@
 /* wl_shm and its pools.
  *
- * A pool whose fd the compositor can be given as it is (neep_wl_host_can_pass()) is passed on, and so is all that
- * happens to it. Of other pools the compositor never hears: the proxy maps them, and copies what is committed (buffer.h). */
+ * A pool whose fd the compositor can be given as it is (neep_wl_host_can_pass()), or as memory that the host can be told
+ * of (neep_wl_host_import()), is passed on, and so is all that happens to it: the compositor has the client's file, maps
+ * more of it when the pool grows, and checks sizes, as without a proxy. Of other pools the compositor never hears: the
+ * proxy maps them, and copies what is committed (buffer.h). */
 #ifndef NEEP_WAYLAND_SHM_H
 #define NEEP_WAYLAND_SHM_H
 

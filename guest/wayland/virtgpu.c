@@ -11,6 +11,7 @@
 
 #include "util/fd.h"
 #include "virtgpu/uapi.h"
+#include "wayland/channel.h"
 
 /* Kernels hand out small numbers. */
 #define HANDLES_MAX (UINT32_C(1) << 20)
@@ -215,6 +216,18 @@ bool neep_wl_virtgpu_is_host_memory(struct neep_wl_virtgpu *gpu, int fd) {
 	int result = import(gpu, fd, &bo, &blob_mem);
 	neep_wl_virtgpu_release(gpu, &bo);
 	return result == 0 && blob_mem == NEEP_DRM_BLOB_MEM_HOST3D;
+}
+
+/* Of dma-bufs that are guest memory the host has no file; memory files are told from them by their seals. */
+int neep_wl_virtgpu_import_file(struct neep_wl_virtgpu *gpu, int fd, struct neep_wl_bo *bo) {
+	bool has_way = (gpu->extensions & NEEP_WL_EXTENSION_GUEST_FILES) != 0;
+	uint32_t blob_mem;
+	int result = has_way && fcntl(fd, F_GET_SEALS) >= 0 ? import(gpu, fd, bo, &blob_mem) : -ENOTSUP;
+	if (result == 0 && blob_mem != NEEP_DRM_BLOB_MEM_GUEST) {
+		neep_wl_virtgpu_release(gpu, bo);
+		return -ENOTSUP;
+	}
+	return result;
 }
 
 /* ---- commands ---- */

@@ -82,6 +82,11 @@ bool neep_wl_virtgpu_is_host_memory(struct neep_wl_virtgpu *gpu, int fd);
 /* The buffer behind a dma-buf, with a hold. -ENOTSUP: it is none that the host knows. Or another negative errno. */
 int neep_wl_virtgpu_import(struct neep_wl_virtgpu *gpu, int fd, struct neep_wl_bo *bo);
 
+/* A buffer made of a memory file of a program's (NEEP_WL_EXTENSION_GUEST_FILES), with a hold: the kernel must take such a
+ * file, which `neep run` does and Linux does not. There, /dev/udmabuf could make a dma-buf of it, once Linux imports those
+ * into a virtio-gpu that has contexts. Returns 0 or a negative errno. */
+int neep_wl_virtgpu_import_file(struct neep_wl_virtgpu *gpu, int fd, struct neep_wl_bo *bo);
+
 struct neep_wl_submit {
 	const void *command;
 	size_t len;

@@ -76,6 +76,27 @@ static const struct neep_wl_channel_template *find_template(
 	return &allocator->templates[allocator->template_count++];
 }
 
+/* From now on it is the caller's, and counted. */
+static struct neep_wl_memory *begin(struct memory *memory, struct neep_wl_virtgpu *gpu) {
+	memory->gpu = neep_wl_virtgpu_ref(gpu);
+	memory->base = (struct neep_wl_memory){
+		.impl = &memory_impl,
+		.data = memory->mapped.data,
+		.size = memory->mapped.size,
+		.refs = 1,
+	};
+	return &memory->base;
+}
+
+struct neep_wl_memory *neep_wl_allocator_import(struct neep_wl_allocator *allocator, int fd) {
+	struct memory *memory = calloc(1, sizeof(*memory));
+	if (memory == NULL || neep_wl_virtgpu_import_file(allocator->gpu, fd, &memory->mapped.bo) < 0) {
+		free(memory);
+		return NULL;
+	}
+	return begin(memory, allocator->gpu);
+}
+
 struct neep_wl_memory *neep_wl_allocator_get(struct neep_wl_allocator *allocator, size_t size) {
 	if (size == 0 || size > NEEP_WL_MEMORY_MAX) {
 		return NULL;
@@ -91,14 +112,7 @@ struct neep_wl_memory *neep_wl_allocator_get(struct neep_wl_allocator *allocator
 		free(memory);
 		return NULL;
 	}
-	memory->gpu = neep_wl_virtgpu_ref(allocator->gpu);
-	memory->base = (struct neep_wl_memory){
-		.impl = &memory_impl,
-		.data = memory->mapped.data,
-		.size = memory->mapped.size,
-		.refs = 1,
-	};
-	return &memory->base;
+	return begin(memory, allocator->gpu);
 }
 
 int neep_wl_allocator_init(struct neep_wl_allocator *allocator, struct neep_wl_virtgpu *gpu) {

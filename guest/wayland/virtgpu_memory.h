@@ -29,6 +29,9 @@ void neep_wl_allocator_finish(struct neep_wl_allocator *allocator);
 /* Memory for neep_wl_host_allocate(). Waits for the host where the class is new. */
 struct neep_wl_memory *neep_wl_allocator_get(struct neep_wl_allocator *allocator, size_t size);
 
+/* Memory for neep_wl_host_import(). */
+struct neep_wl_memory *neep_wl_allocator_import(struct neep_wl_allocator *allocator, int fd);
+
 /* The buffer behind memory of any allocator; NULL for another kind of memory. */
 const struct neep_wl_bo *neep_wl_memory_bo(const struct neep_wl_memory *memory);
 

@@ -359,7 +359,8 @@ int32_t rutabaga_resource_transfer_write(struct rutabaga *ptr, uint32_t ctx_id, 
 
 /* Creates blob `resource_id`. A guest blob takes its bytes from iovecs (copied, as in attach_backing; none at all
  * means that backing is attached later); a host blob must have none, and ctx_id is the context that made
- * blob_id. handle, when not NULL, is a descriptor of the same memory: it is consumed in every case.
+ * blob_id. handle, when not NULL, is a descriptor of the same memory: it is consumed in every case. That of a guest blob
+ * goes when its backing is detached.
  * -EINVAL: unknown blob_mem or flags, size 0, iovecs shorter than size, unknown blob_id.
  * -EEXIST, -ESRCH, -ENOTSUP, -ENOMEM. */
 int32_t rutabaga_resource_create_blob(struct rutabaga *ptr, uint32_t ctx_id, uint32_t resource_id,

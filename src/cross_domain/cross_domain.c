@@ -93,7 +93,7 @@ static int xd_capset(
 	uint32_t words[NEEP_XD_CAPSET_WORDS] = {
 		[NEEP_XD_CAPSET_VERSION] = 1,
 		[NEEP_XD_CAPSET_EXTENSIONS] = NEEP_XD_EXTENSION_FLOW | NEEP_XD_EXTENSION_LONG_MESSAGES |
-					      NEEP_XD_EXTENSION_FILES |
+					      NEEP_XD_EXTENSION_FILES | NEEP_XD_EXTENSION_GUEST_FILES |
 					      (xd->udmabuf_fd >= 0 ? NEEP_XD_EXTENSION_DMABUFS : 0),
 	};
 	(void)capset_id;

@@ -105,6 +105,8 @@ enum neep_xd_extension {
 	/* Blobs of this device are files in memory, which wl_shm takes: those of other contexts too. To a guest that says in INIT
 	 * that it knows, NEEP_XD_ID_BLOB sends them as that. */
 	NEEP_XD_EXTENSION_FILES = 1 << 2,
+	/* A shareable guest blob that is all of a memory region, and that all of its file, is sent as this file. */
+	NEEP_XD_EXTENSION_GUEST_FILES = 1 << 3,
 	/* NEEP_XD_ID_DMABUF sends the same memory as a dma-buf; as a file where the kernel refuses that. */
 	NEEP_XD_EXTENSION_DMABUFS = 1 << 4,
 };

@@ -28,10 +28,11 @@ static bool is_sharable(const struct neep_resource *resource) {
 }
 
 /* Guests that know of one kind of blob alone make pools of the memory that they have from here, and dma-bufs of what they pass on
- * for others. */
+ * for others. Memory of the guest is what its programs have as files. */
 static bool is_wanted_as_dmabuf(
 	const struct neep_xd_context *context, const struct neep_resource *resource, uint32_t type) {
-	return type == NEEP_XD_ID_DMABUF || (!context->knows_extensions && !neep_xd_is_own_blob(resource));
+	bool is_file = neep_xd_is_own_blob(resource) || resource->blob.blob_mem == RUTABAGA_BLOB_MEM_GUEST;
+	return type == NEEP_XD_ID_DMABUF || (!context->knows_extensions && !is_file);
 }
 
 /* -1: there is none. */
@@ -52,7 +53,7 @@ static int make_dmabuf(struct neep_xd_context *context, const struct neep_resour
 	return fd < 0 ? -1 : fd;
 }
 
-/* The memory of a resource. Not of one that is guest memory: there is no fd to it alone. */
+/* The memory of a resource. To memory of the guest there is mostly no fd to it alone. */
 static int add_blob(struct transfer *transfer, uint32_t resource_id, uint32_t type) {
 	struct neep_xd_context *context = transfer->context;
 	const struct neep_resource *resource = neep_xd_attached(context, resource_id);

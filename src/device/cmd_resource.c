@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "util/checked.h"
+#include "util/fd.h"
 
 /* "Limits" are ours: no mode is larger, and the bytes of such an image are counted against the quota anyway. */
 #define IMAGE_SIDE_MAX 16384
@@ -201,6 +202,19 @@ static const char *blob_mistake(
 	return NULL;
 }
 
+/* Guest memory that is a file of its own, like what a program of the guest has imported, can be passed on as that. *owned_fd
+ * becomes -1 where it is none, or was not meant to be shared. Returns 0 or a negative errno. */
+static int backing_file(const struct neep_device *device, const struct virtio_gpu_resource_create_blob *cmd,
+	const struct neep_backing *backing, int *owned_fd) {
+	bool may_be_one = cmd->blob_mem == VIRTIO_GPU_BLOB_MEM_GUEST &&
+			  (cmd->blob_flags & VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE) != 0 &&
+			  backing->count == 1 && backing->size == cmd->size;
+	int fd = may_be_one ? neep_memory_file(device->memory, backing->iovecs[0].iov_base, backing->size)
+			    : -1;
+	*owned_fd = fd < 0 ? -1 : neep_fd_dup(fd);
+	return fd >= 0 && *owned_fd < 0 ? *owned_fd : 0;
+}
+
 static uint32_t create_blob_with(
 	struct neep_device *device, struct neep_request *request, const struct neep_backing *backing) {
 	const struct virtio_gpu_resource_create_blob *cmd = &request->cmd.create_blob;
@@ -215,8 +229,14 @@ static uint32_t create_blob_with(
 		.size = cmd->size,
 	};
 	struct rutabaga_iovecs iovecs = { .iovecs = backing->iovecs, .num_iovecs = backing->count };
-	int ret = rutabaga_resource_create_blob(device->rutabaga, cmd->hdr.ctx_id, cmd->resource_id, &create,
-		backing->count > 0 ? &iovecs : NULL, NULL);
+	int fd;
+	int ret = backing_file(device, cmd, backing, &fd);
+	if (ret == 0) {
+		struct rutabaga_handle file = { .os_handle = fd,
+			.handle_type = RUTABAGA_HANDLE_TYPE_MEM_SHM };
+		ret = rutabaga_resource_create_blob(device->rutabaga, cmd->hdr.ctx_id, cmd->resource_id,
+			&create, backing->count > 0 ? &iovecs : NULL, fd >= 0 ? &file : NULL);
+	}
 	if (ret < 0) {
 		return request_refuse(device, request, resp_from_errno(ret), "the blob cannot be had");
 	}

@@ -109,6 +109,7 @@ struct neep_driver *neep_driver_create(
 	driver->wake_fd = -1;
 	neep_list_init(&driver->pending);
 	neep_list_init(&driver->spare);
+	neep_driver_imports_init(driver);
 	init_lock(driver);
 	if (create_parts(driver, owned_fd, error) < 0) {
 		neep_driver_destroy(driver);
@@ -146,6 +147,7 @@ void neep_driver_destroy(struct neep_driver *driver) {
 		neep_queue_destroy(driver->queues[i]);
 	}
 	neep_driver_finish_requests(driver);
+	neep_driver_imports_finish(driver);
 	neep_guest_memory_destroy(driver->memory);
 	neep_close_fd(&driver->poll_fd);
 	neep_close_fd(&driver->wake_fd);
@@ -192,6 +194,9 @@ static int start_locked(struct neep_driver *driver) {
 	}
 	if (result == 0) {
 		result = neep_frontend_set_memory(driver->frontend, driver->memory);
+	}
+	if (result == 0) {
+		result = neep_driver_tell_imports_locked(driver);
 	}
 	if (result == 0) {
 		result = neep_frontend_share_inflight(
@@ -256,6 +261,7 @@ int neep_driver_reset(struct neep_driver *driver) {
 static int reconnect_locked(struct neep_driver *driver, int owned_fd, struct neep_error *error) {
 	uint64_t features = neep_frontend_features(driver->frontend);
 	neep_frontend_replace_socket(driver->frontend, owned_fd);
+	driver->back_end++;
 	int result = neep_frontend_negotiate(driver->frontend, error);
 	if (result < 0) {
 		return result;
@@ -372,12 +378,23 @@ int neep_driver_alloc_scattered(struct neep_driver *driver, uint64_t size, struc
 
 void neep_driver_free(struct neep_driver *driver, struct neep_guest_buffer *buffer) {
 	pthread_mutex_lock(&driver->lock);
-	neep_guest_free(driver->memory, buffer);
+	if (neep_driver_is_import(buffer)) {
+		neep_driver_free_import_locked(driver, buffer);
+	} else {
+		neep_guest_free(driver->memory, buffer);
+	}
 	pthread_mutex_unlock(&driver->lock);
 }
 
 int neep_driver_memory_fd(
 	struct neep_driver *driver, const struct neep_guest_buffer *buffer, uint64_t *fd_offset) {
+	if (neep_driver_is_import(buffer)) {
+		pthread_mutex_lock(&driver->lock);
+		int fd = neep_driver_import_fd_locked(driver, buffer);
+		pthread_mutex_unlock(&driver->lock);
+		*fd_offset = 0;
+		return fd;
+	}
 	/* Regions never change: no lock. */
 	for (size_t i = 0; i < neep_guest_region_count(driver->memory); i++) {
 		const struct neep_guest_region *region = neep_guest_region(driver->memory, i);

@@ -201,6 +201,16 @@ void neep_driver_free(struct neep_driver *driver, struct neep_guest_buffer *buff
 int neep_driver_memory_fd(
 	struct neep_driver *driver, const struct neep_guest_buffer *buffer, uint64_t *fd_offset);
 
+/* Makes the first `size` bytes of a file memory of the guest, in a region of its own. `fd` is borrowed. Nothing here
+ * touches the memory, and buffer->first.host is NULL; neep_driver_free() ends it, which the device must not use any more.
+ * Returns 0; -EOPNOTSUPP: the back-end takes no single regions; -ENOSPC: there are NEEP_DRIVER_IMPORTS_MAX; -EINVAL: it is
+ * empty or larger than NEEP_DRIVER_IMPORT_SIZE_MAX; or another negative errno. */
+int neep_driver_import(struct neep_driver *driver, int fd, uint64_t size, struct neep_guest_buffer *buffer);
+
+/* Half of what back-ends have slots for; each is an open file or two there. */
+#define NEEP_DRIVER_IMPORTS_MAX     256
+#define NEEP_DRIVER_IMPORT_SIZE_MAX (UINT64_C(1) << 31)
+
 /* ---- the layers below, for tests and tools ---- */
 
 /* Not locked: only while no other thread uses the driver. Borrowed. */

@@ -20,6 +20,14 @@ struct neep_driver_pending {
 	void *reply;                         // in guest memory
 };
 
+/* A file as memory of the guest. */
+struct neep_driver_import {
+	int fd; // -1: the slot is free
+	uint64_t size;
+	void *address;  // reserved: what the device knows the region by, and nobody touches
+	uint32_t epoch; // neep_driver.back_end when the back-end was told
+};
+
 struct neep_driver {
 	struct neep_driver_options options; // constant
 	pthread_mutex_t lock;
@@ -39,6 +47,8 @@ struct neep_driver {
 	struct neep_list spare;                  // neep_driver_pending.link
 	uint64_t sequence;
 	struct neep_display_peer *display;
+	struct neep_driver_import imports[NEEP_DRIVER_IMPORTS_MAX];
+	uint32_t back_end; // counts back-ends
 
 	int poll_fd; // epoll of the call eventfds, both sockets and wake_fd
 	int wake_fd; // ends the sleep of the pump
@@ -58,6 +68,16 @@ void neep_driver_wake_locked(struct neep_driver *driver);
 
 /* Frees the spare pendings. */
 void neep_driver_finish_requests(struct neep_driver *driver);
+
+/* import.c: embedded in the driver. The first two without a lock, while nobody else has the driver. */
+void neep_driver_imports_init(struct neep_driver *driver);
+void neep_driver_imports_finish(struct neep_driver *driver);
+/* Tells a new back-end of those that its predecessor knew. Lock held. Returns 0 or a negative errno. */
+int neep_driver_tell_imports_locked(struct neep_driver *driver);
+/* neep_driver_free() and neep_driver_memory_fd() of a buffer that is one. */
+bool neep_driver_is_import(const struct neep_guest_buffer *buffer);
+void neep_driver_free_import_locked(struct neep_driver *driver, struct neep_guest_buffer *buffer);
+int neep_driver_import_fd_locked(struct neep_driver *driver, const struct neep_guest_buffer *buffer);
 
 /* (Re)registers all fds with poll_fd. Returns 0 or a negative errno. */
 int neep_driver_watch_fds(struct neep_driver *driver);

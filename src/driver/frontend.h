@@ -67,6 +67,12 @@ int neep_frontend_set_features(struct neep_frontend *frontend);
  * `memory` is borrowed and used for echoes until destroy. */
 int neep_frontend_set_memory(struct neep_frontend *frontend, const struct neep_guest_memory *memory);
 
+/* Tells the back-end of a region that is not in that memory, or of its end: ADD_MEM_REG (with `fd`, borrowed) and
+ * REM_MEM_REG. -EOPNOTSUPP without CONFIGURE_MEM_SLOTS. */
+int neep_frontend_add_region(
+	struct neep_frontend *frontend, const struct neep_vhost_user_region *region, int fd);
+int neep_frontend_remove_region(struct neep_frontend *frontend, const struct neep_vhost_user_region *region);
+
 /* SET_VRING_NUM, _BASE, _ADDR, _ERR, _KICK and _CALL. The eventfds are borrowed. */
 int neep_frontend_start_queue(
 	struct neep_frontend *frontend, uint32_t index, const struct neep_queue *queue, uint32_t base);

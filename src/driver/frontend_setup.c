@@ -249,6 +249,17 @@ int neep_frontend_set_memory(struct neep_frontend *frontend, const struct neep_g
 	return result < 0 ? result : neep_frontend_flush_echoes(frontend);
 }
 
+int neep_frontend_add_region(
+	struct neep_frontend *frontend, const struct neep_vhost_user_region *region, int fd) {
+	return has_slots(frontend) ? tell_region(frontend, NEEP_VHOST_USER_ADD_MEM_REG, region, fd)
+				   : -EOPNOTSUPP;
+}
+
+int neep_frontend_remove_region(struct neep_frontend *frontend, const struct neep_vhost_user_region *region) {
+	return has_slots(frontend) ? tell_region(frontend, NEEP_VHOST_USER_REM_MEM_REG, region, -1)
+				   : -EOPNOTSUPP;
+}
+
 static int echo_one(struct neep_frontend *frontend, struct neep_window_map *map) {
 	struct neep_vhost_user_region region = neep_window_region(&frontend->window, map);
 	bool is_gone = map->echo == NEEP_WINDOW_GONE;

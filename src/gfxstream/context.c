@@ -90,10 +90,11 @@ static void share(struct neep_gfx_context *context, const struct neep_gfx_attach
 	}
 }
 
-/* Its own memory the renderer knows, unless it was made here. */
+/* Its own memory the renderer knows, unless it was made here; memory of the guest is not for it. */
 static bool is_shared(const struct neep_gfx_context *context, const struct neep_resource *resource) {
 	const struct neep_gfx_memory *memory = neep_gfx_memory_of(resource);
 	return resource->blob_fd >= 0 && resource->handle_type == RUTABAGA_HANDLE_TYPE_MEM_SHM &&
+	       resource->blob.blob_mem != RUTABAGA_BLOB_MEM_GUEST &&
 	       (memory == NULL || memory->kind == NEEP_GFX_EXPORTABLE || memory->maker != context->serial);
 }
 

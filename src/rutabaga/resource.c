@@ -41,10 +41,20 @@ static uint64_t *charge_of(struct rutabaga *rutabaga, const struct neep_resource
 							     : &rutabaga->usage.image_bytes;
 }
 
+/* Whether guest and host see the same bytes, so that there is nothing to copy. */
+static bool is_guest_memory(const struct neep_resource *resource) {
+	return resource->kind == NEEP_RUTABAGA_RESOURCE_BLOB &&
+	       resource->blob.blob_mem == RUTABAGA_BLOB_MEM_GUEST;
+}
+
 static void release_backing(struct rutabaga *rutabaga, struct neep_resource *resource) {
 	rutabaga->usage.backing_entries -= resource->backing.count;
 	neep_backing_finish(&resource->backing);
 	resource->has_backing = false;
+	/* The descriptor of a guest blob is one of this memory. */
+	if (is_guest_memory(resource)) {
+		neep_close_fd(&resource->blob_fd);
+	}
 }
 
 void neep_resource_destroy(struct rutabaga *rutabaga, struct neep_resource *resource) {
@@ -198,12 +208,6 @@ static int transfer_init(struct rutabaga *rutabaga, const struct neep_transfer_r
 	}
 	transfer->context = slot->context;
 	return 0;
-}
-
-/* Whether guest and host see the same bytes, so that there is nothing to copy. */
-static bool is_guest_memory(const struct neep_resource *resource) {
-	return resource->kind == NEEP_RUTABAGA_RESOURCE_BLOB &&
-	       resource->blob.blob_mem == RUTABAGA_BLOB_MEM_GUEST;
 }
 
 int neep_resource_transfer_write(struct rutabaga *rutabaga, const struct neep_transfer_request *request) {

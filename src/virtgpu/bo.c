@@ -48,6 +48,7 @@ static void bo_free(struct neep_node_bo *bo) {
 	neep_list_for_each_safe (use, &bo->uses, struct neep_node_use, link) {
 		use_end(use);
 	}
+	neep_node_import_destroy(bo->import);
 	neep_driver_free(bo->node->driver, &bo->backing);
 	neep_close_fd(&bo->memory_fd);
 	neep_idmap_remove(&bo->node->bos, &bo->by_id);
@@ -308,6 +309,34 @@ static int create_device_blob(
 			      (blob->blob_flags & NEEP_DRM_BLOB_FLAG_MAPPABLE) != 0;
 	return neep_node_result(bo->node,
 		is_mapped_next ? create_and_map(bo, &cmd) : neep_cmd_create_blob(bo->node->driver, &cmd));
+}
+
+/* Of exactly the file's size, which tells the device that it is all of it. As Linux says it of what it imports. */
+static int create_import(struct neep_node_bo *bo, int fd, uint64_t size) {
+	int result = neep_driver_import(bo->node->driver, fd, size, &bo->backing);
+	if (result < 0) {
+		return result == -ENOSPC ? -ENOMEM : result;
+	}
+	bo->blob_mem = NEEP_DRM_BLOB_MEM_GUEST;
+	bo->blob_flags = NEEP_DRM_BLOB_FLAG_SHAREABLE;
+	struct neep_cmd_blob cmd = {
+		.resource_id = neep_node_bo_resource_id(bo),
+		.blob_mem = bo->blob_mem,
+		.blob_flags = bo->blob_flags,
+		.size = size,
+		.backing = &bo->backing,
+	};
+	return neep_node_result(bo->node, neep_cmd_create_blob(bo->node->driver, &cmd));
+}
+
+struct neep_node_bo *neep_node_bo_create_import(
+	struct neep_virtgpu_node *node, int fd, uint64_t size, int *result) {
+	struct neep_node_bo *bo = bo_create(node, size);
+	*result = bo == NULL ? -ENOMEM : create_import(bo, fd, size);
+	if (*result < 0 && bo != NULL) {
+		bo_free(bo);
+	}
+	return *result < 0 ? NULL : bo;
 }
 
 int neep_node_bo_create_blob(struct neep_node_call *call) {

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "util/clock.h"
-#include "vhost_user/protocol.h"
 #include "virtgpu/node_internal.h"
 
 /* Messages of one connection per turn: others get theirs. */
@@ -314,11 +313,10 @@ static int watch_driver(struct neep_virtgpu_node *node) {
 /* The device gives way at once or is stuck. */
 #define PATIENCE_NS (30 * NEEP_NS_PER_S)
 
-/* The window is only ours to look at: the device need not hear of its own maps again, which would also count as memory
- * regions. */
+/* The window is only ours to look at: the device need not hear of its own maps again, as memory regions, of which there are
+ * so many only: they are for what programs import. */
 struct neep_driver_options neep_virtgpu_driver_options(void) {
 	struct neep_driver_options options = neep_driver_default_options;
-	options.protocol_features &= ~(UINT64_C(1) << NEEP_VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS);
 	options.echo_maps = false;
 	options.queue_size[NEEP_DRIVER_CONTROLQ] = QUEUE_SIZE;
 	options.timeout_ns = PATIENCE_NS;
@@ -366,6 +364,7 @@ struct neep_virtgpu_node *neep_virtgpu_node_create(
 	neep_list_init(&node->files);
 	neep_list_init(&node->submitted);
 	neep_list_init(&node->exports);
+	neep_list_init(&node->imports);
 	if (init(node, error) < 0) {
 		neep_virtgpu_node_destroy(node);
 		return NULL;

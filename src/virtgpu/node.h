@@ -45,6 +45,7 @@ struct neep_virtgpu_counts {
 	size_t bos;
 	size_t fences;  // that have not signalled
 	size_t exports; // dma-bufs that somebody holds
+	size_t imports; // buffers that are files of programs
 };
 struct neep_virtgpu_counts neep_virtgpu_node_counts(const struct neep_virtgpu_node *node);
 

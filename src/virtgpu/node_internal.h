@@ -20,6 +20,7 @@ struct neep_node_export;
 struct neep_node_fence;
 struct neep_node_file;
 struct neep_node_handle;
+struct neep_node_import;
 
 struct neep_virtgpu_node {
 	struct neep_loop *loop;
@@ -59,6 +60,8 @@ struct neep_virtgpu_node {
 	struct neep_list exports;    // neep_node_export.link
 	struct neep_timer ask_timer; // until it is sure which of them are open
 	int64_t ask_pause_ns;
+	struct neep_list imports; // neep_node_import.link
+	uint64_t import_bytes;
 
 	struct neep_virtgpu_counts counts;
 	struct neep_log_limit log_limit;
@@ -237,6 +240,7 @@ struct neep_node_bo {
 	struct neep_list handles;         // neep_node_handle.link
 	struct neep_list uses;            // neep_node_use.link: fences that have not signalled
 	struct neep_node_export *export;  // NULL: never exported
+	struct neep_node_import *import;  // NULL: made here
 };
 
 /* A buffer in a file. */
@@ -266,6 +270,11 @@ int neep_node_bo_add_use(struct neep_node_bo *bo, struct neep_node_fence *fence)
 /* The memory of a buffer: an fd that the caller owns, and where in it the buffer begins. Returns it or a negative
  * errno. */
 int neep_node_bo_memory(struct neep_node_bo *bo, uint64_t *fd_offset);
+
+/* A buffer of guest memory that is a file's: all of its `size` bytes. `fd` is borrowed. NULL with a negative errno in
+ * *result; else a reference. */
+struct neep_node_bo *neep_node_bo_create_import(
+	struct neep_virtgpu_node *node, int fd, uint64_t size, int *result);
 
 int neep_node_bo_create_blob(struct neep_node_call *call);
 int neep_node_bo_create_resource(struct neep_node_call *call);
@@ -312,6 +321,15 @@ int neep_node_prime_init(struct neep_virtgpu_node *node);
 void neep_node_prime_finish(struct neep_virtgpu_node *node);
 int neep_node_prime_export(struct neep_node_call *call);
 int neep_node_prime_import(struct neep_node_call *call);
+
+/* ---- files of programs, import.c ---- */
+
+/* A reference to the buffer that is all of the file `fd`, borrowed: the one that there is, or a new one. NULL with a negative
+ * errno in *result: -EINVAL for what is no such file, -ENOMEM over a quota. */
+struct neep_node_bo *neep_node_import(struct neep_virtgpu_node *node, int fd, int *result);
+
+/* The buffer ends. NULL is fine. */
+void neep_node_import_destroy(struct neep_node_import *import);
 
 /* ---- info.c ---- */
 

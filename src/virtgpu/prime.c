@@ -12,7 +12,7 @@
  * The kernel tells of the end first and takes the description away then (__fput()); who closes it may lose the processor in
  * between. So a question with the answer no is asked again, ever more rarely, for a while.
  *
- * An imported fd is known by its inode. */
+ * An imported fd is known by its inode; import.c has what is not exported by us. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -223,6 +223,17 @@ int neep_node_prime_export(struct neep_node_call *call) {
 	return 0;
 }
 
+/* A reference to the buffer that was exported as this file, or NULL. */
+static struct neep_node_bo *find_exported(struct neep_virtgpu_node *node, const struct stat *st) {
+	neep_list_for_each (export, &node->exports, struct neep_node_export, link) {
+		if (export->ino == st->st_ino && export->dev == st->st_dev) {
+			export->bo->refs++;
+			return export->bo;
+		}
+	}
+	return NULL;
+}
+
 int neep_node_prime_import(struct neep_node_call *call) {
 	struct drm_prime_handle prime;
 	struct stat st;
@@ -231,16 +242,21 @@ int neep_node_prime_import(struct neep_node_call *call) {
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		return -EBADF;
 	}
-	neep_list_for_each (export, &call->node->exports, struct neep_node_export, link) {
-		if (export->ino == st.st_ino && export->dev == st.st_dev) {
-			int result = neep_node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)
-					     ? neep_node_file_need_context(call->file, call->program)
-					     : 0;
-			result = result < 0 ? result
-					    : neep_node_handle_create(call->file, export->bo, &prime.handle);
-			memcpy(call->data, &prime, sizeof(prime));
-			return result;
-		}
+	int result = 0;
+	struct neep_node_bo *bo = find_exported(call->node, &st);
+	if (bo == NULL) {
+		bo = neep_node_import(call->node, fd, &result);
 	}
-	return -EINVAL;
+	if (bo == NULL) {
+		return result;
+	}
+	if (neep_node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)) {
+		result = neep_node_file_need_context(call->file, call->program);
+	}
+	if (result == 0) {
+		result = neep_node_handle_create(call->file, bo, &prime.handle);
+	}
+	neep_node_bo_unref(bo);
+	memcpy(call->data, &prime, sizeof(prime));
+	return result;
 }

@@ -1,6 +1,7 @@
 #include "virtio/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +19,13 @@ struct memory_region {
 	struct neep_memory_region_info info;
 	dev_t device; // with `inode`: which file this is
 	ino_t inode;
-	int fd;        // -1 once mapped, or when mapping failed
+	int fd;        // -1 once mapped, unless is_whole, or when mapping failed
 	uint8_t *host; // of guest_addr; NULL while not mapped
 	void *mapping; // what was mapped: `host` less the part of its page that lies before the region
 	size_t mapping_len;
-	int guard;    // slot of the SIGBUS guard, -1 for none
-	bool is_kept; // by the replace() that is under way
+	int guard;     // slot of the SIGBUS guard, -1 for none
+	bool is_whole; // all of a file that cannot become shorter
+	bool is_kept;  // by the replace() that is under way
 };
 
 /* The regions in the order of their addresses, once for each address space. */
@@ -96,6 +98,12 @@ static int region_check_file(
 	return 0;
 }
 
+static bool region_is_whole(const struct neep_memory_region_info *info, int fd, const struct stat *file) {
+	int seals = fcntl(fd, F_GET_SEALS);
+	return info->mmap_offset == 0 && S_ISREG(file->st_mode) && info->size == (uint64_t)file->st_size &&
+	       seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
+}
+
 /* Takes owned_fd in every case. */
 static struct memory_region *region_create(
 	const struct neep_memory_region_info *info, int owned_fd, struct neep_error *error) {
@@ -121,9 +129,10 @@ static struct memory_region *region_create(
 		.info = *info,
 		.device = file.st_dev,
 		.inode = file.st_ino,
-		.fd = neep_steal_fd(&fd),
 		.guard = -1,
+		.is_whole = region_is_whole(info, fd, &file),
 	};
+	region->fd = neep_steal_fd(&fd);
 	return region;
 }
 
@@ -166,7 +175,8 @@ static bool region_do_map(struct memory_region *region) {
 	return true;
 }
 
-/* Maps the region at its first use. One try: the fd is given up either way, since the mapping keeps the file. */
+/* Maps the region at its first use. One try: the fd is given up either way, since the mapping keeps the file; but for one
+ * that neep_memory_file() may be asked for. */
 static bool region_map(struct memory_region *region) {
 	if (region->host != NULL) {
 		return true;
@@ -178,7 +188,9 @@ static bool region_map(struct memory_region *region) {
 		neep_log("virtio", NEEP_LOG_ERROR, "cannot map the memory region at 0x%llx: %s",
 			(unsigned long long)region->info.guest_addr, strerror(errno));
 	}
-	neep_close_fd(&region->fd);
+	if (region->host == NULL || !region->is_whole) {
+		neep_close_fd(&region->fd);
+	}
 	return region->host != NULL;
 }
 
@@ -438,6 +450,17 @@ void *neep_memory_translate(
 	uint64_t left = window->size - offset;
 	*contiguous = len < left ? len : left;
 	return len > 0 ? window->host + offset : NULL;
+}
+
+int neep_memory_file(const struct neep_memory *memory, const void *host, uint64_t len) {
+	const struct region_table *table = &memory->table;
+	for (size_t i = 0; i < table->count; i++) {
+		const struct memory_region *region = table->by_guest[i];
+		if (region->host == host && host != NULL) {
+			return region->is_whole && region->info.size == len ? region->fd : -1;
+		}
+	}
+	return -1;
 }
 
 void *neep_memory_translate_user(struct neep_memory *memory, uint64_t user_addr, uint64_t len) {

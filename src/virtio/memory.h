@@ -56,6 +56,11 @@ int neep_memory_remove(struct neep_memory *memory, const struct neep_memory_regi
 int neep_memory_replace(struct neep_memory *memory, const struct neep_memory_region_info *infos,
 	int *owned_fds, size_t count, struct neep_error *error);
 
+/* The file of the region that is [host, host + len), where that was all of its file when it came, in memory that nobody can
+ * make shorter (F_SEAL_SHRINK): whoever gets it sees nothing else of the guest. Borrowed until the region is removed; -1:
+ * there is none. Should the file grow, that is its owner's doing: VMMs seal theirs. */
+int neep_memory_file(const struct neep_memory *memory, const void *host, uint64_t len);
+
 size_t neep_memory_region_count(const struct neep_memory *memory);
 
 /* The host pointer of guest-physical `guest_addr`. *contiguous becomes the number of bytes, at most `len`, that can

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -173,9 +174,10 @@ void wlb_memory_create_on(struct wlb_client *client, int owned_fd, size_t size, 
 	};
 }
 
+/* Sealed as toolkits do it: GTK 4, Qt 6, weston's clients and libwayland-cursor. */
 void wlb_memory_create(struct wlb_client *client, size_t size, struct wlb_memory *memory) {
-	int fd = memfd_create("picture", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
+	int fd = memfd_create("picture", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0) {
 		wlb_die("no memory of %zu bytes: %s", size, strerror(errno));
 	}
 	wlb_memory_create_on(client, fd, size, memory);

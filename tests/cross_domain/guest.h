@@ -34,7 +34,7 @@ struct guest {
 
 /* Starts the device, with more words, which say where its servers are. Returns its process. */
 pid_t guest_device_start(const char *words);
-/* The end of a case: of the server, of the device, and of the folder. Returns as a teardown does. */
+/* The end of a case: of the server (0: there is none), of the device, and of the folder. Returns as a teardown does. */
 int guest_device_stop(void **state, pid_t device, pid_t server);
 
 /* Connects to the device, and the channel to its server. */
@@ -44,6 +44,9 @@ void guest_close(struct guest *guest);
 
 /* One SEND with what it carries. */
 void guest_send(struct guest *guest, const void *data, size_t len, const struct guest_id *ids, size_t count);
+/* The same, with the device's answer. */
+int guest_try_send(
+	struct guest *guest, const void *data, size_t len, const struct guest_id *ids, size_t count);
 
 /* Waits for one message and appends it. Returns its bytes; 0: the host has ended. */
 uint32_t guest_receive(struct guest *guest);

@@ -24,7 +24,8 @@ static void capset_tells_channels(void **state) {
 	assert_int_equal(words[3], 0);
 	assert_int_equal(rutabaga_get_capset(rig->rutabaga, 5, 0, (uint8_t *)words, 20), 0);
 	assert_int_equal(words[4] & ~(uint32_t)NEEP_XD_EXTENSION_DMABUFS,
-		NEEP_XD_EXTENSION_FLOW | NEEP_XD_EXTENSION_LONG_MESSAGES | NEEP_XD_EXTENSION_FILES);
+		NEEP_XD_EXTENSION_FLOW | NEEP_XD_EXTENSION_LONG_MESSAGES | NEEP_XD_EXTENSION_FILES |
+			NEEP_XD_EXTENSION_GUEST_FILES);
 }
 
 /* As guests put them on the wire, byte for byte. */

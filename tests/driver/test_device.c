@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
@@ -248,6 +250,82 @@ static void driver_goes_on_with_a_new_back_end(void **state) {
 	close_driver(&f);
 }
 
+static int file_of(uint64_t size) {
+	int file = memfd_create("import", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(ftruncate(file, (off_t)size), 0);
+	return file;
+}
+
+static int create_blob(
+	struct neep_driver *driver, uint32_t resource_id, const struct neep_guest_buffer *backing) {
+	struct neep_cmd_blob blob = {
+		.resource_id = resource_id,
+		.blob_mem = VIRTIO_GPU_BLOB_MEM_GUEST,
+		.size = backing->size,
+		.backing = backing,
+	};
+	return neep_cmd_create_blob(driver, &blob);
+}
+
+static void imported_files_are_memory_of_each_back_end(void **state) {
+	(void)state;
+	struct fixture f;
+	struct neep_guest_buffer one, two;
+	uint64_t offset = 1;
+	struct neep_driver_options options = neep_driver_default_options;
+	/* Without blobs there is nothing to be looked at. */
+	open_driver(&f, &options);
+	if ((neep_driver_features(f.driver) >> VIRTIO_GPU_F_RESOURCE_BLOB & 1) == 0) {
+		close_driver(&f);
+		skip();
+	}
+	int file = file_of(12345);
+	assert_int_equal(neep_driver_import(f.driver, file, 12345, &one), 0);
+	assert_int_equal(neep_driver_import(f.driver, file, 4096, &two), 0);
+	assert_int_equal(create_blob(f.driver, 1, &one), OK);
+	neep_driver_free(f.driver, &two);
+	assert_int_equal(two.size, 0);
+	int copy = neep_driver_memory_fd(f.driver, &one, &offset);
+	assert_true(copy >= 0);
+	assert_int_equal(offset, 0);
+	close(copy);
+	int fd = connect_again(&f);
+	assert_int_equal(create(f.driver, 2), -EPIPE);
+	assert_int_equal(neep_driver_reconnect(f.driver, fd, NULL), 0);
+	assert_int_equal(create_blob(f.driver, 1, &one), OK);
+	assert_int_equal(neep_cmd_unref(f.driver, 1), OK);
+	struct neep_guest_buffer gone = one;
+	neep_driver_free(f.driver, &one);
+	assert_int_equal(create_blob(f.driver, 1, &gone), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	close(file);
+	close_driver(&f);
+}
+
+static void imports_are_refused_when_they_cannot_be(void **state) {
+	(void)state;
+	struct fixture f;
+	struct neep_guest_buffer buffer;
+	struct neep_driver_options options = neep_driver_default_options;
+	options.protocol_features &= ~BIT(NEEP_VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS);
+	open_driver(&f, &options);
+	int file = file_of(4096);
+	assert_int_equal(neep_driver_import(f.driver, file, 4096, &buffer), -EOPNOTSUPP);
+	close_driver(&f);
+	open_driver(&f, &neep_driver_default_options);
+	assert_int_equal(neep_driver_import(f.driver, file, 0, &buffer), -EINVAL);
+	assert_int_equal(
+		neep_driver_import(f.driver, file, NEEP_DRIVER_IMPORT_SIZE_MAX + 1, &buffer), -EINVAL);
+	assert_int_equal(neep_driver_import(f.driver, -1, 4096, &buffer), -EBADF);
+	/* The device says no: it is not as long. */
+	assert_int_equal(neep_driver_import(f.driver, file, 4097, &buffer), -EIO);
+	assert_int_equal(buffer.size, 0);
+	neep_driver_free(f.driver, &buffer);
+	assert_int_equal(neep_driver_import(f.driver, file, 4096, &buffer), 0);
+	/* One that is left goes with the driver. */
+	close(file);
+	close_driver(&f);
+}
+
 static void reset_starts_a_fresh_inflight_area(void **state) {
 	(void)state;
 	struct fixture f;
@@ -341,6 +419,8 @@ int main(void) {
 		fd_checked_test(many_threads_that_spin_share_a_ring),
 		fd_checked_test(dispatch_completes_without_a_waiter),
 		fd_checked_test(driver_goes_on_with_a_new_back_end),
+		fd_checked_test(imported_files_are_memory_of_each_back_end),
+		fd_checked_test(imports_are_refused_when_they_cannot_be),
 		fd_checked_test(reset_starts_a_fresh_inflight_area),
 		fd_checked_test(broken_ring_is_told_on_its_err_fd),
 		fd_checked_test(split_requests_in_flight_survive_the_back_end),

@@ -79,7 +79,7 @@ void machine_run_for(struct machine *machine, int64_t ns) {
 static bool is_empty(const struct machine *machine) {
 	struct neep_virtgpu_counts counts = neep_virtgpu_node_counts(machine->node);
 	return counts.connections + counts.files + counts.contexts + counts.bos + counts.fences +
-		       counts.exports ==
+		       counts.exports + counts.imports ==
 	       0;
 }
 
@@ -100,9 +100,9 @@ void machine_await_empty(struct machine *machine) {
 		if (neep_clock_ns() > end) {
 			struct neep_virtgpu_counts counts = neep_virtgpu_node_counts(machine->node);
 			fail_msg("left: %zu connections, %zu files, %zu contexts, %zu bos, %zu fences, %zu "
-				 "exports",
+				 "exports, %zu imports",
 				counts.connections, counts.files, counts.contexts, counts.bos, counts.fences,
-				counts.exports);
+				counts.exports, counts.imports);
 		}
 		assert_int_equal(neep_loop_step(machine->loop, 10), 0);
 	}

@@ -40,6 +40,17 @@ static void exchange(int fd, int socket) {
 	close(dma_buf);
 }
 
+/* A file of the program's own is a buffer. */
+static void import_file(int fd) {
+	uint32_t handle;
+	int file = memfd_create("file", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (ftruncate(file, 3 * NODE_PAGE) < 0 || fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK) < 0 ||
+		node_import(fd, file, &handle) < 0) {
+		_exit(4);
+	}
+	close(file);
+}
+
 static void hold_fences(int fd, uint32_t handle) {
 	NODE_RUN(fd, NEEP_FAKE_OP_HOLD, NEEP_FAKE_THIS_CTX, HELD_RING, 1);
 	struct node_submit submit = {
@@ -64,6 +75,7 @@ _Noreturn static void work_for_ever(void) {
 		node_blob_create(fd, 4 * NODE_PAGE, 3, &blob);
 		void *memory = node_map(fd, blob.handle, NODE_PAGE);
 		hold_fences(fd, blob.handle);
+		import_file(other);
 		exchange(fd, pair[0]);
 		int dma_buf = node_receive_fd(pair[1]);
 		node_import(other, dma_buf, &handle);

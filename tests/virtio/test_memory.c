@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -185,6 +186,53 @@ static void memory_maps_odd_offsets_and_sizes(void **state) {
 	assert_non_null(neep_memory_translate(memory, START + 0x100, 0x1000, &len));
 	assert_int_equal(len, 0x23);
 	neep_memory_destroy(memory);
+}
+
+static int sealed_memfd(uint64_t size, int seals) {
+	int fd = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
+}
+
+static void memory_tells_the_file_of_a_region_that_is_all_of_it(void **state) {
+	(void)state;
+	struct neep_memory *memory = neep_memory_create();
+	struct neep_memory_region_info info = region(START, 3 * PAGE + 100);
+	int file = sealed_memfd(info.size, F_SEAL_SHRINK);
+	assert_int_equal(neep_memory_add(memory, &info, dup(file), NULL), 0);
+	uint8_t *host = translate(memory, START);
+	struct stat want, st;
+	assert_int_equal(fstat(file, &want), 0);
+	assert_int_equal(fstat(neep_memory_file(memory, host, info.size), &st), 0);
+	assert_int_equal(st.st_ino, want.st_ino);
+	assert_int_equal(neep_memory_file(memory, host, info.size - 1), -1);
+	assert_int_equal(neep_memory_file(memory, host, info.size + 1), -1);
+	assert_int_equal(neep_memory_file(memory, host + 1, info.size - 1), -1);
+	assert_int_equal(neep_memory_file(memory, NULL, info.size), -1);
+	assert_int_equal(neep_memory_remove(memory, &info), 0);
+	assert_int_equal(neep_memory_file(memory, host, info.size), -1);
+	close(file);
+	neep_memory_destroy(memory);
+}
+
+static void check_has_no_file(uint64_t size, uint64_t mmap_offset, int owned_fd) {
+	struct neep_memory *memory = neep_memory_create();
+	struct neep_memory_region_info info = region(START, size);
+	info.mmap_offset = mmap_offset;
+	assert_int_equal(neep_memory_add(memory, &info, owned_fd, NULL), 0);
+	void *host = translate(memory, START);
+	assert_non_null(host);
+	assert_int_equal(neep_memory_file(memory, host, size), -1);
+	neep_memory_destroy(memory);
+}
+
+static void memory_tells_no_file_that_has_more_or_may_shrink(void **state) {
+	(void)state;
+	check_has_no_file(PAGE, 0, sealed_memfd(2 * PAGE, F_SEAL_SHRINK));
+	check_has_no_file(PAGE, PAGE, sealed_memfd(2 * PAGE, F_SEAL_SHRINK));
+	check_has_no_file(PAGE, 0, sealed_memfd(PAGE, F_SEAL_GROW));
+	check_has_no_file(PAGE, 0, unsealed_memfd(PAGE));
 }
 
 static void memory_region_that_cannot_be_mapped_is_no_memory(void **state) {
@@ -502,6 +550,8 @@ int main(void) {
 		fd_checked_test(memory_refuses_wrong_regions),
 		fd_checked_test(memory_refuses_too_many_regions),
 		fd_checked_test(memory_maps_odd_offsets_and_sizes),
+		fd_checked_test(memory_tells_the_file_of_a_region_that_is_all_of_it),
+		fd_checked_test(memory_tells_no_file_that_has_more_or_may_shrink),
 		fd_checked_test(memory_region_that_cannot_be_mapped_is_no_memory),
 		fd_checked_test(memory_remove_tells_listeners_of_mapped_regions),
 		fd_checked_test(memory_removed_listener_hears_nothing),

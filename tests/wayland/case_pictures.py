@@ -47,7 +47,8 @@ def await_empty(world, host, name):
 
 
 def still(world, scene):
-    """One of our scenes. It says when it is shown, so that one native screenshot does."""
+    """One of our scenes. It says when it is shown, so that one native screenshot does. Then it is shown by its own memory, which
+    the compositor gets (but for the scenes "file" and "unsealed"), and as a copy."""
     host = world.new_weston()
     client = world.start(host, [world.program('wl-still'), scene], wrapper=[])
     client.expect('shown')
@@ -55,12 +56,18 @@ def still(world, scene):
     client.finish()
     if picture.is_same(want, host.empty):
         raise Failure('natively the screen stays empty')
-    host = world.new_weston()
-    client = world.start(host, [world.program('wl-still'), scene])
-    client.expect('shown')
-    await_picture(world, host, want, f'{scene}-wrapped')
-    client.finish()
-    await_empty(world, host, scene)
+    for name, proxy in [('wrapped', []), ('copied', copying(world))]:
+        host = world.new_weston()
+        client = world.start(host, [*world.wrapper, *proxy, world.program('wl-still'), scene], wrapper=[])
+        client.expect('shown')
+        await_picture(world, host, want, f'{scene}-{name}')
+        client.finish()
+        await_empty(world, host, scene)
+
+
+def copying(world):
+    """A second proxy, on the same device, which gives the compositor no memory of clients."""
+    return [os.path.join(world.build, 'guest/wayland/neep-wayland'), '--copy-buffers', '--'] if world.wrapper else []
 
 
 def application(world, name, make_host, command, **options):

@@ -65,6 +65,17 @@ static void show_sealed(struct stage *stage) {
 	stage_show(stage, 0);
 }
 
+/* Memory that its owner may shrink: it does not. */
+static void show_unsealed(struct stage *stage) {
+	int fd = memfd_create("unsealed", MFD_CLOEXEC);
+	if (fd < 0 || ftruncate(fd, (off_t)BYTES) < 0) {
+		wlb_die("no memory");
+	}
+	wlb_memory_create_on(&stage->client, fd, BYTES, &stage->memory);
+	place(stage, 0, 0, 11);
+	stage_show(stage, 0);
+}
+
 /* An ordinary file that has no name any more, and is longer than the pool. */
 static void show_file(struct stage *stage) {
 	char path[] = "/tmp/neep-test-XXXXXX";
@@ -100,6 +111,7 @@ const struct scene scenes_memory[] = {
 	{ "pool_gone", show_pool_gone },
 	{ "overlap", show_overlap },
 	{ "sealed", show_sealed },
+	{ "unsealed", show_unsealed },
 	{ "file", show_file },
 	{ "resizes", show_resizes },
 	{ 0 },

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/cmocka.h"
@@ -47,6 +48,20 @@ static struct neep_wl_memory *host_allocate(struct neep_wl_host *host, size_t si
 	memory->base = (struct neep_wl_memory){ &memory_impl, calloc(1, size), size, 1 };
 	memory->compositor = compositor;
 	compositor->allocations++;
+	compositor->memories++;
+	return &memory->base;
+}
+
+static struct neep_wl_memory *host_import(struct neep_wl_host *host, int fd) {
+	struct compositor *compositor = compositor_from_base(host);
+	struct stat st;
+	struct test_memory *memory = compositor->imports_fds ? calloc(1, sizeof(*memory)) : NULL;
+	if (memory == NULL) {
+		return NULL;
+	}
+	assert_int_equal(fstat(fd, &st), 0);
+	memory->base = (struct neep_wl_memory){ &memory_impl, NULL, (size_t)st.st_size, 1 };
+	memory->compositor = compositor;
 	compositor->memories++;
 	return &memory->base;
 }
@@ -277,6 +292,8 @@ static size_t obey(struct compositor *compositor, uint32_t id, const struct neep
 		send_globals(compositor, message->args[0].value);
 	} else if (strcmp(name, "create_pool") == 0) {
 		make_pool(compositor, message, attachments);
+	} else if (strcmp(name, "resize") == 0) {
+		compositor->resizes++;
 	} else if (strcmp(name, "create_buffer") == 0) {
 		make_buffer(compositor, thing, message);
 	} else if (strcmp(name, "attach") == 0) {
@@ -342,6 +359,7 @@ static const struct neep_wl_host_impl host_impl = {
 	.set_receiving = host_set_receiving,
 	.allocate = host_allocate,
 	.can_pass = host_can_pass,
+	.import = host_import,
 };
 
 static struct neep_wl_host *make_host(void *data, const struct neep_wl_host_listener *listener,

@@ -38,6 +38,8 @@ struct compositor {
 	uint32_t memories;                           // that live
 	uint32_t last_surface;                       // committed
 	bool passes_fds;
+	bool imports_fds;
+	uint32_t resizes; // of pools, so far
 	bool has_no_memory;
 	struct timelines *timelines;
 	bool has_dmabuf; // announces zwp_linux_dmabuf_v1

@@ -386,6 +386,60 @@ static void what_the_host_knows_can_be_passed(void **state) {
 	close(file);
 }
 
+static int memory_file(size_t size, int seals) {
+	int file = memfd_create("pool", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(ftruncate(file, (off_t)size), 0);
+	assert_int_equal(fcntl(file, F_ADD_SEALS, seals), 0);
+	return file;
+}
+
+/* Its content is not looked at on the way; what was held of it goes when it has been sent. */
+static void files_of_clients_are_sent_as_they_are(void **state) {
+	struct world *world = *state;
+	struct stat st, sent;
+	for (size_t i = 0; i < 300; i++) {
+		int file = memory_file(250000, F_SEAL_SHRINK);
+		struct neep_wl_memory *memory = neep_wl_host_import(world->host, file);
+		assert_non_null(memory);
+		assert_null(memory->data);
+		assert_false(neep_wl_host_can_pass(world->host, file));
+		fstat(file, &st);
+		close(file);
+		struct neep_wl_attachment attachment = { .owned_fd = -1, .memory = memory };
+		assert_int_equal(neep_wl_host_send(world->host, (const uint8_t *)"x", 1, &attachment, 1), 0);
+		neep_wl_memory_unref(memory);
+		UNTIL(world, world->sent_len == i + 1);
+		assert_int_equal(world->sent_fds.count, 1);
+		fstat(world->sent_fds.fd[0], &sent);
+		assert_int_equal(sent.st_ino, st.st_ino);
+		neep_fds_finish(&world->sent_fds);
+	}
+}
+
+static void check_no_import(struct world *world, int owned_file) {
+	assert_null(neep_wl_host_import(world->host, owned_file));
+	close(owned_file);
+}
+
+static void files_that_cannot_be_sent_are_not_imported(void **state) {
+	struct world *world = *state;
+	check_no_import(world, memory_file(PAGE, 0));
+	check_no_import(world, memory_file(PAGE, F_SEAL_SHRINK | F_SEAL_WRITE));
+	check_no_import(world, memory_file(0, F_SEAL_SHRINK));
+	check_no_import(world, eventfd(0, EFD_CLOEXEC));
+	assert_null(neep_wl_host_import(world->host, -1));
+	/* What the host knows already is passed on in the other way. */
+	int file = host_file("buffer", PAGE);
+	compositor_sends(world, "x", 1, &file, 1);
+	UNTIL(world, world->fds.count == 1);
+	assert_null(neep_wl_host_import(world->host, world->fds.fd[0]));
+	close(file);
+	file = memory_file(PAGE, F_SEAL_SHRINK);
+	world->host->copies_all = true;
+	check_no_import(world, file);
+	world->host->copies_all = false;
+}
+
 static void other_fds_are_refused_and_nothing_is_sent(void **state) {
 	struct world *world = *state;
 	struct neep_wl_memory *memory = neep_wl_host_allocate(world->host, PAGE);
@@ -654,6 +708,8 @@ int main(int argc, char **argv) {
 		host_test(empty_file_stays_an_fd),
 		host_test(twenty_eight_fds_arrive_both_ways),
 		host_test(what_the_host_knows_can_be_passed),
+		host_test(files_of_clients_are_sent_as_they_are),
+		host_test(files_that_cannot_be_sent_are_not_imported),
 		host_test(other_fds_are_refused_and_nothing_is_sent),
 		host_test(programs_and_proxy_signal_points_for_each_other),
 		host_test(only_syncobjs_are_timelines),

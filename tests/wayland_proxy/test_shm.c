@@ -128,6 +128,62 @@ static void pool_is_passed_on_when_the_host_takes_its_fd(void **state) {
 	rig_stop(&rig);
 }
 
+/* The compositor has the client's file, and hears of all that happens to the pool. */
+static void pool_is_passed_on_when_the_host_imports_its_fd(void **state) {
+	(void)state;
+	struct rig rig;
+	rig_start(&rig);
+	rig.compositor->imports_fds = true;
+	uint32_t pool = make_pool(&rig), surface = rig_create_surface(&rig);
+	uint32_t first = rig_create_buffer(&rig,
+		&(struct buffer_params){ .pool = pool, .offset = 64, .width = 8, .height = 8, .stride = 32 });
+	rig_send(&rig, pool, 2, 2 * SIZE);
+	rig_settle(&rig);
+	assert_int_equal(rig_thing(&rig, pool)->memory->refs, 2); // of the pool and of the buffer
+	assert_int_equal(rig_thing(&rig, first)->offset, 64);
+	assert_int_equal(rig.compositor->resizes, 1);
+	rig_attach(&rig, surface, first);
+	rig_damage(&rig, surface, 0, 0, 8, 8);
+	rig_commit(&rig, surface);
+	rig_destroy(&rig, pool, 1);
+	rig_settle(&rig);
+	assert_int_equal(rig_deleted(&rig, pool), 1);
+	assert_int_equal(rig_thing(&rig, surface)->current, rig_host_id(&rig, first));
+	assert_int_equal(rig.compositor->memories, 1);
+	rig_destroy(&rig, first, 0);
+	rig_settle(&rig);
+	assert_int_equal(rig_deleted(&rig, first), 1);
+	assert_int_equal(rig.compositor->memories, 0);
+	assert_int_equal(rig.compositor->allocations, 0);
+	assert_true(rig.client->shm == NULL || rig.client->shm->copied_bytes == 0);
+	/* The client goes with another one. */
+	make_pool(&rig);
+	rig_settle(&rig);
+	rig_stop(&rig);
+}
+
+static void pools_are_copied_where_there_is_no_more_to_import(void **state) {
+	(void)state;
+	struct rig rig;
+	rig_start(&rig);
+	rig.compositor->imports_fds = true;
+	uint32_t passed = make_pool(&rig), surface = rig_create_surface(&rig);
+	rig_settle(&rig);
+	rig.compositor->imports_fds = false;
+	uint32_t kept = make_pool(&rig);
+	const uint32_t pools[] = { passed, kept, passed, kept };
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(pools); i++) {
+		uint32_t buffer = rig_create_buffer(&rig,
+			&(struct buffer_params){ .pool = pools[i], .width = 8, .height = 8, .stride = 32 });
+		rig_attach(&rig, surface, buffer);
+		rig_damage(&rig, surface, 0, 0, 8, 8);
+		rig_commit(&rig, surface);
+	}
+	rig_settle(&rig);
+	assert_int_equal(rig.client->shm->copied_bytes, 2 * 8 * 32);
+	rig_stop(&rig);
+}
+
 static void format_is_told_only_when_it_can_be_copied(void **state) {
 	(void)state;
 	struct rig rig;
@@ -423,6 +479,8 @@ int main(void) {
 		fd_checked_test(objects_that_the_compositor_never_had_are_deleted_at_once),
 		fd_checked_test(buffer_outlives_its_pool),
 		fd_checked_test(pool_is_passed_on_when_the_host_takes_its_fd),
+		fd_checked_test(pool_is_passed_on_when_the_host_imports_its_fd),
+		fd_checked_test(pools_are_copied_where_there_is_no_more_to_import),
 		fd_checked_test(format_is_told_only_when_it_can_be_copied),
 		fd_checked_test(pools_are_made_after_the_client_has_released_its_wl_shm),
 		fd_checked_test(mirror_is_used_again_when_the_compositor_has_released_it),
