@@ -245,11 +245,19 @@ void neep_vk_record(struct neep_vk_decoder *decoder, struct neep_vk_object *comm
 /* Whether a thread of the stream has taken it. */
 static bool record_later(
 	struct neep_vk_call *call, struct neep_vk_object *command_buffer, const void *commands, size_t len) {
-	if (call->stream == NULL || len < call->context->limits.late_bytes) {
+	bool is_large = len >= call->context->limits.late_bytes;
+	struct neep_vk_recorder *recorder =
+		call->stream != NULL ? neep_vk_stream_recorder(call->stream, is_large) : NULL;
+	if (recorder == NULL) {
 		return false;
 	}
-	struct neep_vk_recorder *recorder = neep_vk_stream_recorder(call->stream, true);
-	return recorder != NULL && neep_vk_recorder_record(recorder, command_buffer, commands, len);
+	/* Behind a large one comes a small one of the same command buffer. */
+	if ((is_large || neep_vk_recorder_is_busy(recorder)) &&
+		neep_vk_recorder_record(recorder, command_buffer, commands, len)) {
+		return true;
+	}
+	neep_vk_recorder_settle(recorder);
+	return false;
 }
 
 static void record_without_turn(
@@ -275,7 +283,7 @@ void neep_vk_QueueFlushCommandsGOOGLE(struct neep_vk_call *call, struct neep_vk_
 		return;
 	}
 	if (command_buffer_from(commandBuffer)->level != VK_COMMAND_BUFFER_LEVEL_PRIMARY) {
-		neep_vk_late_settle(&call->context->late);
+		neep_vk_call_settle(call);
 		neep_vk_record(neep_vk_decoder_of(call), commandBuffer, pData, dataSize);
 	} else if (!record_later(call, commandBuffer, pData, dataSize)) {
 		record_without_turn(call, commandBuffer, pData, dataSize);

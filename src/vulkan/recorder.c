@@ -126,8 +126,8 @@ static void do_first(struct neep_vk_recorder *recorder) {
 	neep_list_remove(&job->link);
 	recorder->waiting -= job->len;
 	recorder->submissions -= job->command_buffer == NULL;
-	pthread_cond_broadcast(&recorder->changed);
 	end_job(recorder, job);
+	pthread_cond_broadcast(&recorder->changed);
 }
 
 static void *run(void *data) {
@@ -207,6 +207,21 @@ bool neep_vk_recorder_record(struct neep_vk_recorder *recorder, struct neep_vk_o
 	return true;
 }
 
+bool neep_vk_recorder_is_busy(struct neep_vk_recorder *recorder) {
+	pthread_mutex_lock(&recorder->lock);
+	bool is_busy = !neep_list_is_empty(&recorder->jobs);
+	pthread_mutex_unlock(&recorder->lock);
+	return is_busy;
+}
+
+void neep_vk_recorder_settle(struct neep_vk_recorder *recorder) {
+	pthread_mutex_lock(&recorder->lock);
+	while (!neep_list_is_empty(&recorder->jobs)) {
+		pthread_cond_wait(&recorder->changed, &recorder->lock);
+	}
+	pthread_mutex_unlock(&recorder->lock);
+}
+
 /* Only behind a recording, and where no other recorder has a submission that must come before. */
 static bool takes_submission(struct neep_vk_recorder *recorder) {
 	return !neep_list_is_empty(&recorder->jobs) &&
@@ -225,6 +240,15 @@ static bool take_submission(struct neep_vk_recorder *recorder, const uint8_t *pa
 	}
 	pthread_mutex_unlock(&recorder->lock);
 	return job != NULL;
+}
+
+void neep_vk_call_settle(struct neep_vk_call *call) {
+	struct neep_vk_recorder *recorder =
+		call->stream != NULL ? neep_vk_stream_recorder(call->stream, false) : NULL;
+	if (recorder != NULL) {
+		neep_vk_recorder_settle(recorder);
+	}
+	neep_vk_late_settle(&call->context->late);
 }
 
 bool neep_vk_recorder_submits(struct neep_vk_call *call) {

@@ -116,7 +116,7 @@ struct neep_vk_recorder *neep_vk_stream_recorder(struct neep_vk_stream *stream, 
 static int execute(struct neep_vk_stream *stream, size_t len) {
 	struct neep_vk_decoder *decoder = &stream->decoder;
 	if ((neep_vk_command_find(word(stream, NEEP_VK_PACKET_OPCODE))->flags & NEEP_VK_PASSES) == 0) {
-		neep_vk_late_settle(&stream->context->late);
+		neep_vk_call_settle(&decoder->call);
 	}
 	decoder->call.has_turn = !stream->context->refuses_all;
 	int ret = neep_vk_decode_packet(decoder, stream->buf + stream->begin, len);

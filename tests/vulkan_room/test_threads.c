@@ -253,6 +253,27 @@ static void fences_are_reset_while_a_large_buffer_is_recorded(void **state) {
 	assert_int_equal(worker->wrong, 0);
 }
 
+/* Only the first of two recordings is large. */
+static void buffer_is_as_it_was_recorded_last(void **state) {
+	(void)state;
+	struct worker *worker = &workers[0];
+	struct submit what = { .command_buffer = command_buffer(&gpu, ring, command_pool(&gpu, ring), 0),
+		.fence = fence(&gpu, ring) };
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		struct packet payload = record_begin(0);
+		for (uint32_t k = 0; k < 2000; k++) {
+			record_fill(&payload, &worker->memory, i + 1000);
+		}
+		record_send(&gpu, ring, &payload, what.command_buffer);
+		record_fill_only(&gpu, ring, what.command_buffer, &worker->memory, i);
+		submit(&gpu, ring, &what);
+		assert_int_equal(fence_wait(&gpu, ring, what.fence, UINT64_MAX), VK_SUCCESS);
+		count_wrong(worker, i);
+		assert_int_equal(fence_reset(&gpu, ring, what.fence), VK_SUCCESS);
+	}
+	assert_int_equal(worker->wrong, 0);
+}
+
 static void wrong_commands_lose_the_context(void **state) {
 	(void)state;
 	struct worker *worker = &workers[0];
@@ -271,10 +292,13 @@ static void wrong_commands_lose_the_context(void **state) {
 
 static uint32_t at_once = UINT32_MAX;
 static uint32_t late = 1;
+static uint32_t large = 4096;
 #define CASE(name) \
 	{ #name, name, set_up, tear_down, &at_once }
 #define LATE_CASE(name) \
 	{ "late_" #name, name, set_up, tear_down, &late }
+#define LARGE_CASE(name) \
+	{ "large_" #name, name, set_up, tear_down, &large }
 
 int main(void) {
 	static const struct CMUnitTest tests[] = {
@@ -295,6 +319,7 @@ int main(void) {
 		LATE_CASE(threads_end_when_the_context_is_lost),
 		LATE_CASE(fences_are_reset_while_a_large_buffer_is_recorded),
 		LATE_CASE(wrong_commands_lose_the_context),
+		LARGE_CASE(buffer_is_as_it_was_recorded_last),
 	};
 	return host_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }
