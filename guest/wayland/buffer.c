@@ -95,6 +95,10 @@ static int no_memory(struct neep_wl_client *client) {
 		client, NULL, WL_DISPLAY_ERROR_NO_MEMORY, "no memory at the host for a buffer");
 }
 
+bool neep_wl_buffer_is_at_host(const struct neep_wl_buffer *buffer) {
+	return buffer->mirror != NULL || buffer->import == NEEP_WL_IMPORT_DONE;
+}
+
 /* Whether the compositor has the client's own memory. */
 static bool is_passed(const struct neep_wl_buffer *buffer) {
 	return buffer->import == NEEP_WL_IMPORT_DONE || buffer->mirror->memory == NULL;
@@ -122,7 +126,7 @@ static struct neep_wl_mirror *take_mirror(struct neep_wl_shm *shm, const struct 
 
 int neep_wl_buffer_prepare(struct neep_wl_client *client, struct neep_wl_buffer *buffer) {
 	buffer->is_busy = true;
-	if (buffer->mirror != NULL || buffer->import == NEEP_WL_IMPORT_DONE) {
+	if (neep_wl_buffer_is_at_host(buffer)) {
 		return 0;
 	}
 	buffer->mirror = take_mirror(client->shm, buffer);
@@ -199,16 +203,31 @@ static int put_mirror(struct neep_wl_client *client, struct neep_wl_buffer *buff
 			       : neep_wl_mirrors_put(&client->shm->mirrors, mirror);
 }
 
+int neep_wl_buffer_send_destroy(struct neep_wl_client *client, uint32_t host_id) {
+	struct neep_wl_writer writer;
+	neep_wl_writer_begin(&writer, host_id, WL_BUFFER_DESTROY);
+	return neep_wl_send_request(client, &writer, NULL, 0);
+}
+
+/* Of a buffer that the client does not know any more. An imported one's id is the compositor's, of which no delete_id comes. */
+static int end_at_host(struct neep_wl_client *client, struct neep_wl_object *object) {
+	struct neep_wl_buffer *buffer = object->data;
+	int result = neep_wl_buffer_send_destroy(client, object->host_id);
+	if (buffer->import != NEEP_WL_IMPORT_DONE) {
+		return result < 0 ? result : put_mirror(client, buffer);
+	}
+	buffer->import = NEEP_WL_IMPORT_NONE;
+	neep_wl_object_destroy(client, object);
+	return result;
+}
+
 static int on_destroy(struct neep_wl_call *call) {
 	struct neep_wl_buffer *buffer = neep_wl_buffer_from_object(call->object);
 	if (buffer == NULL) {
 		return NEEP_WL_FORWARD;
 	}
 	buffer->object = NULL;
-	if (buffer->import == NEEP_WL_IMPORT_DONE) {
-		return neep_wl_import_destroy(call->client, call->object);
-	}
-	if (buffer->mirror == NULL) {
+	if (!neep_wl_buffer_is_at_host(buffer)) {
 		neep_wl_object_delete_local(call->client, call->object);
 		return NEEP_WL_DONE;
 	}
@@ -216,16 +235,12 @@ static int on_destroy(struct neep_wl_call *call) {
 		neep_wl_object_keep_host(call->client, call->object);
 		return NEEP_WL_DONE;
 	}
+	if (buffer->import == NEEP_WL_IMPORT_DONE) {
+		neep_wl_object_keep_host(call->client, call->object);
+		return end_at_host(call->client, call->object);
+	}
 	int result = neep_wl_forward(call, NULL, 0);
 	return result < 0 ? result : put_mirror(call->client, buffer);
-}
-
-/* The client has destroyed the buffer long ago; what it waits for has come. */
-static int end_at_host(struct neep_wl_client *client, struct neep_wl_object *object) {
-	struct neep_wl_writer writer;
-	neep_wl_writer_begin(&writer, object->host_id, WL_BUFFER_DESTROY);
-	int result = neep_wl_send_request(client, &writer, NULL, 0);
-	return result < 0 ? result : put_mirror(client, object->data);
 }
 
 static int on_release(struct neep_wl_call *call) {
@@ -235,7 +250,7 @@ static int on_release(struct neep_wl_call *call) {
 	}
 	buffer->is_busy = false;
 	neep_wl_releases_signal(&buffer->releases);
-	bool is_left = call->object->client_id == 0 && buffer->mirror != NULL;
+	bool is_left = call->object->client_id == 0 && neep_wl_buffer_is_at_host(buffer);
 	return is_left ? end_at_host(call->client, call->object) : NEEP_WL_FORWARD;
 }
 

@@ -20,7 +20,7 @@ struct neep_wl_buffer {
 	uint32_t offset;               // in the pool
 	struct neep_wl_image image;
 	struct neep_wl_layout layout;
-	enum neep_wl_import import;
+	enum neep_wl_import import;    // NEEP_WL_IMPORT_NONE again when the compositor has it no more
 	struct neep_wl_mirror *mirror; // NULL: not attached yet, or given up, or imported
 	bool is_busy;                  // the compositor may read the mirror
 	struct neep_list releases;     // points that are signalled when it does not any more: sync.h
@@ -42,6 +42,12 @@ int neep_wl_buffer_create(struct neep_wl_call *call, struct neep_wl_pool *pool);
  * -ENOMEM. */
 int neep_wl_buffer_init(
 	struct neep_wl_object *object, const struct neep_wl_buffer *made, struct neep_wl_pool *pool);
+
+/* Whether the compositor has it, and so will release it. */
+bool neep_wl_buffer_is_at_host(const struct neep_wl_buffer *buffer);
+
+/* Tells the compositor that its wl_buffer is destroyed. Returns 0 or a negative errno. */
+int neep_wl_buffer_send_destroy(struct neep_wl_client *client, uint32_t host_id);
 
 /* It is about to be attached: the compositor must know it, and has been asked of NEEP_WL_IMPORT_ASKED ones. Returns 0 or a
  * negative errno; the client has been told. */

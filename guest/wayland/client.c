@@ -245,14 +245,6 @@ struct neep_wl_object *neep_wl_call_new_object(
 	return neep_wl_call_new_object_of(call, arg, &params);
 }
 
-/* What the compositor has given out again it has not had in use. */
-static void forget_old(struct neep_wl_call *call, uint32_t host_id) {
-	struct neep_wl_object *old = neep_wl_objects_by_host(&call->client->objects, host_id);
-	if (old != NULL && old != call->object) {
-		neep_wl_object_destroy(call->client, old);
-	}
-}
-
 struct neep_wl_object *neep_wl_call_new_object_of(
 	struct neep_wl_call *call, size_t arg, const struct neep_wl_object_params *params) {
 	uint32_t id = call->message.args[arg].value;
@@ -267,7 +259,7 @@ struct neep_wl_object *neep_wl_call_new_object_of(
 	}
 	if (id != 0 && (id >= NEEP_WL_SERVER_IDS) == is_compositors) {
 		if (is_compositors) {
-			forget_old(call, id);
+			neep_wl_object_forget_host(call->client, id, call->object);
 		}
 		object = neep_wl_object_create(call->client, &of_side);
 	}

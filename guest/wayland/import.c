@@ -100,12 +100,6 @@ static struct neep_wl_buffer *end_params(struct neep_wl_call *call) {
 	return buffer;
 }
 
-static int send_destroy(struct neep_wl_client *client, uint32_t buffer_host_id) {
-	struct neep_wl_writer writer;
-	neep_wl_writer_begin(&writer, buffer_host_id, WL_BUFFER_DESTROY);
-	return neep_wl_send_request(client, &writer, NULL, 0);
-}
-
 static int bad_event(struct neep_wl_call *call) {
 	return neep_wl_client_fail(call->client, NULL, WL_DISPLAY_ERROR_IMPLEMENTATION,
 		"the compositor sent a bad event: %s.%s", call->object->interface->name,
@@ -122,7 +116,7 @@ static int on_created(struct neep_wl_call *call) {
 	}
 	int result = 0;
 	if (buffer->object == NULL) {
-		result = send_destroy(client, host_id);
+		result = neep_wl_buffer_send_destroy(client, host_id);
 	} else {
 		neep_wl_object_take_host(client, buffer->object, host_id);
 		buffer->import = NEEP_WL_IMPORT_DONE;
@@ -241,10 +235,4 @@ int neep_wl_import_ask(struct neep_wl_client *client, struct neep_wl_buffer *buf
 		result = send_add(client, params, buffer);
 	}
 	return result < 0 ? result : send_create(client, params, buffer);
-}
-
-int neep_wl_import_destroy(struct neep_wl_client *client, struct neep_wl_object *object) {
-	int result = send_destroy(client, object->host_id);
-	neep_wl_object_delete_local(client, object);
-	return result;
 }

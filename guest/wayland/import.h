@@ -42,8 +42,4 @@ int neep_wl_import_bind(struct neep_wl_client *client, const struct neep_wl_obje
 /* The client has made a buffer: asks for it if that may do. Returns 0 or a negative errno. */
 int neep_wl_import_ask(struct neep_wl_client *client, struct neep_wl_buffer *buffer);
 
-/* The client destroys a buffer that was imported, and its object: the compositor and the client are told. Returns 0 or a
- * negative errno. */
-int neep_wl_import_destroy(struct neep_wl_client *client, struct neep_wl_object *object);
-
 #endif

@@ -163,11 +163,16 @@ void neep_wl_object_destroy(struct neep_wl_client *client, struct neep_wl_object
 	free(object);
 }
 
-void neep_wl_object_take_host(
-	struct neep_wl_client *client, struct neep_wl_object *object, uint32_t host_id) {
+void neep_wl_object_forget_host(
+	struct neep_wl_client *client, uint32_t host_id, const struct neep_wl_object *keep) {
 	struct neep_wl_object *old = neep_wl_objects_by_host(&client->objects, host_id);
-	if (old != NULL) {
+	if (old != NULL && old != keep) {
 		neep_wl_object_destroy(client, old);
 	}
+}
+
+void neep_wl_object_take_host(
+	struct neep_wl_client *client, struct neep_wl_object *object, uint32_t host_id) {
+	neep_wl_object_forget_host(client, host_id, object);
 	set_host_id(&client->objects, object, host_id);
 }

@@ -92,6 +92,10 @@ struct neep_wl_object *neep_wl_object_create(
 /* Gives a local object its id at the compositor. Returns 0 or -ENOMEM. */
 int neep_wl_object_give_host(struct neep_wl_client *client, struct neep_wl_object *object);
 
+/* The compositor gives out an id again: whatever had it goes, but for `keep` (NULL: none). */
+void neep_wl_object_forget_host(
+	struct neep_wl_client *client, uint32_t host_id, const struct neep_wl_object *keep);
+
 /* Gives a local object an id that the compositor has chosen (NEEP_WL_SERVER_IDS), and that no other object has any more. */
 void neep_wl_object_take_host(struct neep_wl_client *client, struct neep_wl_object *object, uint32_t host_id);
 

@@ -155,8 +155,8 @@ int neep_wl_sync_surface_commit(struct neep_wl_surface *surface) {
 	if (sync->release.timeline == NULL) {
 		return 0;
 	}
-	/* A buffer without a mirror went between attach and commit: the compositor does not have it, and cannot release it. */
-	if (surface->current->mirror == NULL) {
+	/* A buffer that went between attach and commit the compositor cannot release. */
+	if (!neep_wl_buffer_is_at_host(surface->current)) {
 		neep_wl_point_signal(&sync->release);
 		return 0;
 	}

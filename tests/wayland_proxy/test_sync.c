@@ -61,8 +61,19 @@ static void start_bare(struct desk *desk) {
 	rig_start_with_dmabufs(&desk->rig, &desk->dmabufs);
 }
 
-static void start(struct desk *desk) {
-	start_bare(desk);
+/* On a compositor that reads the clients' own dma-bufs. */
+static void start_bare_imported(struct desk *desk) {
+	memset(desk, 0, sizeof(*desk));
+	desk->dmabufs = (struct rig_dmabufs){ .render_device = DEVICE,
+		.are_memory = true,
+		.has_global = true,
+		.are_sent = true,
+		.import = IMPORT_CREATED,
+		.timelines = &desk->timelines };
+	rig_start_with_dmabufs(&desk->rig, &desk->dmabufs);
+}
+
+static void furnish(struct desk *desk) {
 	struct rig *rig = &desk->rig;
 	desk->manager = rig->next_id++;
 	rig_bind(rig, &(struct rig_binding){ NEEP_WL_SYNC_NAME, NAME, 1 }, desk->manager);
@@ -75,6 +86,11 @@ static void start(struct desk *desk) {
 	desk->buffers[1] = rig_create_dmabuf(rig, desk->memory, 0);
 	rig_settle(rig);
 	assert_false(rig->has_ended);
+}
+
+static void start(struct desk *desk) {
+	start_bare(desk);
+	furnish(desk);
 }
 
 static void stop(struct desk *desk) {
@@ -453,6 +469,43 @@ static void compositor_keeps_a_buffer_that_is_destroyed_before_its_release(void 
 	assert_int_equal(desk.timelines.signal_count, 1);
 }
 
+static void imported_buffer_is_released_when_the_compositor_says_so(void **state) {
+	(void)state;
+	struct desk desk;
+	start_bare_imported(&desk);
+	furnish(&desk);
+	show(&desk, 0, 1);
+	show(&desk, 1, 2);
+	assert_true(rig_host_id(&desk.rig, desk.buffers[0]) >= NEEP_WL_SERVER_IDS);
+	assert_int_equal(released(&desk, 1) + released(&desk, 2), 0);
+	let_go(&desk, 0);
+	assert_int_equal(released(&desk, 1), 1);
+	assert_int_equal(released(&desk, 2), 0);
+	stop(&desk);
+}
+
+static void compositor_keeps_an_imported_buffer_that_is_destroyed_before_its_release(void **state) {
+	(void)state;
+	struct desk desk;
+	start_bare_imported(&desk);
+	furnish(&desk);
+	show(&desk, 0, 1);
+	const struct thing *thing = rig_thing(&desk.rig, desk.buffers[0]);
+	uint32_t host_id = rig_host_id(&desk.rig, desk.buffers[0]);
+	rig_destroy(&desk.rig, desk.buffers[0], 0);
+	rig_settle(&desk.rig);
+	assert_int_equal(rig_deleted(&desk.rig, desk.buffers[0]), 1);
+	assert_ptr_equal(thing->interface, &wl_buffer_interface);
+	assert_int_equal(released(&desk, 1), 0);
+	rig_release(&desk.rig, host_id);
+	assert_int_equal(released(&desk, 1), 1);
+	assert_null(thing->interface);
+	assert_null(neep_wl_objects_by_host(&desk.rig.client->objects, host_id));
+	assert_false(desk.rig.has_ended);
+	stop(&desk);
+	assert_int_equal(desk.timelines.signal_count, 1);
+}
+
 /* Which the protocol leaves open: nothing hangs. */
 static void buffer_may_go_between_attach_and_commit(void **state) {
 	(void)state;
@@ -723,6 +776,8 @@ int main(void) {
 		fd_checked_test(points_stay_when_their_timelines_objects_go),
 		fd_checked_test(synchronization_is_implicit_again_when_its_object_has_gone),
 		fd_checked_test(compositor_keeps_a_buffer_that_is_destroyed_before_its_release),
+		fd_checked_test(imported_buffer_is_released_when_the_compositor_says_so),
+		fd_checked_test(compositor_keeps_an_imported_buffer_that_is_destroyed_before_its_release),
 		fd_checked_test(buffer_may_go_between_attach_and_commit),
 		fd_checked_test(surface_may_go_before_the_release),
 		fd_checked_test(release_while_a_commit_waits_is_not_of_it),
