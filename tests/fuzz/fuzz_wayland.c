@@ -428,13 +428,6 @@ static void client_ended(void *data, struct neep_wl_client *client) {
 	neep_wl_client_destroy(client);
 }
 
-static void ignore_line(void *data, enum neep_log_level level, const char *topic, const char *line) {
-	(void)data;
-	(void)level;
-	(void)topic;
-	(void)line;
-}
-
 static int next_fd(void) {
 	neep_autoclose int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return fd;
@@ -472,7 +465,7 @@ static void run(struct fuzz *fuzz) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-	neep_log_set_handler(ignore_line, NULL);
+	neep_log_set_handler(fuzz_ignore_line, NULL);
 	int fd_before = next_fd();
 	struct fuzz fuzz = {
 		.is_receiving = true,

@@ -177,13 +177,6 @@ static void step(struct fuzz *fuzz) {
 	}
 }
 
-static void ignore_line(void *data, enum neep_log_level level, const char *topic, const char *line) {
-	(void)data;
-	(void)level;
-	(void)topic;
-	(void)line;
-}
-
 /* There is something to use from the start. */
 static void begin(struct fuzz *fuzz) {
 	rig_start(&fuzz->rig);
@@ -203,7 +196,7 @@ static void begin(struct fuzz *fuzz) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	static struct fuzz fuzz;
-	neep_log_set_handler(ignore_line, NULL);
+	neep_log_set_handler(fuzz_ignore_line, NULL);
 	fuzz = (struct fuzz){ .files = { -1, -1 } };
 	neep_reader_init(&fuzz.in, data, size);
 	for (int i = 0; i < FILES; i++) {

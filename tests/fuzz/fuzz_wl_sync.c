@@ -183,13 +183,6 @@ static void step(struct fuzz *fuzz) {
 	}
 }
 
-static void ignore_line(void *data, enum neep_log_level level, const char *topic, const char *line) {
-	(void)data;
-	(void)level;
-	(void)topic;
-	(void)line;
-}
-
 /* There is something to use from the start. */
 static void begin(struct fuzz *fuzz) {
 	struct rig *rig = &fuzz->rig;
@@ -208,7 +201,7 @@ static void begin(struct fuzz *fuzz) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	static struct fuzz fuzz;
-	neep_log_set_handler(ignore_line, NULL);
+	neep_log_set_handler(fuzz_ignore_line, NULL);
 	fuzz = (struct fuzz){ .file = rig_make_memory(FILE_SIZE) };
 	for (uint8_t i = 0; i < SYNCOBJS; i++) {
 		fuzz.syncobjs[i] = timelines_fd(i);
