@@ -61,7 +61,10 @@ def shown(command):
 def explanations(path):
     with open(path) as file:
         part = file.read().partition('<!-- vulkaninfo -->')[2].partition('<!-- end -->')[0]
-    return dict(re.findall(r'^\| `([^`]+)` \| (.+) \|$', part, re.MULTILINE))
+    found = dict(re.findall(r'^\| `([^`]+)` \| (.+) \|$', part, re.MULTILINE))
+    if not found:
+        sys.exit(f'vulkaninfo-diff: no table of differences between <!-- vulkaninfo --> and <!-- end --> of {path}')
+    return found
 
 
 def differences(native, neep):
@@ -92,6 +95,7 @@ def parse():
 
 def main():
     args = parse()
+    patterns = explanations(args.explained)
     enter = args.enter.split()
     native, status, _ = shown(enter)
     neep, neep_status, errors = shown(enter + args.wrapper.split())
@@ -99,7 +103,6 @@ def main():
     print(f"{'ok' if ends_well else 'not ok'} 1 - vulkaninfo_ends_well (native {status}, through neep {neep_status})")
     if not ends_well:
         print('\n'.join('# ' + line for line in errors.splitlines()[-10:]))
-    patterns = explanations(args.explained)
     unexplained, explained = [], []
     for path, before, after in differences(native, neep):
         (explained if is_explained(path, patterns) else unexplained).append(f'{path}: {before or "there"} -> {after or "there"}')
