@@ -105,29 +105,30 @@ static void do_job(struct neep_vk_recorder *recorder, const struct job *job) {
 	}
 }
 
-static void end_job(struct neep_vk_recorder *recorder, struct job *job) {
-	struct neep_vk_context *context = recorder->context;
-	if (job->command_buffer != NULL) {
-		neep_vk_table_leave(context->table, job->epoch);
-		neep_vk_recordings_end(&context->recordings, &job->recording);
-		neep_vk_object_unref(job->command_buffer);
-	} else {
-		change_late(&context->late, -1);
-	}
-	free(job);
+static void end_recording(struct neep_vk_context *context, struct job *job) {
+	neep_vk_table_leave(context->table, job->epoch);
+	neep_vk_recordings_end(&context->recordings, &job->recording);
+	neep_vk_object_unref(job->command_buffer);
 }
 
 /* With the lock, which it gives up in between. */
 static void do_first(struct neep_vk_recorder *recorder) {
 	struct job *job = neep_container_of(recorder->jobs.next, struct job, link);
+	bool is_submission = job->command_buffer == NULL;
 	pthread_mutex_unlock(&recorder->lock);
 	do_job(recorder, job);
+	if (!is_submission) {
+		end_recording(recorder->context, job);
+	}
 	pthread_mutex_lock(&recorder->lock);
 	neep_list_remove(&job->link);
 	recorder->waiting -= job->len;
-	recorder->submissions -= job->command_buffer == NULL;
-	end_job(recorder, job);
+	if (is_submission) {
+		recorder->submissions--;
+		change_late(&recorder->context->late, -1);
+	}
 	pthread_cond_broadcast(&recorder->changed);
+	free(job);
 }
 
 static void *run(void *data) {
