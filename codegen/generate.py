@@ -122,41 +122,60 @@ def emit_commands(output, types, handlers, table):
 
 
 def emit_dispatch(output, rows, entries, passing):
-    prototypes = [f'void neep_vk_run_{name}(struct neep_vk_decoder *d);' for name in rows]
-    output.files['neep_vk_commands.h'] = header('neep_vk_commands.h', ['"vulkan/decoder.h"'], '\n'.join(prototypes))
-    lines = ['static const struct neep_vk_command commands[] = {']
-    for opcode, row, name in entries:
-        flags = [flag for flag, is_set in (('NEEP_VK_IS_RELAXED', 'relaxed' in row.flags),
-                                           ('NEEP_VK_IS_RECORDED', 'cmdbuf' in row.flags),
-                                           ('NEEP_VK_PASSES', name in passing)) if is_set]
-        lines.append(f'\t{{ {opcode}u, {" | ".join(flags) or 0}, "{row.name}", neep_vk_run_{name} }},')
-    lines.append('};')
-    old = {opcode: i for i, (opcode, _, _) in enumerate(entries) if opcode < 30000}
+    old = {opcode: (row, name) for opcode, row, name in entries if opcode < OLD_END}
+    new = [(opcode, row, name) for opcode, row, name in entries if opcode >= OLD_END]
     first, last = min(old), max(old)
-    lines.append('/* Old opcodes are dense: the number of the row and 1; 0: none. */')
-    lines.append('static const uint16_t old[] = {')
-    lines += [f'\t[{opcode - first}] = {i + 1},' for opcode, i in old.items()]
-    lines += ['};', DISPATCH % {'first': first, 'last': last, 'new': len(old)}]
+    lines = ['const struct neep_vk_command neep_vk_old_commands[] = {']
+    lines += [f'\t[{opcode - first}] = {command_row(opcode, row, name, passing)},' for opcode, (row, name) in old.items()]
+    lines += ['};', '', 'static const struct neep_vk_command new_commands[] = {']
+    lines += [f'\t{command_row(opcode, row, name, passing)},' for opcode, row, name in new]
+    lines += ['};', FIND_NEW]
     output.files['neep_vk_dispatch.c'] = source(['"neep_vk_commands.h"'], '\n'.join(lines))
+    prototypes = [f'void neep_vk_run_{name}(struct neep_vk_decoder *d);' for name in rows]
+    output.files['neep_vk_commands.h'] = header('neep_vk_commands.h', ['"vulkan/decoder.h"'],
+                                                '\n'.join(prototypes) + FIND % {'first': first, 'last': last})
 
 
-DISPATCH = '''
-const struct neep_vk_command *neep_vk_command_find(uint32_t opcode) {
-	if (opcode - %(first)du <= %(last)du - %(first)du) {
-		uint16_t row = old[opcode - %(first)du];
-		return row == 0 ? NULL : &commands[row - 1];
+def command_row(opcode, row, name, passing):
+    flags = [flag for flag, is_set in (('NEEP_VK_IS_RELAXED', 'relaxed' in row.flags),
+                                       ('NEEP_VK_IS_RECORDED', 'cmdbuf' in row.flags),
+                                       ('NEEP_VK_PASSES', name in passing)) if is_set]
+    return f'{{ {opcode}u, {" | ".join(flags) or 0}, "{row.name}", neep_vk_run_{name} }}'
+
+
+# Below are the old opcodes, which are dense.
+OLD_END = 30000
+
+FIND = '''
+
+extern const struct neep_vk_command neep_vk_old_commands[];
+const struct neep_vk_command *neep_vk_new_command_find(uint32_t opcode);
+
+/* NULL for an opcode that is not known. */
+static inline const struct neep_vk_command *neep_vk_command_find(uint32_t opcode) {
+	if (opcode - %(first)du > %(last)du - %(first)du) {
+		return neep_vk_new_command_find(opcode);
 	}
-	uint32_t low = %(new)d;
-	uint32_t high = sizeof(commands) / sizeof(commands[0]);
+	const struct neep_vk_command *command = &neep_vk_old_commands[opcode - %(first)du];
+	return command->run != NULL ? command : NULL;
+}
+'''
+
+FIND_NEW = '''
+const struct neep_vk_command *neep_vk_new_command_find(uint32_t opcode) {
+	uint32_t low = 0;
+	uint32_t high = sizeof(new_commands) / sizeof(new_commands[0]);
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
-		if (commands[middle].opcode < opcode) {
+		if (new_commands[middle].opcode < opcode) {
 			low = middle + 1;
 		} else {
 			high = middle;
 		}
 	}
-	return low < sizeof(commands) / sizeof(commands[0]) && commands[low].opcode == opcode ? &commands[low] : NULL;
+	return low < sizeof(new_commands) / sizeof(new_commands[0]) && new_commands[low].opcode == opcode
+		       ? &new_commands[low]
+		       : NULL;
 }'''
 
 

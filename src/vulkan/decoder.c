@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "neep_vk_commands.h"
 #include "util/checked.h"
 #include "vulkan/marshal.h"
 
 #define TOPIC "vulkan"
+/* What was written by a thread on another processor is asked for so far before it is read: some ten commands. */
+#define AHEAD_BYTES 512
 /* A reply buffer larger than this is freed after its packet. */
 #define KEEP_BYTES  (4u << 20)
 #define FIRST_BYTES 4096u
@@ -194,15 +197,18 @@ static void run_command(
 static const struct neep_vk_command *find_command(
 	struct neep_vk_decoder *d, uint32_t opcode, uint32_t recorded) {
 	const struct neep_vk_command *command = neep_vk_command_find(opcode);
+	if (command != NULL && (command->flags & NEEP_VK_IS_RECORDED) == recorded) {
+		return command;
+	}
+	/* Wrong at its very start, before it has a name. */
+	neep_reader_init(&d->in, d->packet, 0);
+	d->call.command = NULL;
 	if (command == NULL) {
 		neep_vk_call_fail(&d->call, "opcode %u is not known", opcode);
-		return NULL;
-	}
-	if ((command->flags & NEEP_VK_IS_RECORDED) != recorded) {
+	} else {
 		neep_vk_call_fail(&d->call, "%s does not belong here", command->name);
-		return NULL;
 	}
-	return command;
+	return NULL;
 }
 
 static void start_packet(struct neep_vk_decoder *d, const uint8_t *packet) {
@@ -247,6 +253,7 @@ static void run_recorded(struct neep_vk_decoder *d, const uint8_t *p, size_t lef
 	struct neep_vk_arena_mark mark = neep_vk_arena_mark(&d->arena);
 	while (left > 0 && !d->call.is_failed) {
 		uint32_t len = left < NEEP_VK_COMMAND_HEADER ? 0 : neep_vk_load32(p + NEEP_VK_PACKET_LEN);
+		__builtin_prefetch(p + AHEAD_BYTES);
 		d->packet = p;
 		if (len < NEEP_VK_COMMAND_HEADER || len > left) {
 			neep_vk_call_fail(&d->call, "a command of %u bytes with %zu left", len, left);

@@ -57,16 +57,13 @@ enum {
 		1 << 1, // only in the payload of vkQueueFlushCommandsGOOGLE; else it has a seqno
 };
 
-/* A row of the generated table. */
+/* A row of the generated table, in which neep_vk_commands.h finds them. */
 struct neep_vk_command {
 	uint32_t opcode;
 	uint32_t flags;
 	const char *name; // "vkXyz"
 	void (*run)(struct neep_vk_decoder *decoder);
 };
-
-/* NULL for an opcode that is not known. */
-const struct neep_vk_command *neep_vk_command_find(uint32_t opcode);
 
 /* Offsets in a packet of the main stream, all little-endian 32-bit words. Commands in a flush have no seqno. */
 enum {

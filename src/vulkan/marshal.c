@@ -36,7 +36,7 @@ void *neep_vk_get_array(struct neep_vk_decoder *d, uint64_t count, size_t size, 
 	return check_count(d, count, wire_size) ? neep_vk_call_alloc(&d->call, count, size) : NULL;
 }
 
-const void *neep_vk_get_flat(struct neep_vk_decoder *d, uint64_t count, size_t size, size_t align) {
+const void *neep_vk_rare_flat(struct neep_vk_decoder *d, uint64_t count, size_t size, size_t align) {
 	if (!check_count(d, count, size)) {
 		return NULL;
 	}
@@ -119,7 +119,7 @@ static struct neep_vk_object *refuse_handle(
 	return NULL;
 }
 
-struct neep_vk_object *neep_vk_object(
+struct neep_vk_object *neep_vk_rare_object(
 	struct neep_vk_decoder *d, uint64_t id, enum neep_vk_type type, enum neep_vk_need need) {
 	if (id == 0) {
 		return need == NEEP_VK_REQUIRED ? refuse_handle(d, id, need, "is missing") : NULL;
@@ -135,12 +135,6 @@ struct neep_vk_object *neep_vk_object(
 		remember(d, object);
 	}
 	return object;
-}
-
-uint64_t neep_vk_handle(
-	struct neep_vk_decoder *d, uint64_t id, enum neep_vk_type type, enum neep_vk_need need) {
-	struct neep_vk_object *object = neep_vk_object(d, id, type, need);
-	return object == NULL ? 0 : object->handle;
 }
 
 struct neep_vk_object *neep_vk_first(struct neep_vk_decoder *d, uint64_t id, enum neep_vk_type type) {

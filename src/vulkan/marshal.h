@@ -100,8 +100,15 @@ void *neep_vk_alloc(struct neep_vk_decoder *d, size_t size);
 /* Zeroed memory for `count` elements that take at least `wire_size` bytes each in the packet; NULL with the call failed. */
 void *neep_vk_get_array(struct neep_vk_decoder *d, uint64_t count, size_t size, size_t wire_size);
 
-/* `count` elements of `size` bytes that C has like the wire: in the packet if they are aligned there, else copied. */
-const void *neep_vk_get_flat(struct neep_vk_decoder *d, uint64_t count, size_t size, size_t align);
+/* `count` elements of `size` bytes that C has like the wire: in the packet if they are aligned there, else copied. What is rare, here
+ * and below, is not in line. */
+const void *neep_vk_rare_flat(struct neep_vk_decoder *d, uint64_t count, size_t size, size_t align);
+static inline const void *neep_vk_get_flat(
+	struct neep_vk_decoder *d, uint64_t count, size_t size, size_t align) {
+	bool fits = count <= neep_reader_left(&d->in) / size;
+	bool is_aligned = ((uintptr_t)d->in.cur & (align - 1)) == 0;
+	return fits && is_aligned ? neep_vk_take(d, count * size) : neep_vk_rare_flat(d, count, size, align);
+}
 
 /* The same, always copied, for what the driver writes to. */
 void *neep_vk_get_copy(struct neep_vk_decoder *d, uint64_t count, size_t size);
@@ -122,11 +129,20 @@ char *neep_vk_get_string(struct neep_vk_decoder *d);
 /* `count` is that of the member before; the array's own must agree. */
 const char *const *neep_vk_get_strings(struct neep_vk_decoder *d, uint32_t count);
 
+struct neep_vk_object *neep_vk_rare_object(
+	struct neep_vk_decoder *d, uint64_t id, enum neep_vk_type type, enum neep_vk_need need);
+static inline struct neep_vk_object *neep_vk_object(
+	struct neep_vk_decoder *d, uint64_t id, enum neep_vk_type type, enum neep_vk_need need) {
+	struct neep_vk_object *object = neep_vk_object_find(d->table, id, type);
+	bool is_usual = object != NULL && object->device == d->call.device && d->command_buffer != NULL;
+	return is_usual ? object : neep_vk_rare_object(d, id, type, need);
+}
 /* The driver's handle, or 0. */
-uint64_t neep_vk_handle(
-	struct neep_vk_decoder *d, uint64_t id, enum neep_vk_type type, enum neep_vk_need need);
-struct neep_vk_object *neep_vk_object(
-	struct neep_vk_decoder *d, uint64_t id, enum neep_vk_type type, enum neep_vk_need need);
+static inline uint64_t neep_vk_handle(
+	struct neep_vk_decoder *d, uint64_t id, enum neep_vk_type type, enum neep_vk_need need) {
+	struct neep_vk_object *object = neep_vk_object(d, id, type, need);
+	return object == NULL ? 0 : object->handle;
+}
 const void *neep_vk_get_handles(
 	struct neep_vk_decoder *d, uint64_t count, enum neep_vk_type type, enum neep_vk_need need);
 struct neep_vk_object *const *neep_vk_get_objects(

@@ -12,14 +12,11 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
-#define INDEX_BITS  24
-#define INDEX_MASK  ((UINT64_C(1) << INDEX_BITS) - 1)
 #define RANDOM_TAGS 64
 
 struct neep_vk_table {
+	struct neep_vk_slots slots; // first; written under lock; untouched pages cost nothing
 	pthread_mutex_t lock;
-	_Atomic(uintptr_t) *slots; // written under lock; max_objects of them, untouched pages cost nothing
-	uint32_t max_objects;
 	uint32_t used;                     // slots that have ever held an object; guarded by lock
 	uint32_t free;                     // 1 + the first free slot below `used`, 0: none; guarded by lock
 	uint32_t count;                    // guarded by lock
@@ -36,7 +33,7 @@ static uintptr_t free_slot(uint32_t next) {
 }
 
 static size_t slots_size(const struct neep_vk_table *table) {
-	return table->max_objects * sizeof(table->slots[0]);
+	return table->slots.count * sizeof(table->slots.at[0]);
 }
 
 struct neep_vk_table *neep_vk_table_create(uint32_t max_objects) {
@@ -44,10 +41,11 @@ struct neep_vk_table *neep_vk_table_create(uint32_t max_objects) {
 	if (table == NULL) {
 		return NULL;
 	}
-	table->max_objects = max_objects <= INDEX_MASK ? max_objects : (uint32_t)INDEX_MASK + 1;
-	table->slots = mmap(NULL, slots_size(table), PROT_READ | PROT_WRITE,
+	struct neep_vk_slots *slots = &table->slots;
+	slots->count = max_objects <= NEEP_VK_INDEX_MASK ? max_objects : (uint32_t)NEEP_VK_INDEX_MASK + 1;
+	slots->at = mmap(NULL, slots_size(table), PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (table->slots == MAP_FAILED) {
+	if (slots->at == MAP_FAILED) {
 		free(table);
 		return NULL;
 	}
@@ -67,7 +65,7 @@ void neep_vk_table_destroy(struct neep_vk_table *table) {
 			table, neep_container_of(table->roots.prev, struct neep_vk_object, siblings));
 	}
 	pthread_mutex_destroy(&table->lock);
-	munmap(table->slots, slots_size(table));
+	munmap(table->slots.at, slots_size(table));
 	free(table);
 }
 
@@ -80,15 +78,15 @@ static bool next_tag_locked(struct neep_vk_table *table, uint64_t *tag) {
 			}
 			table->random_left = RANDOM_TAGS;
 		}
-		*tag = table->random_tags[--table->random_left] & ~INDEX_MASK;
+		*tag = table->random_tags[--table->random_left] & ~NEEP_VK_INDEX_MASK;
 	} while (*tag == 0);
 	return true;
 }
 
 static bool is_entered_locked(const struct neep_vk_table *table, const struct neep_vk_object *object) {
-	uint64_t index = object->id & INDEX_MASK;
-	return object->id != 0 && index < table->max_objects &&
-	       atomic_load_explicit(&table->slots[index], memory_order_relaxed) == (uintptr_t)object;
+	uint64_t index = object->id & NEEP_VK_INDEX_MASK;
+	return object->id != 0 && index < table->slots.count &&
+	       atomic_load_explicit(&table->slots.at[index], memory_order_relaxed) == (uintptr_t)object;
 }
 
 static uint32_t take_slot_locked(struct neep_vk_table *table) {
@@ -96,12 +94,12 @@ static uint32_t take_slot_locked(struct neep_vk_table *table) {
 		return table->used++;
 	}
 	uint32_t index = table->free - 1;
-	table->free = (uint32_t)(atomic_load_explicit(&table->slots[index], memory_order_relaxed) >> 1);
+	table->free = (uint32_t)(atomic_load_explicit(&table->slots.at[index], memory_order_relaxed) >> 1);
 	return index;
 }
 
 static int add_locked(struct neep_vk_table *table, struct neep_vk_object *object) {
-	if (table->count == table->max_objects) {
+	if (table->count == table->slots.count) {
 		return -ENOMEM;
 	}
 	if (object->parent != NULL && !is_entered_locked(table, object->parent)) {
@@ -119,7 +117,7 @@ static int add_locked(struct neep_vk_table *table, struct neep_vk_object *object
 	neep_list_append(
 		object->parent != NULL ? &object->parent->children : &table->roots, &object->siblings);
 	table->count++;
-	atomic_store_explicit(&table->slots[index], (uintptr_t)object, memory_order_release);
+	atomic_store_explicit(&table->slots.at[index], (uintptr_t)object, memory_order_release);
 	return 0;
 }
 
@@ -163,17 +161,8 @@ struct neep_vk_object *neep_vk_object_create(
 }
 
 static struct neep_vk_object *in_slot(struct neep_vk_table *table, uint64_t index) {
-	uintptr_t slot = atomic_load_explicit(&table->slots[index], memory_order_acquire);
+	uintptr_t slot = atomic_load_explicit(&table->slots.at[index], memory_order_acquire);
 	return (slot & 1) != 0 ? NULL : (struct neep_vk_object *)slot;
-}
-
-struct neep_vk_object *neep_vk_object_find(struct neep_vk_table *table, uint64_t id, enum neep_vk_type type) {
-	uint64_t index = id & INDEX_MASK;
-	if (index >= table->max_objects) {
-		return NULL;
-	}
-	struct neep_vk_object *object = in_slot(table, index);
-	return object != NULL && object->id == id && object->type == type ? object : NULL;
 }
 
 struct neep_vk_object *neep_vk_object_get(struct neep_vk_table *table, uint64_t id, enum neep_vk_type type) {
@@ -207,8 +196,8 @@ void neep_vk_object_unref(struct neep_vk_object *object) {
 }
 
 static void leave_slot_locked(struct neep_vk_table *table, const struct neep_vk_object *object) {
-	uint32_t index = (uint32_t)(object->id & INDEX_MASK);
-	atomic_store_explicit(&table->slots[index], free_slot(table->free), memory_order_relaxed);
+	uint32_t index = (uint32_t)(object->id & NEEP_VK_INDEX_MASK);
+	atomic_store_explicit(&table->slots.at[index], free_slot(table->free), memory_order_relaxed);
 	table->free = index + 1;
 	table->count--;
 }
@@ -300,7 +289,7 @@ void neep_vk_table_leave(struct neep_vk_table *table, uint32_t epoch) {
 
 struct neep_vk_object *neep_vk_table_next(
 	struct neep_vk_table *table, const struct neep_vk_object *after, enum neep_vk_type type) {
-	uint64_t index = after != NULL ? (after->id & INDEX_MASK) + 1 : 0;
+	uint64_t index = after != NULL ? (after->id & NEEP_VK_INDEX_MASK) + 1 : 0;
 	for (; index < table->used; index++) {
 		struct neep_vk_object *object = in_slot(table, index);
 		if (object != NULL && object->type == type) {

@@ -73,6 +73,15 @@ struct neep_vk_object {
 
 struct neep_vk_table;
 
+/* What a look-up sees of a table: its first member. */
+struct neep_vk_slots {
+	_Atomic(uintptr_t) *at; // each an object, or, with the lowest bit, the next free slot
+	uint32_t count;
+};
+
+#define NEEP_VK_INDEX_BITS 24
+#define NEEP_VK_INDEX_MASK ((UINT64_C(1) << NEEP_VK_INDEX_BITS) - 1)
+
 /* At most `max_objects` at a time, and no more than 16 Mi. NULL for want of memory. */
 struct neep_vk_table *neep_vk_table_create(uint32_t max_objects);
 
@@ -98,7 +107,17 @@ struct neep_vk_object *neep_vk_object_create(
 	struct neep_vk_table *table, const struct neep_vk_object_params *params);
 
 /* The object of that id and type, or NULL (also for id 0). Takes no lock. */
-struct neep_vk_object *neep_vk_object_find(struct neep_vk_table *table, uint64_t id, enum neep_vk_type type);
+static inline struct neep_vk_object *neep_vk_object_find(
+	struct neep_vk_table *table, uint64_t id, enum neep_vk_type type) {
+	const struct neep_vk_slots *slots = (const struct neep_vk_slots *)(const void *)table;
+	uint64_t index = id & NEEP_VK_INDEX_MASK;
+	if (index >= slots->count) {
+		return NULL;
+	}
+	uintptr_t slot = atomic_load_explicit(&slots->at[index], memory_order_acquire);
+	struct neep_vk_object *object = (struct neep_vk_object *)slot;
+	return (slot & 1) == 0 && object != NULL && object->id == id && object->type == type ? object : NULL;
+}
 
 /* The same with a reference. */
 struct neep_vk_object *neep_vk_object_get(struct neep_vk_table *table, uint64_t id, enum neep_vk_type type);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "neep_vk_commands.h"
 #include "vulkan/context.h"
 #include "vulkan/decoder.h"
 

@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TINY = os.path.join(HERE, 'tiny')
 GOLDEN = os.path.join(HERE, 'golden')
 GENERATE = os.path.join(HERE, '..', '..', 'codegen', 'generate.py')
-COMPARED = ('neep_vk_commands_0.c', 'neep_vk_commands_1.c', 'neep_vk_commands_2.c', 'neep_vk_dispatch.c', 'neep_vk_links.c',
+COMPARED = ('neep_vk_commands.h', 'neep_vk_commands_0.c', 'neep_vk_commands_1.c', 'neep_vk_commands_2.c', 'neep_vk_dispatch.c', 'neep_vk_links.c',
             'neep_vk_structs.h', 'neep_vk_structs_0.c', 'neep_vk_release.c', 'neep_vk_tables.h')
 
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "fuzz/fuzz.h"
+#include "neep_vk_commands.h"
 #include "vulkan_room/stubs.h"
 
 #define FLAG_FAILS 1 // the driver fails

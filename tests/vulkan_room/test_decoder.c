@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "neep_vk_commands.h"
 #include "neep_vk_structs.h"
 #include "vulkan/handlers_instance.h"
 #include "vulkan/handlers_physical_device.h"
@@ -447,6 +448,26 @@ static void recorded_commands_fail_when_their_lengths_are_wrong(void **state) {
 	}
 }
 
+static void recorded_commands_fail_when_they_are_unknown(void **state) {
+	(void)state;
+	/* Behind a vkCmdDraw: an opcode of nothing, and vkCreateInstance. */
+	static const struct {
+		uint32_t opcode;
+		const char *reason;
+	} cases[] = {
+		{ 20023, "packet at byte 0: opcode 20023 is not known" },
+		{ 20000, "packet at byte 0: vkCreateInstance does not belong here" },
+	};
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(cases); i++) {
+		uint32_t words[12] = { 20106, 24, 3, 1, 0, 0, cases[i].opcode, 24 };
+		world.decoder.call.is_failed = false;
+		assert_int_equal(neep_vk_decode_commands(&world.decoder,
+					 world.objects[NEEP_VK_COMMAND_BUFFER], words, sizeof(words)),
+			-EPROTO);
+		assert_string_equal(world.decoder.reason, cases[i].reason);
+	}
+}
+
 static void opcodes_are_found_by_number(void **state) {
 	(void)state;
 	assert_string_equal(neep_vk_command_find(20000)->name, "vkCreateInstance");
@@ -487,6 +508,7 @@ int main(void) {
 		CASE(reply_has_the_chain_of_the_request),
 		CASE(recorded_commands_reach_the_driver),
 		CASE(recorded_commands_fail_when_their_lengths_are_wrong),
+		CASE(recorded_commands_fail_when_they_are_unknown),
 		CASE(opcodes_are_found_by_number),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
