@@ -45,12 +45,24 @@ static void destroy(struct fuzz *fuzz, uint32_t *id) {
 	}
 }
 
+static void end_waits(struct rig *rig) {
+	struct neep_wl_objects *objects = &rig->client->objects;
+	for (struct neep_idmap_link *link = neep_idmap_next(&objects->by_client, NULL); link != NULL;
+		link = neep_idmap_next(&objects->by_client, link)) {
+		struct neep_wl_object *object = neep_container_of(link, struct neep_wl_object, client_link);
+		struct neep_wl_sync_surface *sync = object->data;
+		if (object->handlers == &neep_wl_sync_surface_handlers && neep_wl_wait_is_on(&sync->wait)) {
+			neep_timer_arm(rig->loop, &sync->wait.limit, 0);
+		}
+	}
+}
+
 /* Until no commit waits any more: the client's socket has room for so much. */
 static void settle(struct fuzz *fuzz) {
 	struct rig *rig = &fuzz->rig;
 	rig_settle(rig);
-	while (!rig->has_ended && rig->client->sync->waiting != NULL) {
-		neep_timer_arm(rig->loop, &rig->client->sync->limit, 0);
+	while (!rig->has_ended && rig->client->holds.count > 0) {
+		end_waits(rig);
 		rig_settle(rig);
 	}
 }
