@@ -150,11 +150,11 @@ static void assert_failed(struct desk *desk, int wanted_code) {
 	stop(desk);
 }
 
-/* Requests that the compositor heard, one after the other, each with its how manieth. */
+/* A request that the compositor heard: which of those of one name. */
 struct step {
 	uint32_t id;
 	const char *name;
-	size_t count; // 0: the first
+	size_t count;
 };
 
 #define assert_order(desk, ...)                                                         \
@@ -164,8 +164,7 @@ struct step {
 static void check_order(const struct desk *desk, size_t count, const struct step *steps) {
 	size_t last = 0;
 	for (size_t i = 0; i < count; i++) {
-		size_t nth = steps[i].count == 0 ? 1 : steps[i].count;
-		size_t at = rig_heard(&desk->rig, steps[i].id, steps[i].name, nth);
+		size_t at = rig_heard(&desk->rig, steps[i].id, steps[i].name, steps[i].count);
 		if (at <= last) {
 			fail_msg("%s of %u: number %zu, behind %zu", steps[i].name, steps[i].id, at, last);
 		}
@@ -505,6 +504,22 @@ static void other_subsurface_does_not_wait_with_its_parent(void **state) {
 	}
 }
 
+/* Without it, its commit would show a surface of another kind. */
+static void surface_waits_for_what_makes_it_a_child(void **state) {
+	(void)state;
+	struct desk desk;
+	start(&desk);
+	show(&desk, &desk.b, 0);
+	uint32_t subsurface = make_child(&desk);
+	draw(&desk, &desk.a, 1);
+	show(&desk, &desk.a, 0);
+	assert_int_equal(commits(&desk, &desk.a), 0);
+	draw(&desk, &desk.b, 1);
+	assert_order(&desk, { desk.subcompositor, "get_subsurface", 1 }, { desk.a.surface, "commit", 1 });
+	assert_int_not_equal(rig_host_id(&desk.rig, subsurface), 0);
+	stop(&desk);
+}
+
 /* Of a child that is shown alone, too: its place is the parent's state, its mode its own. */
 static void requests_to_a_subsurface_wait_with_either(void **state) {
 	(void)state;
@@ -530,9 +545,10 @@ static void subsurface_is_free_when_its_object_has_gone(void **state) {
 	struct desk desk;
 	start(&desk);
 	uint32_t subsurface = make_child(&desk);
-	rig_destroy(&desk.rig, subsurface, 0);
-	show(&desk, &desk.b, 0);
 	draw(&desk, &desk.a, 1);
+	// Before the compositor has said so.
+	rig_destroy(&desk.rig, subsurface, 0);
+	show_unsettled(&desk, &desk.b, 0);
 	show(&desk, &desk.a, 0);
 	assert_int_equal(commits(&desk, &desk.a), 1);
 	draw(&desk, &desk.b, 1);
@@ -552,6 +568,23 @@ static void rings_of_subsurfaces_are_no_trap(void **state) {
 	draw(&desk, &desk.b, 1);
 	draw(&desk, &desk.a, 1);
 	assert_int_equal(commits(&desk, &desk.a) + commits(&desk, &desk.b), 2);
+	stop(&desk);
+}
+
+/* Popups of layers get their parents so: it must be heard before the commit that needs it. */
+static void surface_waits_that_a_kept_request_names(void **state) {
+	(void)state;
+	struct desk desk;
+	start(&desk);
+	make_toplevel(&desk, &desk.a);
+	make_toplevel(&desk, &desk.b);
+	show(&desk, &desk.a, 0);
+	draw(&desk, &desk.b, 1);
+	rig_send(&desk.rig, desk.a.toplevel, SET_PARENT, desk.b.toplevel);
+	show(&desk, &desk.b, 0);
+	assert_int_equal(commits(&desk, &desk.b), 0);
+	draw(&desk, &desk.a, 1);
+	assert_order(&desk, { desk.a.toplevel, "set_parent", 1 }, { desk.b.surface, "commit", 1 });
 	stop(&desk);
 }
 
@@ -647,6 +680,26 @@ static void client_is_not_read_when_too_much_waits(void **state) {
 		assert_int_equal(commits(&desk, &desk.b), 2);
 		stop(&desk);
 	}
+}
+
+/* Who knows what an object is that a registry makes later? Its requests could not be read. */
+static void nothing_is_read_behind_a_binding_that_waits(void **state) {
+	(void)state;
+	struct desk desk;
+	start(&desk);
+	uint32_t callback = new_id(&desk), dmabuf, params = new_id(&desk);
+	desk.rig.client->offer->has_formats = false;
+	dmabuf = rig_bind_dmabuf(&desk.rig, 4);
+	rig_send(&desk.rig, dmabuf, CREATE_PARAMS, params);
+	rig_send(&desk.rig, DISPLAY, 0, callback);
+	rig_settle(&desk.rig);
+	assert_false(desk.rig.has_ended);
+	assert_null(rig_next_event(&desk.rig, NULL, callback, WL_CALLBACK_DONE));
+	desk.rig.client->offer->has_formats = true;
+	neep_wl_client_resume(desk.rig.client);
+	rig_settle(&desk.rig);
+	assert_non_null(rig_next_event(&desk.rig, NULL, callback, WL_CALLBACK_DONE));
+	stop(&desk);
 }
 
 static void bytes_that_wait_have_a_bound(void **state) {
@@ -749,12 +802,15 @@ int main(void) {
 		fd_checked_test(popups_go_in_their_order),
 		fd_checked_test(synchronized_subsurface_waits_with_its_parent),
 		fd_checked_test(other_subsurface_does_not_wait_with_its_parent),
+		fd_checked_test(surface_waits_for_what_makes_it_a_child),
 		fd_checked_test(requests_to_a_subsurface_wait_with_either),
 		fd_checked_test(subsurface_is_free_when_its_object_has_gone),
 		fd_checked_test(rings_of_subsurfaces_are_no_trap),
+		fd_checked_test(surface_waits_that_a_kept_request_names),
 		fd_checked_test(request_between_two_that_wait_comes_behind_both),
 		fd_checked_test(nothing_is_left_when_the_client_goes),
 		fd_checked_test(client_is_not_read_when_too_much_waits),
+		fd_checked_test(nothing_is_read_behind_a_binding_that_waits),
 		fd_checked_test(bytes_that_wait_have_a_bound),
 		fd_checked_test(kept_requests_wait_for_the_compositor),
 		fd_checked_test(new_id_is_refused_that_is_in_use_or_promised),
