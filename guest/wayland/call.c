@@ -79,39 +79,41 @@ struct neep_wl_object *neep_wl_call_object(const struct neep_wl_call *call, size
 
 static int translate_object(struct neep_wl_call *call, size_t arg) {
 	const struct neep_wl_objects *objects = &call->client->objects;
-	const struct neep_wl_arg *word = &call->message.args[arg];
+	struct neep_wl_arg *word = &call->message.args[arg];
+	uint32_t id = word->value;
 	bool to_client = is_event(call);
-	if (word->value == 0) {
+	if (id == 0) {
 		return 0;
 	}
-	const struct neep_wl_object *object = to_client ? neep_wl_objects_by_host(objects, word->value)
-							: neep_wl_objects_by_client(objects, word->value);
+	const struct neep_wl_object *object =
+		to_client ? neep_wl_objects_by_host(objects, id) : neep_wl_objects_by_client(objects, id);
 	uint32_t other_id = object == NULL ? 0 : to_client ? object->client_id : object->host_id;
 	if (!is_of_type(object, word) || other_id == 0) {
-		return fail_call(call, WL_DISPLAY_ERROR_INVALID_OBJECT, "invalid object", word->value);
+		return fail_call(call, WL_DISPLAY_ERROR_INVALID_OBJECT, "invalid object", id);
 	}
 	neep_wl_message_set(&call->message, arg, other_id);
+	/* By which new objects find what they belong to. */
+	word->value = id;
 	return 0;
 }
 
-/* Only wl_registry.bind leaves the interface open, and has its handler. */
-static int translate_new(struct neep_wl_call *call, size_t arg) {
-	const struct wl_interface *interface = call->message.args[arg].interface;
-	bool is_made = interface != NULL && neep_wl_call_new_object(call, arg, interface, true) != NULL;
-	return is_made ? 0 : -EPROTO;
-}
-
-/* New objects come first: what they belong to stands in the others' ids before those are translated. */
 static int translate(struct neep_wl_call *call) {
-	const struct neep_wl_message *message = &call->message;
-	int result = 0;
-	for (size_t i = 0; i < message->arg_count && result == 0; i++) {
-		result = message->args[i].type == 'n' ? translate_new(call, i) : 0;
+	for (size_t i = 0; i < call->message.arg_count; i++) {
+		const struct neep_wl_arg *arg = &call->message.args[i];
+		int result = 0;
+		if (arg->type == 'o') {
+			result = translate_object(call, i);
+		} else if (arg->type == 'n') {
+			/* Only wl_registry.bind leaves the interface open, and has its handler. */
+			bool is_made = arg->interface != NULL &&
+				       neep_wl_call_new_object(call, i, arg->interface, true) != NULL;
+			result = is_made ? 0 : -EPROTO;
+		}
+		if (result < 0) {
+			return result;
+		}
 	}
-	for (size_t i = 0; i < message->arg_count && result == 0; i++) {
-		result = message->args[i].type == 'o' ? translate_object(call, i) : 0;
-	}
-	return result;
+	return 0;
 }
 
 static int forward_event(struct neep_wl_call *call) {

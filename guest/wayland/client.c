@@ -222,13 +222,15 @@ int neep_wl_on_destroy(struct neep_wl_call *call) {
 
 static void handle_request(struct relay *relay, uint8_t *data, uint32_t size, size_t fd_count) {
 	int fds[NEEP_WL_ARGS_MAX];
-	struct neep_wl_call call = { .client = &relay->client };
+	struct neep_wl_call call;
+	call.client = &relay->client;
 	if (neep_wl_call_read_request(&call, data, size, fd_count) < 0) {
 		return;
 	}
 	neep_wl_conn_consume(call.client->conn, 0, fds, call.message.fd_count);
 	call.message.fds = fds;
-	if (neep_wl_hold_covers(&call) || neep_wl_call_handle_request(&call) == NEEP_WL_WAIT) {
+	bool is_kept = !neep_wl_holds_is_idle(&call.client->holds) && neep_wl_hold_covers(&call);
+	if (is_kept || neep_wl_call_handle_request(&call) == NEEP_WL_WAIT) {
 		neep_wl_hold_keep(&call);
 	}
 }

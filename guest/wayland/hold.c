@@ -75,9 +75,6 @@ static bool has_held_argument(const struct neep_wl_call *call) {
 bool neep_wl_hold_covers(const struct neep_wl_call *call) {
 	const struct neep_wl_holds *holds = &call->client->holds;
 	const struct neep_wl_object *target = call->object;
-	if (holds->kept_in != holds->pass) {
-		return false;
-	}
 	if (target->is_bound && neep_wl_call_is_destructor(call)) {
 		return true;
 	}
@@ -204,12 +201,13 @@ void neep_wl_hold_keep(struct neep_wl_call *call) {
 }
 
 void neep_wl_hold_retry(struct neep_wl_client *client, struct neep_wl_kept *kept) {
-	struct neep_wl_call call = { .client = client };
+	struct neep_wl_call call;
+	call.client = client;
 	if (neep_wl_call_read_request(&call, kept->data, kept->size, kept->fd_count) < 0) {
 		return;
 	}
 	call.message.fds = kept->fds;
-	if (neep_wl_hold_covers(&call)) {
+	if (!neep_wl_holds_is_idle(&client->holds) && neep_wl_hold_covers(&call)) {
 		mark(&call);
 		return;
 	}
@@ -233,11 +231,6 @@ void neep_wl_holds_finish(struct neep_wl_holds *holds) {
 		neep_wl_close_fds(kept->fds, kept->fd_count);
 		forget(holds, kept);
 	}
-}
-
-bool neep_wl_holds_is_full(const struct neep_wl_holds *holds) {
-	return holds->count >= NEEP_WL_HOLD_REQUESTS_MAX || holds->bytes >= NEEP_WL_HOLD_BYTES_MAX ||
-	       holds->fd_count >= NEEP_WL_HOLD_FDS_MAX || holds->blind_in == holds->pass;
 }
 
 void neep_wl_holds_begin(struct neep_wl_holds *holds) {

@@ -66,8 +66,17 @@ void neep_wl_holds_init(struct neep_wl_holds *holds);
 /* Drops what is kept. */
 void neep_wl_holds_finish(struct neep_wl_holds *holds);
 
+/* Whether nothing is kept, or was not yet in this pass: then nothing covers a request. */
+static inline bool neep_wl_holds_is_idle(const struct neep_wl_holds *holds) {
+	return holds->kept_in != holds->pass;
+}
+
 /* Whether nothing more is to be read: also behind a wl_registry.bind that waits. */
-bool neep_wl_holds_is_full(const struct neep_wl_holds *holds);
+static inline bool neep_wl_holds_is_full(const struct neep_wl_holds *holds) {
+	bool has_much = holds->bytes >= NEEP_WL_HOLD_BYTES_MAX || holds->fd_count >= NEEP_WL_HOLD_FDS_MAX;
+	return holds->count != 0 &&
+	       (holds->count >= NEEP_WL_HOLD_REQUESTS_MAX || has_much || holds->blind_in == holds->pass);
+}
 
 /* Before the kept requests are tried again, from the first to the last: nothing is held now. */
 void neep_wl_holds_begin(struct neep_wl_holds *holds);
@@ -75,7 +84,8 @@ void neep_wl_holds_begin(struct neep_wl_holds *holds);
 /* Handles a kept request and frees it, or keeps it on. When the client ends meanwhile it may stay in the list. */
 void neep_wl_hold_retry(struct neep_wl_client *client, struct neep_wl_kept *kept);
 
-/* Whether the request, which was read, must not be handled now. */
+/* Whether the request, which was read, must not be handled now: it touches what a kept one holds. Asked when they are
+ * not idle. */
 bool neep_wl_hold_covers(const struct neep_wl_call *call);
 
 /* Keeps a request to which nothing was done, and takes its fds in every case. The client ends if it cannot be kept. */
