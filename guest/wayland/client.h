@@ -1,7 +1,8 @@
 /* A client of the proxy: its connection, its way to the compositor, and the messages between the two.
  *
  * Messages are parsed on both ways. What no handler wants is forwarded: object ids are translated, new ids get their
- * object, fds travel on (call.c). Requests that must wait are kept (hold.h). Handlers (registry.c, shm.c, surface.c, dmabuf.c, seat.c, ...) see to the rest. A mistake of the client ends the
+ * object, fds travel on (call.c). Requests that must wait are kept (hold.h). Handlers (registry.c, shm.c, surface.c, dmabuf.c,
+ * seat.c, ...) see to the rest. A mistake of the client ends the
  * client, with the error that a compositor would send where there is one; a mistake of the compositor too. Other clients
  * never notice.
  *
