@@ -1,10 +1,12 @@
 /* Surfaces with explicit synchronization, dma-bufs and timelines of a client that does what the input says, mostly without a mistake,
  * so that commits wait and points are signalled, with what belongs to the surfaces. The compositor hears of nothing that is not there, and
- * at the end nothing is left of the timelines. */
+ * of each surface in the order in which it was said; at the end nothing is left of the timelines. */
 #include <drm_fourcc.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "fuzz/fuzz.h"
+#include "support/cmocka.h"
 #include "util/log.h"
 #include "util/macros.h"
 #include "util/reader.h"
@@ -33,7 +35,8 @@ struct fuzz {
 	struct rig_dmabufs dmabufs;
 	int file;
 	int syncobjs[SYNCOBJS];
-	uint32_t points; // so far
+	uint32_t points;          // so far
+	bool are_damaged[THINGS]; // surfaces, by id: since their last commit, as the compositor has heard
 	// 0: none, or it is gone.
 	uint32_t surfaces[KEEP], syncs[KEEP], timeline_ids[KEEP], buffers[KEEP], subsurfaces[KEEP],
 		viewports[KEEP];
@@ -48,6 +51,25 @@ static void destroy(struct fuzz *fuzz, uint32_t *id) {
 		rig_destroy(&fuzz->rig, *id, 0);
 		*id = 0;
 	}
+}
+
+/* What was said of a surface is heard in this order: damage of each commit behind the commit before. */
+static void check_order(struct fuzz *fuzz) {
+	struct compositor *compositor = fuzz->rig.compositor;
+	if (fuzz->rig.has_ended) {
+		return;
+	}
+	assert_true(compositor->heard_count <= HEARD);
+	for (size_t i = 0; i < compositor->heard_count; i++) {
+		bool *is_damaged = &fuzz->are_damaged[compositor->heard[i].id];
+		if (strcmp(compositor->heard[i].name, "damage_buffer") == 0) {
+			assert_false(*is_damaged);
+			*is_damaged = true;
+		} else if (strcmp(compositor->heard[i].name, "commit") == 0) {
+			*is_damaged = false;
+		}
+	}
+	compositor->heard_count = 0;
 }
 
 static void end_waits(struct rig *rig) {
@@ -70,6 +92,7 @@ static void settle(struct fuzz *fuzz) {
 		end_waits(rig);
 		rig_settle(rig);
 	}
+	check_order(fuzz);
 }
 
 static void create_surface(struct fuzz *fuzz, uint8_t at) {
