@@ -43,9 +43,10 @@ struct relay {
 	struct neep_task end_task;
 	struct neep_task resume_task;
 	struct neep_log_limit log_limit;
-	bool is_stalled; // the host takes nothing now
-	bool is_waiting; // a request waits for something
-	bool is_leaving; // the client has gone, its last requests have not
+	bool is_stalled;  // the host takes nothing now
+	bool is_full;     // so much waits that nothing more is read
+	bool has_resumed; // kept requests are to be looked at
+	bool is_leaving;  // the client has gone, its last requests have not
 	struct neep_wl_client_ended_listener listener;
 };
 
@@ -57,8 +58,8 @@ static struct relay *relay_of(struct neep_wl_client *client) {
 
 static void update_receiving(struct relay *relay) {
 	neep_wl_conn_set_receiving(
-		relay->client.conn, !relay->is_stalled && !relay->is_waiting && !relay->client.is_ended);
-	neep_wl_conn_set_watching_end(relay->client.conn, relay->is_waiting && !relay->client.is_ended);
+		relay->client.conn, !relay->is_stalled && !relay->is_full && !relay->client.is_ended);
+	neep_wl_conn_set_watching_end(relay->client.conn, relay->is_full && !relay->client.is_ended);
 }
 
 static void end(struct relay *relay) {
@@ -148,8 +149,9 @@ static void flush_run(struct neep_task *task) {
 	flush(neep_container_of(task, struct relay, flush_task));
 }
 
-static int queue_for_host(struct relay *relay, const uint8_t *bytes, size_t len,
+int neep_wl_client_queue_request(struct neep_wl_client *client, const uint8_t *bytes, size_t len,
 	const struct neep_wl_attachment *attachments, size_t count) {
+	struct relay *relay = relay_of(client);
 	int result = neep_wl_queue_push(&relay->to_host, bytes, len, attachments, count);
 	if (result < 0) {
 		give_up(relay, "too much on the way to the compositor");
@@ -162,14 +164,15 @@ static int queue_for_host(struct relay *relay, const uint8_t *bytes, size_t len,
 int neep_wl_send_request(struct neep_wl_client *client, struct neep_wl_writer *writer,
 	const struct neep_wl_attachment *attachments, size_t count) {
 	int size = neep_wl_writer_end(writer);
-	return queue_for_host(
-		relay_of(client), writer->data, size < 0 ? SIZE_MAX : (size_t)size, attachments, count);
+	return neep_wl_client_queue_request(
+		client, writer->data, size < 0 ? SIZE_MAX : (size_t)size, attachments, count);
 }
 
 /* ---- to the client ---- */
 
-static int queue_for_client(
-	struct relay *relay, const uint8_t *bytes, size_t len, const int *owned_fds, size_t fd_count) {
+int neep_wl_client_queue_event(struct neep_wl_client *client, const uint8_t *bytes, size_t len,
+	const int *owned_fds, size_t fd_count) {
+	struct relay *relay = relay_of(client);
 	int result = neep_wl_conn_send(relay->client.conn, bytes, len, owned_fds, fd_count);
 	if (result < 0 && !relay->client.is_ended) {
 		neep_log_guest(
@@ -182,8 +185,8 @@ static int queue_for_client(
 int neep_wl_send_event(
 	struct neep_wl_client *client, struct neep_wl_writer *writer, const int *owned_fds, size_t fd_count) {
 	int size = neep_wl_writer_end(writer);
-	return queue_for_client(
-		relay_of(client), writer->data, size < 0 ? SIZE_MAX : (size_t)size, owned_fds, fd_count);
+	return neep_wl_client_queue_event(
+		client, writer->data, size < 0 ? SIZE_MAX : (size_t)size, owned_fds, fd_count);
 }
 
 /* Ids of the compositor's kind are free when the client says so. */
@@ -215,238 +218,21 @@ int neep_wl_on_destroy(struct neep_wl_call *call) {
 	return NEEP_WL_DONE;
 }
 
-/* ---- a message's ids ---- */
+/* ---- what the client sends ---- */
 
-static bool is_event(const struct neep_wl_call *call) {
-	const struct wl_interface *interface = call->object->interface;
-	uint32_t opcode = call->message.opcode;
-	return opcode < (uint32_t)interface->event_count && call->message.type == &interface->events[opcode];
-}
-
-/* Whose mistake it is decides what is told. */
-static int fail_call(const struct neep_wl_call *call, uint32_t code, const char *what, uint32_t id) {
-	const struct neep_wl_object *object = call->object;
-	if (is_event(call)) {
-		return neep_wl_client_fail(call->client, NULL, WL_DISPLAY_ERROR_IMPLEMENTATION,
-			"the compositor sent a bad event: %s %u in %s.%s", what, id, object->interface->name,
-			call->message.type->name);
-	}
-	return neep_wl_client_fail(call->client, NULL, code, "%s %u in %s#%u.%s", what, id,
-		object->interface->name, object->client_id, call->message.type->name);
-}
-
-struct neep_wl_object *neep_wl_call_new_object(
-	struct neep_wl_call *call, size_t arg, const struct wl_interface *interface, bool has_host) {
-	struct neep_wl_object_params params = {
-		.interface = interface,
-		.version = call->object->version,
-		.has_host = has_host,
-	};
-	return neep_wl_call_new_object_of(call, arg, &params);
-}
-
-struct neep_wl_object *neep_wl_call_new_object_of(
-	struct neep_wl_call *call, size_t arg, const struct neep_wl_object_params *params) {
-	uint32_t id = call->message.args[arg].value;
-	bool is_compositors = is_event(call);
-	struct neep_wl_object_params of_side = *params;
-	struct neep_wl_object *object = NULL;
-	if (is_compositors) {
-		of_side.host_id = id;
-		of_side.has_client = true;
-	} else {
-		of_side.client_id = id;
-	}
-	if (id != 0 && (id >= NEEP_WL_SERVER_IDS) == is_compositors) {
-		if (is_compositors) {
-			neep_wl_object_forget_host(call->client, id, call->object);
-		}
-		object = neep_wl_object_create(call->client, &of_side);
-	}
-	if (object == NULL) {
-		fail_call(call, WL_DISPLAY_ERROR_INVALID_METHOD, "invalid new id", id);
-		return NULL;
-	}
-	/* The word is what the other side will read: nothing more to translate. */
-	neep_wl_message_set(&call->message, arg, is_compositors ? object->client_id : object->host_id);
-	call->message.args[arg].type = 'u';
-	return object;
-}
-
-static bool is_of_type(const struct neep_wl_object *object, const struct neep_wl_arg *arg) {
-	return object != NULL && (arg->interface == NULL || object->interface == arg->interface);
-}
-
-struct neep_wl_object *neep_wl_call_object(const struct neep_wl_call *call, size_t arg) {
-	const struct neep_wl_arg *word = &call->message.args[arg];
-	struct neep_wl_object *object = neep_wl_objects_by_client(&call->client->objects, word->value);
-	return is_of_type(object, word) && !object->is_dead ? object : NULL;
-}
-
-static int translate_object(struct neep_wl_call *call, size_t arg) {
-	const struct neep_wl_objects *objects = &call->client->objects;
-	const struct neep_wl_arg *word = &call->message.args[arg];
-	bool to_client = is_event(call);
-	if (word->value == 0) {
-		return 0;
-	}
-	const struct neep_wl_object *object = to_client ? neep_wl_objects_by_host(objects, word->value)
-							: neep_wl_objects_by_client(objects, word->value);
-	uint32_t other_id = object == NULL ? 0 : to_client ? object->client_id : object->host_id;
-	if (!is_of_type(object, word) || other_id == 0) {
-		return fail_call(call, WL_DISPLAY_ERROR_INVALID_OBJECT, "invalid object", word->value);
-	}
-	neep_wl_message_set(&call->message, arg, other_id);
-	return 0;
-}
-
-static int translate(struct neep_wl_call *call) {
-	for (size_t i = 0; i < call->message.arg_count; i++) {
-		const struct neep_wl_arg *arg = &call->message.args[i];
-		int result = 0;
-		if (arg->type == 'o') {
-			result = translate_object(call, i);
-		} else if (arg->type == 'n') {
-			/* Only wl_registry.bind leaves the interface open, and has its handler. */
-			bool is_made = arg->interface != NULL &&
-				       neep_wl_call_new_object(call, i, arg->interface, true) != NULL;
-			result = is_made ? 0 : -EPROTO;
-		}
-		if (result < 0) {
-			return result;
-		}
-	}
-	return 0;
-}
-
-static int forward_event(struct neep_wl_call *call) {
-	struct neep_wl_message *message = &call->message;
-	int result = queue_for_client(
-		relay_of(call->client), message->data, message->size, message->fds, message->fd_count);
-	for (size_t i = 0; i < message->fd_count; i++) {
-		message->fds[i] = -1;
-	}
-	return result;
-}
-
-static int forward_request(
-	struct neep_wl_call *call, const struct neep_wl_attachment *attachments, size_t count) {
-	struct neep_wl_message *message = &call->message;
-	struct neep_wl_attachment own[NEEP_WL_ARGS_MAX];
-	if (attachments == NULL) {
-		for (count = 0; count < message->fd_count; count++) {
-			own[count] = (struct neep_wl_attachment){ .owned_fd = neep_steal_fd(
-									  &message->fds[count]) };
-		}
-		attachments = own;
-	}
-	return queue_for_host(relay_of(call->client), message->data, message->size, attachments, count);
-}
-
-int neep_wl_forward(struct neep_wl_call *call, const struct neep_wl_attachment *attachments, size_t count) {
-	bool to_client = is_event(call);
-	uint32_t id = to_client ? call->object->client_id : call->object->host_id;
-	int result = 0;
-	if (id == 0) {
-		/* An event of the proxy's own object is for nobody; a request to a local one is its handler's. */
-		result = to_client ? 1
-				   : fail_call(call, WL_DISPLAY_ERROR_INVALID_OBJECT, "invalid object",
-					     call->object->client_id);
-	}
-	if (result == 0) {
-		result = translate(call);
-	}
-	if (result != 0) {
-		for (size_t i = 0; i < count; i++) {
-			neep_wl_close_fds(&attachments[i].owned_fd, 1);
-		}
-		return result < 0 ? result : 0;
-	}
-	memcpy(call->message.data, &id, sizeof(id));
-	return to_client ? forward_event(call) : forward_request(call, attachments, count);
-}
-
-/* ---- a message ---- */
-
-static neep_wl_handler *handler_of(const struct neep_wl_call *call) {
-	const struct neep_wl_handlers *handlers = call->object->handlers;
-	uint32_t opcode = call->message.opcode;
-	if (handlers == NULL) {
-		return NULL;
-	}
-	if (is_event(call)) {
-		return opcode < handlers->event_count ? handlers->events[opcode] : NULL;
-	}
-	return opcode < handlers->request_count ? handlers->requests[opcode] : NULL;
-}
-
-/* Returns whether it has to come again. */
-static bool dispatch(struct neep_wl_call *call) {
-	neep_wl_handler *handler = handler_of(call);
-	int result = handler == NULL ? NEEP_WL_FORWARD : handler(call);
-	if (result == NEEP_WL_FORWARD) {
-		result = neep_wl_forward(call, NULL, 0);
-	}
-	if (result < 0 && !call->client->is_ended) {
-		uint32_t code =
-			result == -ENOMEM ? WL_DISPLAY_ERROR_NO_MEMORY : WL_DISPLAY_ERROR_IMPLEMENTATION;
-		neep_wl_client_fail(
-			call->client, NULL, code, "%s: %s", call->message.type->name, strerror(-result));
-	}
-	neep_wl_close_fds(call->message.fds, call->message.fd_count);
-	return result == NEEP_WL_WAIT;
-}
-
-/* In every protocol of the table these are the destructors' names; the scanner's tables do not say. */
-static bool is_destructor(const struct wl_message *type) {
-	return strcmp(type->name, "destroy") == 0 || strcmp(type->name, "release") == 0;
-}
-
-/* Fills in the type and the arguments. Returns 0, or a negative errno after the client was told. */
-static int parse_request(struct neep_wl_call *call, uint8_t *data, uint32_t size, uint32_t opcode) {
-	struct neep_wl_object *object = call->object;
-	const struct wl_interface *interface = object->interface;
-	if (opcode >= (uint32_t)interface->method_count ||
-		neep_wl_message_since(&interface->methods[opcode]) > object->version) {
-		return neep_wl_client_fail(call->client, NULL, WL_DISPLAY_ERROR_INVALID_METHOD,
-			"invalid method %u of %s#%u, version %u", opcode, interface->name, object->client_id,
-			object->version);
-	}
-	const struct wl_message *type = &interface->methods[opcode];
-	if (neep_wl_message_parse(&call->message, type, data, size) < 0) {
-		return neep_wl_client_fail(call->client, NULL, WL_DISPLAY_ERROR_INVALID_METHOD,
-			"invalid arguments for %s#%u.%s", interface->name, object->client_id, type->name);
-	}
-	return 0;
-}
-
-/* Returns whether it has to come again. */
-static bool handle_request(struct relay *relay, uint8_t *data, uint32_t size, size_t fd_count) {
-	uint32_t object_id = 0, opcode = 0;
+static void handle_request(struct relay *relay, uint8_t *data, uint32_t size, size_t fd_count) {
 	int fds[NEEP_WL_ARGS_MAX];
-	neep_wl_message_size(data, size, &object_id, &opcode);
-	struct neep_wl_call call = {
-		.client = &relay->client,
-		.object = neep_wl_objects_by_client(&relay->client.objects, object_id),
-	};
-	if (call.object == NULL || call.object->is_dead) {
-		neep_wl_client_fail(
-			call.client, NULL, WL_DISPLAY_ERROR_INVALID_OBJECT, "invalid object %u", object_id);
-		return false;
-	}
-	if (parse_request(&call, data, size, opcode) < 0) {
-		return false;
-	}
-	if (call.message.fd_count > fd_count) {
-		neep_wl_client_fail(call.client, NULL, WL_DISPLAY_ERROR_INVALID_METHOD,
-			"no file descriptor came with %s#%u.%s", call.object->interface->name, object_id,
-			call.message.type->name);
-		return false;
+	struct neep_wl_call call;
+	call.client = &relay->client;
+	if (neep_wl_call_read_request(&call, data, size, fd_count) < 0) {
+		return;
 	}
 	neep_wl_conn_consume(call.client->conn, 0, fds, call.message.fd_count);
 	call.message.fds = fds;
-	call.object->is_dead = is_destructor(call.message.type);
-	return dispatch(&call);
+	bool is_kept = !neep_wl_holds_is_idle(&call.client->holds) && neep_wl_hold_covers(&call);
+	if (is_kept || neep_wl_call_handle_request(&call) == NEEP_WL_WAIT) {
+		neep_wl_hold_keep(&call);
+	}
 }
 
 /* Returns whether a message was there and the next may follow. */
@@ -463,27 +249,47 @@ static bool take_request(struct relay *relay) {
 	if (size == 0 || len < (size_t)size) {
 		return false;
 	}
-	if (handle_request(relay, data, (uint32_t)size, fd_count)) {
-		relay->is_waiting = true;
-		update_receiving(relay);
-		return false;
-	}
+	handle_request(relay, data, (uint32_t)size, fd_count);
 	neep_wl_conn_consume(relay->client.conn, (size_t)size, NULL, 0);
-	return !relay->client.is_ended;
+	return true;
+}
+
+/* Whether another request can be handled; what this one has made is sent before when there is much of it. */
+static bool can_go_on(struct relay *relay) {
+	if (relay->to_host.len >= BATCH_LEN) {
+		flush(relay);
+	}
+	return !relay->client.is_ended && !relay->is_stalled;
+}
+
+/* What one of the requests that are kept waits for may be there. */
+static void retry_kept(struct relay *relay) {
+	struct neep_wl_holds *holds = &relay->client.holds;
+	neep_wl_holds_begin(holds);
+	neep_list_for_each_safe (kept, &holds->requests, struct neep_wl_kept, link) {
+		if (!can_go_on(relay)) {
+			return;
+		}
+		neep_wl_hold_retry(&relay->client, kept);
+	}
+	relay->has_resumed = false;
 }
 
 static void take_requests(struct relay *relay) {
-	while (!relay->client.is_ended && !relay->is_stalled && !relay->is_waiting && take_request(relay)) {
-		if (relay->to_host.len >= BATCH_LEN) {
-			flush(relay);
-		}
+	if (relay->has_resumed && can_go_on(relay)) {
+		retry_kept(relay);
+	}
+	while (can_go_on(relay) && !neep_wl_holds_is_full(&relay->client.holds) && take_request(relay)) {
+	}
+	if (relay->is_full != neep_wl_holds_is_full(&relay->client.holds)) {
+		relay->is_full = !relay->is_full;
+		update_receiving(relay);
 	}
 }
 
 static void resume_run(struct neep_task *task) {
 	struct relay *relay = neep_container_of(task, struct relay, resume_task);
-	relay->is_waiting = false;
-	update_receiving(relay);
+	relay->has_resumed = true;
 	take_requests(relay);
 }
 
@@ -514,7 +320,7 @@ static void handle_event(struct relay *relay, uint8_t *data, uint32_t size) {
 	}
 	neep_wl_queue_take_fds(&relay->from_host, fds, call.message.fd_count);
 	call.message.fds = fds;
-	dispatch(&call);
+	neep_wl_call_dispatch(&call);
 }
 
 static bool take_event(struct relay *relay) {
@@ -683,6 +489,7 @@ struct neep_wl_client *neep_wl_client_create(
 	relay->resume_task.run = resume_run;
 	neep_list_init(&relay->client.link);
 	neep_list_init(&relay->client.globals);
+	neep_wl_holds_init(&relay->client.holds);
 	read_name(&relay->client, fd);
 	if (start(relay, neep_steal_fd(&fd), params, error) < 0) {
 		neep_wl_client_destroy(&relay->client);
@@ -717,6 +524,7 @@ void neep_wl_client_destroy(struct neep_wl_client *client) {
 	neep_task_cancel(&relay->end_task);
 	destroy_objects(client);
 	neep_task_cancel(&relay->resume_task);
+	neep_wl_holds_finish(&client->holds);
 	neep_wl_offer_destroy(client->offer);
 	neep_wl_sync_destroy(client->sync);
 	neep_wl_shm_destroy(client->shm);

@@ -1,7 +1,8 @@
 /* A client of the proxy: its connection, its way to the compositor, and the messages between the two.
  *
  * Messages are parsed on both ways. What no handler wants is forwarded: object ids are translated, new ids get their
- * object, fds travel on. Handlers (registry.c, shm.c, surface.c, dmabuf.c, seat.c, ...) see to the rest. A mistake of the client ends the
+ * object, fds travel on (call.c). Requests that must wait are kept (hold.h). Handlers (registry.c, shm.c, surface.c, dmabuf.c,
+ * seat.c, ...) see to the rest. A mistake of the client ends the
  * client, with the error that a compositor would send where there is one; a mistake of the compositor too. Other clients
  * never notice.
  *
@@ -11,6 +12,7 @@
 
 #include "util/list.h"
 #include "util/loop.h"
+#include "wayland/hold.h"
 #include "wayland/host.h"
 #include "wayland/object.h"
 #include "wayland/wire.h"
@@ -27,6 +29,7 @@ struct neep_wl_client {
 	struct neep_wl_conn *conn;
 	struct neep_wl_host *host;
 	struct neep_wl_objects objects;
+	struct neep_wl_holds holds;  // requests that wait
 	struct neep_list globals;    // neep_wl_global.link: registry.c
 	struct neep_wl_shm *shm;     // shm.c: what all pools of the client share; NULL until there is one
 	struct neep_wl_offer *offer; // offer.h: linux-dmabuf of the proxy's own; NULL: none
@@ -106,6 +109,27 @@ int neep_wl_on_destroy(struct neep_wl_call *call);
 /* What a handler waited for (NEEP_WL_WAIT) may be there: its request is handled again, from the loop. */
 void neep_wl_client_resume(struct neep_wl_client *client);
 
+/* ---- the client and its calls: client.c, call.c, hold.c ---- */
+
+/* Queues a whole message in the words of the other side. What goes with it is consumed: as by neep_wl_queue_push(), and fds. Returns 0 or
+ * a negative errno, when the client ends. */
+int neep_wl_client_queue_request(struct neep_wl_client *client, const uint8_t *bytes, size_t len,
+	const struct neep_wl_attachment *attachments, size_t count);
+int neep_wl_client_queue_event(struct neep_wl_client *client, const uint8_t *bytes, size_t len,
+	const int *owned_fds, size_t fd_count);
+
+/* Fills in what `data` says, a message whose length is right, but for message.fds; `fd_count` have come. Returns 0, or a negative errno
+ * after the client was told. */
+int neep_wl_call_read_request(struct neep_wl_call *call, uint8_t *data, uint32_t size, size_t fd_count);
+
+/* Has a request, or any message, handled by whoever does. Returns what handlers return; after NEEP_WL_WAIT nothing has happened, else its
+ * fds are gone. */
+int neep_wl_call_handle_request(struct neep_wl_call *call);
+int neep_wl_call_dispatch(struct neep_wl_call *call);
+
+/* Whether the request ends its object. */
+bool neep_wl_call_is_destructor(const struct neep_wl_call *call);
+
 /* ---- the handlers of all interfaces: handlers.c ---- */
 
 /* NULL: none. */
@@ -117,7 +141,9 @@ extern const struct neep_wl_handlers neep_wl_shm_handlers, neep_wl_shm_pool_hand
 extern const struct neep_wl_handlers neep_wl_buffer_handlers, neep_wl_surface_handlers; // buffer.c, surface.c
 extern const struct neep_wl_handlers neep_wl_keyboard_handlers;                         // copy.c
 extern const struct neep_wl_handlers neep_wl_viewporter_handlers;                       // surface.c
-extern const struct neep_wl_handlers neep_wl_dmabuf_feedback_handlers;                  // dmabuf.c
+extern const struct neep_wl_handlers neep_wl_subcompositor_handlers,
+	neep_wl_subsurface_handlers;                                                     // subsurface.c
+extern const struct neep_wl_handlers neep_wl_dmabuf_feedback_handlers;                   // dmabuf.c
 extern const struct neep_wl_handlers neep_wl_dmabuf_handlers, neep_wl_callback_handlers; // offer.c
 extern const struct neep_wl_handlers neep_wl_params_handlers;                            // params.c
 extern const struct neep_wl_handlers neep_wl_sync_handlers, neep_wl_timeline_handlers;   // sync.c

@@ -10,6 +10,8 @@ static const struct neep_wl_handlers *const all[] = {
 	&neep_wl_buffer_handlers,
 	&neep_wl_surface_handlers,
 	&neep_wl_viewporter_handlers,
+	&neep_wl_subcompositor_handlers,
+	&neep_wl_subsurface_handlers,
 	&neep_wl_keyboard_handlers,
 	&neep_wl_dmabuf_handlers,
 	&neep_wl_dmabuf_feedback_handlers,

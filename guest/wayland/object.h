@@ -22,7 +22,7 @@ struct neep_wl_call;
 #define NEEP_WL_FORWARD 1 // translate it, and send it on
 #define NEEP_WL_DONE    0 // nothing more to do
 #define NEEP_WL_WAIT \
-	2 // of a request without fds: comes again after neep_wl_client_resume(); nothing was done
+	2 // of a request: it comes again after neep_wl_client_resume() (hold.h); nothing was done
 
 typedef int neep_wl_handler(struct neep_wl_call *call);
 
@@ -37,6 +37,9 @@ struct neep_wl_handlers {
 	void (*gone)(struct neep_wl_client *client, struct neep_wl_object *object);
 };
 
+/* No request names more. */
+#define NEEP_WL_SURFACES_MAX 2
+
 struct neep_wl_object {
 	struct neep_idmap_link client_link; // neep_wl_objects.by_client, when client_id != 0
 	struct neep_idmap_link host_link;   // neep_wl_objects.by_host, when host_id != 0
@@ -47,6 +50,12 @@ struct neep_wl_object {
 	const struct neep_wl_handlers *handlers; // NULL: all is forwarded
 	bool is_dead; // the client has destroyed it: its id is free for the client after delete_id
 	void *data;   // the handlers'
+	// Of hold.h.
+	bool is_bound;                           // it comes from the registry, and serves all surfaces
+	uint32_t surfaces[NEEP_WL_SURFACES_MAX]; // that it belongs to, by the client's ids; 0: none
+	uint32_t shown_on; // of a wl_buffer: the surface that it was last attached to, so
+	uint64_t held_in;  // the pass in which it was held last
+	uint64_t used_in;  // the same
 };
 
 /* Ids that the proxy gives out: those that were used are used again first, since libwayland takes none beyond the next new one. */

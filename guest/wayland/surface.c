@@ -38,9 +38,13 @@ static int on_attach(struct neep_wl_call *call) {
 	if (surface == NULL) {
 		return -ENOMEM;
 	}
-	struct neep_wl_buffer *buffer = neep_wl_buffer_from_object(neep_wl_call_object(call, 0));
+	struct neep_wl_object *object = neep_wl_call_object(call, 0);
+	struct neep_wl_buffer *buffer = neep_wl_buffer_from_object(object);
 	if (buffer != NULL && buffer->import == NEEP_WL_IMPORT_ASKED) {
 		return NEEP_WL_WAIT;
+	}
+	if (object != NULL) {
+		object->shown_on = call->object->client_id;
 	}
 	set_pending(surface, buffer);
 	surface->has_buffer = call->message.args[0].value != 0;

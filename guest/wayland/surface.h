@@ -28,6 +28,8 @@ struct neep_wl_surface {
 	struct neep_wl_buffer *current; // counted; NULL: none, or of another kind
 	bool has_viewport;
 	struct neep_wl_sync_surface *sync; // NULL: synchronization is not explicit
+	uint32_t subsurface_id;            // that it was made a child by last; 0: none
+	bool is_desync;                    // as that
 
 	// Until the next commit.
 	bool is_attached;
@@ -45,5 +47,9 @@ struct neep_wl_surface {
 
 /* The surface of `object`, a wl_surface, made where there is none yet. NULL: no memory. */
 struct neep_wl_surface *neep_wl_surface_get(struct neep_wl_client *client, struct neep_wl_object *object);
+
+/* The wl_surface at whose commit the state of `object`, another, is shown, the parent of synchronized subsurfaces; or itself: subsurface.c. */
+struct neep_wl_object *neep_wl_surface_root(
+	const struct neep_wl_client *client, struct neep_wl_object *object);
 
 #endif

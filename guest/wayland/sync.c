@@ -89,63 +89,63 @@ void neep_wl_releases_signal(struct neep_list *releases) {
 
 /* ---- the wait ---- */
 
-static void stop_waiting(struct neep_wl_sync *sync) {
-	neep_source_remove(&sync->source);
-	neep_timer_cancel(&sync->limit);
-	neep_close_fd(&sync->event_fd);
-	sync->waiting = NULL;
+void neep_wl_wait_stop(struct neep_wl_wait *wait) {
+	neep_source_remove(&wait->source);
+	neep_timer_cancel(&wait->limit);
+	neep_close_fd(&wait->event_fd);
+	wait->is_over = false;
 }
 
-static void end_wait(struct neep_wl_sync *sync) {
-	sync->is_over = true;
-	neep_source_remove(&sync->source);
-	neep_wl_client_resume(sync->client);
+static void end_wait(struct neep_wl_wait *wait) {
+	wait->is_over = true;
+	neep_source_remove(&wait->source);
+	neep_wl_client_resume(wait->client);
 }
 
 static void on_signalled(struct neep_source *source, uint32_t events) {
 	(void)events;
-	end_wait(neep_container_of(source, struct neep_wl_sync, source));
+	end_wait(neep_container_of(source, struct neep_wl_wait, source));
 }
 
 static void on_limit(struct neep_timer *timer) {
-	end_wait(neep_container_of(timer, struct neep_wl_sync, limit));
+	end_wait(neep_container_of(timer, struct neep_wl_wait, limit));
 }
 
 /* Returns 0 or a negative errno. */
-static int watch(struct neep_wl_sync *sync, const struct neep_wl_point *point) {
-	struct neep_wl_host *host = sync->client->host;
-	sync->event_fd = neep_eventfd_create();
-	return sync->event_fd < 0
-		       ? sync->event_fd
-		       : host->timelines->watch(host, point->timeline->handle, point->value, sync->event_fd);
+static int watch(struct neep_wl_wait *wait, const struct neep_wl_point *point) {
+	struct neep_wl_host *host = wait->client->host;
+	wait->event_fd = neep_eventfd_create();
+	return wait->event_fd < 0
+		       ? wait->event_fd
+		       : host->timelines->watch(host, point->timeline->handle, point->value, wait->event_fd);
 }
 
-static int start_waiting(struct neep_wl_sync *sync) {
-	struct neep_loop *loop = sync->client->loop;
-	sync->source = (struct neep_source){ .fd = sync->event_fd, .ready = on_signalled };
-	sync->limit.fire = on_limit;
-	neep_timer_arm(loop, &sync->limit, NEEP_WL_DRAWN_NS);
-	return neep_source_add(loop, &sync->source, EPOLLIN);
+static int start_waiting(struct neep_wl_wait *wait) {
+	struct neep_loop *loop = wait->client->loop;
+	wait->source = (struct neep_source){ .fd = wait->event_fd, .ready = on_signalled };
+	wait->limit.fire = on_limit;
+	neep_timer_arm(loop, &wait->limit, NEEP_WL_DRAWN_NS);
+	return neep_source_add(loop, &wait->source, EPOLLIN);
 }
 
 /* Returns 0 or a negative errno. */
-static int begin(struct neep_wl_sync *sync, struct neep_wl_sync_surface *surface) {
-	int result = watch(sync, &surface->acquire);
+static int begin(struct neep_wl_wait *wait, const struct neep_wl_point *point) {
+	int result = watch(wait, point);
 	if (result == 0) {
-		struct pollfd poller = { .fd = sync->event_fd, .events = POLLIN };
-		sync->is_over = poll(&poller, 1, 0) == 1;
-		result = sync->is_over ? 0 : start_waiting(sync);
+		struct pollfd poller = { .fd = wait->event_fd, .events = POLLIN };
+		wait->is_over = poll(&poller, 1, 0) == 1;
+		result = wait->is_over ? 0 : start_waiting(wait);
 	}
-	sync->waiting = surface;
 	return result;
 }
 
-int neep_wl_sync_await(struct neep_wl_sync *sync, struct neep_wl_sync_surface *surface) {
-	int result = sync->waiting == NULL ? begin(sync, surface) : 0;
-	if (result < 0 || sync->is_over) {
-		stop_waiting(sync);
+int neep_wl_wait_for(struct neep_wl_wait *wait, const struct neep_wl_point *point) {
+	int result = neep_wl_wait_is_on(wait) ? 0 : begin(wait, point);
+	bool is_over = wait->is_over;
+	if (result < 0 || is_over) {
+		neep_wl_wait_stop(wait);
 	}
-	return result < 0 ? result : sync->is_over;
+	return result < 0 ? result : is_over;
 }
 
 /* ---- timelines ---- */
@@ -230,7 +230,7 @@ int neep_wl_sync_offer(struct neep_wl_client *client) {
 		if (client->sync == NULL) {
 			return -ENOMEM;
 		}
-		*client->sync = (struct neep_wl_sync){ .client = client, .event_fd = -1 };
+		*client->sync = (struct neep_wl_sync){ .client = client };
 	}
 	return 1;
 }
@@ -251,7 +251,6 @@ int neep_wl_sync_bind(struct neep_wl_call *call) {
 
 void neep_wl_sync_destroy(struct neep_wl_sync *sync) {
 	if (sync != NULL) {
-		stop_waiting(sync);
 		neep_assert(sync->timeline_count == 0 && sync->release_count == 0);
 		free(sync);
 	}

@@ -2,9 +2,9 @@
  *
  * Theory of operation. A client's timelines are syncobjs of this machine's kernel, and so are the proxy's: it imports them into the
  * DRM file that it talks to the host with, and the compositor hears nothing of all this. A commit with an acquire point waits here until the
- * point has signalled, be it promised when the commit comes or not, with all that the client has said behind it, as
- * commits of other dma-bufs do (pool.h), and no longer. Its release point then belongs to the buffer, and is signalled with the
- * compositor's next wl_buffer.release of it. A compositor that still has the buffer of a wl_buffer that the client has destroyed
+ * point has signalled, be it promised when the commit comes or not, as commits of other dma-bufs do (pool.h), and no longer; with it
+ * what the client says later of that surface (hold.h), which includes the points of its next commits. Its release point then
+ * belongs to the buffer, and is signalled with the compositor's next wl_buffer.release of it. A compositor that still has the buffer of a wl_buffer that the client has destroyed
  * keeps its own until then; when the client ends, what is left is signalled.
  *
  * Who commits a buffer again before its release leaves open which commit a release is of; then it is of all of them. */
@@ -39,12 +39,6 @@ struct neep_wl_sync {
 	struct neep_wl_client *client;
 	size_t timeline_count;
 	size_t release_count;
-	// The commit that waits; there is one at a time.
-	struct neep_wl_sync_surface *waiting; // NULL: none
-	int event_fd;                         // of its acquire point; -1: none
-	struct neep_source source;
-	struct neep_timer limit;
-	bool is_over; // it has waited
 };
 
 /* A point of a timeline. */
@@ -53,12 +47,22 @@ struct neep_wl_point {
 	uint64_t value;
 };
 
+/* For an acquire point. */
+struct neep_wl_wait {
+	struct neep_wl_client *client;
+	int event_fd; // of the point; -1: nothing waits
+	struct neep_source source;
+	struct neep_timer limit;
+	bool is_over; // it has waited
+};
+
 /* What wp_linux_drm_syncobj_surface_v1 adds to a wl_surface. */
 struct neep_wl_sync_surface {
 	struct neep_wl_object *object;
 	struct neep_wl_object *surface; // NULL: has gone
 	struct neep_wl_point acquire;   // until the next commit
 	struct neep_wl_point release;
+	struct neep_wl_wait wait; // of the commit that is next
 };
 
 /* ---- sync.c ---- */
@@ -78,9 +82,16 @@ void neep_wl_point_clear(struct neep_wl_point *point);
 /* Signals it, and clears it. One that is not there is fine. */
 void neep_wl_point_signal(struct neep_wl_point *point);
 
-/* Whether the surface's acquire point has signalled, or has been waited for long enough: 1. 0: the client is resumed then. Or a
- * negative errno. */
-int neep_wl_sync_await(struct neep_wl_sync *sync, struct neep_wl_sync_surface *surface);
+/* Whether the point has signalled, or has been waited for long enough: 1. 0: the client is resumed then. Or a negative errno. Asked again
+ * it must be for the same point until it was 1. */
+int neep_wl_wait_for(struct neep_wl_wait *wait, const struct neep_wl_point *point);
+
+static inline bool neep_wl_wait_is_on(const struct neep_wl_wait *wait) {
+	return wait->event_fd >= 0;
+}
+
+/* Nothing waits any more. */
+void neep_wl_wait_stop(struct neep_wl_wait *wait);
 
 /* A list of points that are signalled together: a buffer's, empty at first. Takes the point in every case. Returns 0, or -ENOMEM:
  * it was signalled. */

@@ -39,7 +39,11 @@ int neep_wl_sync_surface_create(struct neep_wl_call *call) {
 	if (sync == NULL) {
 		return -ENOMEM;
 	}
-	*sync = (struct neep_wl_sync_surface){ .object = object, .surface = target };
+	*sync = (struct neep_wl_sync_surface){
+		.object = object,
+		.surface = target,
+		.wait = { .client = call->client, .event_fd = -1 },
+	};
 	object->data = sync;
 	surface->sync = sync;
 	return NEEP_WL_DONE;
@@ -51,13 +55,15 @@ void neep_wl_sync_surface_leave(struct neep_wl_sync_surface *sync) {
 
 /* A commit that still waits when the client ends needs its buffer no more. */
 static void on_gone(struct neep_wl_client *client, struct neep_wl_object *object) {
+	(void)client;
 	struct neep_wl_sync_surface *sync = object->data;
 	if (sync == NULL) {
 		return;
 	}
-	if (client->sync->waiting == sync) {
+	if (neep_wl_wait_is_on(&sync->wait)) {
 		neep_wl_point_signal(&sync->release);
 	}
+	neep_wl_wait_stop(&sync->wait);
 	if (sync->surface != NULL) {
 		struct neep_wl_surface *surface = sync->surface->data;
 		surface->sync = NULL;
@@ -146,7 +152,7 @@ int neep_wl_sync_surface_prepare(struct neep_wl_client *client, const struct nee
 					 "no buffer was attached");
 	}
 	int result = check_points(client, surface);
-	return result < 0 ? result : neep_wl_sync_await(client->sync, sync);
+	return result < 0 ? result : neep_wl_wait_for(&sync->wait, &sync->acquire);
 }
 
 int neep_wl_sync_surface_commit(struct neep_wl_surface *surface) {

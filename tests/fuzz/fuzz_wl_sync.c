@@ -1,9 +1,12 @@
 /* Surfaces with explicit synchronization, dma-bufs and timelines of a client that does what the input says, mostly without a mistake,
- * so that commits wait and points are signalled. At the end nothing is left of the timelines. */
+ * so that commits wait and points are signalled, with what belongs to the surfaces. The compositor hears of nothing that is not there, and
+ * of each surface in the order in which it was said; at the end nothing is left of the timelines. */
 #include <drm_fourcc.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "fuzz/fuzz.h"
+#include "support/cmocka.h"
 #include "util/log.h"
 #include "util/macros.h"
 #include "util/reader.h"
@@ -16,10 +19,13 @@
 #define SETTLE_EACH 16
 #define FILE_SIZE   65536
 #define KEEP        SYNCOBJS // a timeline for each
-#define MANAGER     FIRST_FREE
 
+enum { MANAGER = FIRST_FREE, SUBCOMPOSITOR, BOUND };
 enum { SURFACE_DESTROY, GET_SURFACE, IMPORT_TIMELINE };
 enum { SYNC_DESTROY, SET_ACQUIRE_POINT, SET_RELEASE_POINT };
+enum { GET_SUBSURFACE = 1 };
+enum { SET_POSITION = 1, SET_SYNC = 4 };
+enum { GET_VIEWPORT = 1, SET_DESTINATION };
 enum { ACQUIRE, RELEASE };
 
 struct fuzz {
@@ -29,9 +35,11 @@ struct fuzz {
 	struct rig_dmabufs dmabufs;
 	int file;
 	int syncobjs[SYNCOBJS];
-	uint32_t points; // so far
+	uint32_t points;          // so far
+	bool are_damaged[THINGS]; // surfaces, by id: since their last commit, as the compositor has heard
 	// 0: none, or it is gone.
-	uint32_t surfaces[KEEP], syncs[KEEP], timeline_ids[KEEP], buffers[KEEP];
+	uint32_t surfaces[KEEP], syncs[KEEP], timeline_ids[KEEP], buffers[KEEP], subsurfaces[KEEP],
+		viewports[KEEP];
 };
 
 static uint8_t pick(struct fuzz *fuzz) {
@@ -45,23 +53,86 @@ static void destroy(struct fuzz *fuzz, uint32_t *id) {
 	}
 }
 
+/* What was said of a surface is heard in this order: damage of each commit behind the commit before. */
+static void check_order(struct fuzz *fuzz) {
+	struct compositor *compositor = fuzz->rig.compositor;
+	if (fuzz->rig.has_ended) {
+		return;
+	}
+	assert_true(compositor->heard_count <= HEARD);
+	for (size_t i = 0; i < compositor->heard_count; i++) {
+		bool *is_damaged = &fuzz->are_damaged[compositor->heard[i].id];
+		if (strcmp(compositor->heard[i].name, "damage_buffer") == 0) {
+			assert_false(*is_damaged);
+			*is_damaged = true;
+		} else if (strcmp(compositor->heard[i].name, "commit") == 0) {
+			*is_damaged = false;
+		}
+	}
+	compositor->heard_count = 0;
+}
+
+static void end_waits(struct rig *rig) {
+	struct neep_wl_objects *objects = &rig->client->objects;
+	for (struct neep_idmap_link *link = neep_idmap_next(&objects->by_client, NULL); link != NULL;
+		link = neep_idmap_next(&objects->by_client, link)) {
+		struct neep_wl_object *object = neep_container_of(link, struct neep_wl_object, client_link);
+		struct neep_wl_sync_surface *sync = object->data;
+		if (object->handlers == &neep_wl_sync_surface_handlers && neep_wl_wait_is_on(&sync->wait)) {
+			neep_timer_arm(rig->loop, &sync->wait.limit, 0);
+		}
+	}
+}
+
 /* Until no commit waits any more: the client's socket has room for so much. */
 static void settle(struct fuzz *fuzz) {
 	struct rig *rig = &fuzz->rig;
 	rig_settle(rig);
-	while (!rig->has_ended && rig->client->sync->waiting != NULL) {
-		neep_timer_arm(rig->loop, &rig->client->sync->limit, 0);
+	while (!rig->has_ended && rig->client->holds.count > 0) {
+		end_waits(rig);
 		rig_settle(rig);
 	}
+	check_order(fuzz);
 }
 
 static void create_surface(struct fuzz *fuzz, uint8_t at) {
 	struct rig *rig = &fuzz->rig;
+	destroy(fuzz, &fuzz->subsurfaces[at]);
+	destroy(fuzz, &fuzz->viewports[at]);
 	destroy(fuzz, &fuzz->syncs[at]);
 	destroy(fuzz, &fuzz->surfaces[at]);
 	fuzz->surfaces[at] = rig_create_surface(rig);
 	fuzz->syncs[at] = rig->next_id++;
 	rig_send(rig, MANAGER, GET_SURFACE, fuzz->syncs[at], fuzz->surfaces[at]);
+}
+
+/* Also where a compositor would not have it: of itself, in rings, twice. */
+static void create_subsurface(struct fuzz *fuzz, uint8_t at) {
+	uint8_t parent = pick(fuzz);
+	destroy(fuzz, &fuzz->subsurfaces[at]);
+	if (fuzz->surfaces[at] != 0 && fuzz->surfaces[parent] != 0) {
+		fuzz->subsurfaces[at] = fuzz->rig.next_id++;
+		rig_send(&fuzz->rig, SUBCOMPOSITOR, GET_SUBSURFACE, fuzz->subsurfaces[at], fuzz->surfaces[at],
+			fuzz->surfaces[parent]);
+	}
+}
+
+/* Requests from set_position to set_desync. */
+static void change_subsurface(struct fuzz *fuzz, uint8_t at) {
+	uint8_t request = pick(fuzz) % 2 == 0 ? SET_POSITION : SET_SYNC + pick(fuzz) % 2;
+	if (fuzz->subsurfaces[at] != 0) {
+		rig_send_fd(&fuzz->rig, -1, fuzz->subsurfaces[at], request, request == SET_POSITION ? 2 : 0,
+			(uint32_t[]){ 1, 1 });
+	}
+}
+
+static void create_viewport(struct fuzz *fuzz, uint8_t at) {
+	destroy(fuzz, &fuzz->viewports[at]);
+	if (fuzz->surfaces[at] != 0) {
+		fuzz->viewports[at] = fuzz->rig.next_id++;
+		rig_send(&fuzz->rig, VIEWPORTER, GET_VIEWPORT, fuzz->viewports[at], fuzz->surfaces[at]);
+		rig_send(&fuzz->rig, fuzz->viewports[at], SET_DESTINATION, 10, 10);
+	}
 }
 
 static void create_timeline(struct fuzz *fuzz, uint8_t at) {
@@ -178,6 +249,18 @@ static void step(struct fuzz *fuzz) {
 	case 17:
 		settle(fuzz);
 		break;
+	case 18:
+		create_subsurface(fuzz, at);
+		break;
+	case 19:
+		change_subsurface(fuzz, at);
+		break;
+	case 20:
+		create_viewport(fuzz, at);
+		break;
+	case 21:
+		rig_settle(&fuzz->rig);
+		break;
 	default:
 		show(fuzz, at);
 	}
@@ -188,9 +271,10 @@ static void begin(struct fuzz *fuzz) {
 	struct rig *rig = &fuzz->rig;
 	fuzz->dmabufs = (struct rig_dmabufs){ .render_device = 1, .timelines = &fuzz->timelines };
 	rig_start_with_dmabufs(rig, &fuzz->dmabufs);
-	rig->next_id++;
+	rig->next_id = BOUND;
 	rig_bind(rig, &(struct rig_binding){ NEEP_WL_SYNC_NAME, "wp_linux_drm_syncobj_manager_v1", 1 },
 		MANAGER);
+	rig_bind(rig, &(struct rig_binding){ GLOBAL_SUBCOMPOSITOR, "wl_subcompositor", 1 }, SUBCOMPOSITOR);
 	for (uint8_t i = 0; i < KEEP; i++) {
 		create_timeline(fuzz, i);
 		create_surface(fuzz, i);

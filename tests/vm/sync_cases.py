@@ -42,6 +42,10 @@ def late(whole):
     second = whole.shoot("sync-second")
     if picture.is_same(second, first):
         raise Failure("the second picture is not seen")
+    # Two windows, of which one waits for the other.
+    for word in ("other", "both"):
+        program.go_on()
+        program.await_word(word)
     program.go_on()
     program.await_word("released")
     if processes.await_true(lambda: picture.is_same(whole.shoot("sync-last"), second), PATIENCE, 0.5) is None:

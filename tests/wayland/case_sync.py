@@ -12,7 +12,7 @@ def go_on(client):
 
 
 def late(world):
-    """A picture is seen when it is drawn, and not when it is committed."""
+    """A picture is seen when it is drawn, and not when it is committed; another window's is seen meanwhile."""
     mesa = Mesa(world)
     if not mesa.is_through:
         raise Skip('alone, there are no timelines')
@@ -30,6 +30,15 @@ def late(world):
     second = shoot(world, host, 'sync-second')
     if picture.is_same(second, first):
         raise Failure('the second picture is not seen')
+    go_on(client)
+    client.expect('other')
+    other = shoot(world, host, 'sync-other')
+    if picture.is_same(other, second):
+        raise Failure('the second window is not seen while the first one waits')
+    go_on(client)
+    client.expect('both')
+    if picture.is_same(shoot(world, host, 'sync-both'), other):
+        raise Failure('the first window has not changed when its picture is drawn')
     go_on(client)
     client.expect('released')
     await_picture(world, host, second, 'sync-last')

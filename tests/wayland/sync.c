@@ -1,8 +1,9 @@
 /*
  * A client of a Wayland compositor that synchronizes its dma-bufs itself, with timelines of a virtio-gpu: two pictures in turn. It says
  * "first" when the one is shown, "waiting" when the other is committed but not drawn yet, and draws it when it is sent a
- * line; "second" when that is shown; after another line "released" when all that it showed before has been given back, and keeps the
- * last picture there until its standard input ends.
+ * line; "second" when that is shown; after another line "other" when a second window is shown while a commit of the first waits, whose
+ * picture is not drawn before that is there; after another "both" when it is. After one more line "released" when all that it showed
+ * before has been given back, and it keeps the last picture there until its standard input ends.
  */
 #include <drm.h>
 #include <errno.h>
@@ -47,6 +48,7 @@ struct sync {
 	struct wp_linux_drm_syncobj_manager_v1 *manager;
 	struct layer window_layer;
 	struct timeline acquire;
+	struct timeline late; // of a commit whose picture is drawn behind those of later ones
 	struct wlb_memory memory[PICTURES];
 	struct wlb_picture pictures[PICTURES];
 	uint64_t point; // of the last commit
@@ -94,9 +96,9 @@ static void create_timeline(struct sync *sync, struct timeline *timeline) {
 	close(handle.fd);
 }
 
-static void signal_drawn(struct sync *sync, uint64_t point) {
+static void signal_drawn(struct sync *sync, const struct timeline *acquire, uint64_t point) {
 	struct drm_syncobj_timeline_array array = {
-		.handles = (uintptr_t)&sync->acquire.handle,
+		.handles = (uintptr_t)&acquire->handle,
 		.points = (uintptr_t)&point,
 		.count_handles = 1,
 	};
@@ -167,6 +169,7 @@ static void open_sync(struct sync *sync, const char *app_id) {
 	wlb_window_open(&sync->client, app_id, &sync->window);
 	open_node(sync);
 	create_timeline(sync, &sync->acquire);
+	create_timeline(sync, &sync->late);
 	create_layer(sync, sync->window.surface, &sync->window_layer);
 	for (uint32_t i = 0; i < PICTURES; i++) {
 		create_memory(&sync->memory[i]);
@@ -182,10 +185,11 @@ static void say_done(void *data, struct wl_callback *callback, uint32_t time) {
 
 static const struct wl_callback_listener frame_listener = { .done = say_done };
 
-/* Commits the picture with the next points. Returns their number. */
-static uint64_t commit(struct sync *sync, const struct layer *layer, uint32_t index) {
+/* Commits the picture with the next points, the first of them of `acquire`. Returns their number. */
+static uint64_t commit_for(
+	struct sync *sync, const struct timeline *acquire, const struct layer *layer, uint32_t index) {
 	uint32_t point = (uint32_t)++sync->point;
-	wp_linux_drm_syncobj_surface_v1_set_acquire_point(layer->proxy, sync->acquire.proxy, 0, point);
+	wp_linux_drm_syncobj_surface_v1_set_acquire_point(layer->proxy, acquire->proxy, 0, point);
 	wp_linux_drm_syncobj_surface_v1_set_release_point(layer->proxy, layer->release.proxy, 0, point);
 	wlb_attach(layer->surface, &sync->pictures[index]);
 	wl_surface_commit(layer->surface);
@@ -193,15 +197,19 @@ static uint64_t commit(struct sync *sync, const struct layer *layer, uint32_t in
 	return point;
 }
 
+static uint64_t commit(struct sync *sync, const struct layer *layer, uint32_t index) {
+	return commit_for(sync, &sync->acquire, layer, index);
+}
+
 /* *is_shown gets true with the frame of the window's next commit. */
-static void request_frame(struct sync *sync, bool *is_shown) {
+static void request_frame(struct wl_surface *surface, bool *is_shown) {
 	*is_shown = false;
-	wl_callback_add_listener(wl_surface_frame(sync->window.surface), &frame_listener, is_shown);
+	wl_callback_add_listener(wl_surface_frame(surface), &frame_listener, is_shown);
 }
 
 static void draw(struct sync *sync, uint32_t index) {
 	paint(&sync->memory[index], &sync->pictures[index], index);
-	signal_drawn(sync, sync->point);
+	signal_drawn(sync, &sync->acquire, sync->point);
 }
 
 static void await_frame(struct sync *sync, const bool *is_shown) {
@@ -212,7 +220,7 @@ static void await_frame(struct sync *sync, const bool *is_shown) {
 
 static uint64_t show(struct sync *sync, uint32_t index) {
 	bool is_shown;
-	request_frame(sync, &is_shown);
+	request_frame(sync->window.surface, &is_shown);
 	uint64_t point = commit(sync, &sync->window_layer, index);
 	draw(sync, index);
 	await_frame(sync, &is_shown);
@@ -230,7 +238,7 @@ static void await_line(struct sync *sync) {
 
 static void show_late(struct sync *sync, uint32_t index) {
 	bool is_shown;
-	request_frame(sync, &is_shown);
+	request_frame(sync->window.surface, &is_shown);
 	commit(sync, &sync->window_layer, index);
 	printf("waiting\n");
 	await_line(sync);
@@ -239,6 +247,39 @@ static void show_late(struct sync *sync, uint32_t index) {
 	}
 	draw(sync, index);
 	await_frame(sync, &is_shown);
+}
+
+/* A window that waits for its picture holds up neither another one nor answers: it is drawn when they are there. */
+static void show_other(struct sync *sync, const char *app_id) {
+	struct wlb_window window;
+	struct layer other = { 0 };
+	bool is_shown, is_other_shown;
+	wlb_window_open(&sync->client, app_id, &window);
+	create_layer(sync, window.surface, &other);
+	request_frame(sync->window.surface, &is_shown);
+	uint64_t late = commit_for(sync, &sync->late, &sync->window_layer, 2);
+	request_frame(window.surface, &is_other_shown);
+	uint64_t early = commit(sync, &other, 3);
+	draw(sync, 3);
+	await_frame(sync, &is_other_shown);
+	wlb_roundtrip(&sync->client);
+	printf("other\n");
+	await_line(sync);
+	if (is_shown) {
+		wlb_die("a frame came before its picture");
+	}
+	paint(&sync->memory[2], &sync->pictures[2], 2);
+	signal_drawn(sync, &sync->late, late);
+	await_frame(sync, &is_shown);
+	printf("both\n");
+	await_line(sync);
+	wp_linux_drm_syncobj_surface_v1_destroy(other.proxy);
+	wlb_window_close(&window);
+	wlb_flush(&sync->client);
+	await_release(sync, &other, early);
+	show(sync, 1);
+	await_release(sync, &sync->window_layer, late);
+	wp_linux_drm_syncobj_timeline_v1_destroy(other.release.proxy);
 }
 
 /* A child's picture waits for its parent's commit: another that comes before that takes its place. */
@@ -253,7 +294,7 @@ static void show_child(struct sync *sync) {
 	uint64_t second = commit(sync, &child, 3);
 	draw(sync, 3);
 	await_release(sync, &child, first);
-	request_frame(sync, &is_shown);
+	request_frame(sync->window.surface, &is_shown);
 	wl_surface_commit(sync->window.surface);
 	await_frame(sync, &is_shown);
 	if (is_released(sync, &child, second, 0)) {
@@ -284,13 +325,15 @@ int main(int argc, char **argv) {
 	static struct sync sync;
 	const struct layer *layer = &sync.window_layer;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	open_sync(&sync, argc > 1 ? argv[1] : "neep-test-1");
+	const char *app_id = argc > 1 ? argv[1] : "neep-test-1";
+	open_sync(&sync, app_id);
 	uint64_t first = show(&sync, 0);
 	printf("first\n");
 	show_late(&sync, 1);
 	printf("second\n");
 	await_line(&sync);
 	await_release(&sync, layer, first);
+	show_other(&sync, app_id);
 	show_child(&sync);
 	destroy_early(&sync);
 	uint64_t last = show(&sync, 0);

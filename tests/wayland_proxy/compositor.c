@@ -1,6 +1,7 @@
 #include "wayland_proxy/compositor.h"
 
 #include <drm_fourcc.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,6 +15,7 @@
 #include "wayland/offer.h"
 #include "wayland/viewporter-protocol.h"
 #include "wayland/wayland-protocol.h"
+#include "wayland/xdg-shell-protocol.h"
 #include "wayland_proxy/timelines.h"
 
 /* ---- the host ---- */
@@ -136,6 +138,8 @@ static const struct wl_interface *const globals[] = {
 	&zwp_linux_dmabuf_v1_interface,
 	&wl_seat_interface,
 	&wl_data_device_manager_interface,
+	&wl_subcompositor_interface,
+	&xdg_wm_base_interface,
 };
 
 static void send_globals(struct compositor *compositor, uint32_t registry) {
@@ -271,12 +275,24 @@ static void make_pool(struct compositor *compositor, const struct neep_wl_messag
 	}
 }
 
+static void remember(struct compositor *compositor, uint32_t id, const char *name) {
+	const struct neep_wl_client *client = compositor->rig->client;
+	const struct neep_wl_object *object =
+		client != NULL ? neep_wl_objects_by_host(&client->objects, id) : NULL;
+	size_t at = compositor->heard_count++;
+	if (at < HEARD) {
+		compositor->heard[at].id = object != NULL ? object->client_id : 0;
+		compositor->heard[at].name = name;
+	}
+}
+
 /* Handles a request. Returns how many attachments it took. */
 static size_t obey(struct compositor *compositor, uint32_t id, const struct neep_wl_message *message,
 	const struct neep_wl_attachment *attachments) {
 	struct thing *thing = thing_of(compositor, id);
 	const char *name = message->type->name;
 	make_things(compositor, message);
+	remember(compositor, id, name);
 	if (strcmp(name, "sync") == 0) {
 		answer_sync(compositor, message->args[0].value);
 	} else if (strcmp(name, "bind") == 0 && globals[message->args[0].value] == &wl_shm_interface) {
@@ -316,6 +332,9 @@ static size_t obey(struct compositor *compositor, uint32_t id, const struct neep
 static int host_send(struct neep_wl_host *host, const uint8_t *bytes, size_t len,
 	const struct neep_wl_attachment *attachments, size_t count) {
 	struct compositor *compositor = compositor_from_base(host);
+	if (compositor->is_full) {
+		return -EAGAIN;
+	}
 	assert_true(compositor->partial_len + len <= sizeof(compositor->partial));
 	memcpy(compositor->partial + compositor->partial_len, bytes, len);
 	compositor->partial_len += len;
@@ -391,6 +410,7 @@ static struct neep_wl_host *make_host(void *data, const struct neep_wl_host_list
 	compositor->things[1].interface = &wl_display_interface;
 	compositor->loop = rig->loop;
 	compositor->task.run = run_task;
+	compositor->rig = rig;
 	rig->compositor = compositor;
 	return &compositor->base;
 }
@@ -564,6 +584,24 @@ uint32_t rig_deleted(const struct rig *rig, uint32_t id) {
 		count += words[0] == id;
 	}
 	return count;
+}
+
+size_t rig_heard(const struct rig *rig, uint32_t id, const char *name, size_t count) {
+	const struct compositor *compositor = rig->compositor;
+	for (size_t i = 0; i < compositor->heard_count && i < HEARD; i++) {
+		bool is_it = compositor->heard[i].id == id && strcmp(compositor->heard[i].name, name) == 0;
+		if (is_it && --count == 0) {
+			return i + 1;
+		}
+	}
+	return 0;
+}
+
+void rig_drain(struct rig *rig) {
+	struct neep_wl_host *host = &rig->compositor->base;
+	rig->compositor->is_full = false;
+	host->listener->drained(host->listener_data);
+	rig_settle(rig);
 }
 
 void rig_release(struct rig *rig, uint32_t host_id) {

@@ -19,6 +19,7 @@ struct thing {
 
 #define THINGS         4096
 #define SERVERS_THINGS 64
+#define HEARD          8192
 
 /* What it says to a dma-buf. */
 enum import_answer {
@@ -44,11 +45,18 @@ struct compositor {
 	struct timelines *timelines;
 	bool has_dmabuf; // announces zwp_linux_dmabuf_v1
 	enum import_answer import;
-	uint32_t imports;       // asked for so far
-	uint32_t import_params; // of the last one
-	uint32_t servers_made;  // things, so far
-	uint8_t partial[65536]; // of a request
+	uint32_t imports;         // asked for so far
+	uint32_t import_params;   // of the last one
+	uint32_t servers_made;    // things, so far
+	uint8_t partial[1 << 17]; // what has come at once, or of a request
 	size_t partial_len;
+	bool is_full; // takes nothing now
+	struct rig *rig;
+	struct {
+		uint32_t id;      // the client's; 0: the proxy's own
+		const char *name; // of the request
+	} heard[HEARD];           // since heard_count was set to 0
+	size_t heard_count;
 	struct neep_loop *loop;
 	struct neep_task task; // sends events
 	uint8_t events[65536];
@@ -133,6 +141,12 @@ int rig_error(const struct rig *rig, uint32_t *id);
 /* How often the client was told wl_display.delete_id of `id`. */
 uint32_t rig_deleted(const struct rig *rig, uint32_t id);
 
+/* Where the compositor has heard the `count`th (from 1 on) of these requests to the client's object: counted from 1; 0: not yet. */
+size_t rig_heard(const struct rig *rig, uint32_t id, const char *name, size_t count);
+
+/* The compositor that was full is not any more. */
+void rig_drain(struct rig *rig);
+
 /* The compositor is done with the buffer. */
 void rig_release(struct rig *rig, uint32_t host_id);
 
@@ -153,7 +167,16 @@ void rig_commit(struct rig *rig, uint32_t surface);
 void rig_destroy(struct rig *rig, uint32_t id, uint32_t opcode);
 
 /* Names of the compositor's globals. */
-enum { GLOBAL_COMPOSITOR, GLOBAL_SHM, GLOBAL_VIEWPORTER, GLOBAL_DMABUF, GLOBAL_SEAT, GLOBAL_DATA_DEVICES };
+enum {
+	GLOBAL_COMPOSITOR,
+	GLOBAL_SHM,
+	GLOBAL_VIEWPORTER,
+	GLOBAL_DMABUF,
+	GLOBAL_SEAT,
+	GLOBAL_DATA_DEVICES,
+	GLOBAL_SUBCOMPOSITOR,
+	GLOBAL_WM_BASE,
+};
 
 /* Binds a global, the proxy's own too. */
 struct rig_binding {
