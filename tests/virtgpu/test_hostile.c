@@ -27,6 +27,9 @@
 
 #define ROUNDS 30000
 
+/* Of a timeline: more than there is stack for. */
+#define POINTS 200000
+
 /* More than a node has open at its start. */
 #define FDS_FEW 64
 
@@ -269,13 +272,16 @@ static int ask_ioctl(struct machine *machine, int socket, uint64_t file_id, stru
 
 static void init_context(struct machine *machine, int socket, uint64_t file_id) {
 	struct message message = { .call = { .nr = NEEP_DRM_NR_CONTEXT_INIT } };
-	struct neep_drm_context_init init = { .num_params = 1 };
-	struct neep_drm_context_set_param param = { NEEP_DRM_CONTEXT_CAPSET_ID, NEEP_FAKE_CAPSET };
+	struct neep_drm_context_init init = { .num_params = 2 };
+	struct neep_drm_context_set_param params[] = {
+		{ NEEP_DRM_CONTEXT_CAPSET_ID, NEEP_FAKE_CAPSET },
+		{ NEEP_DRM_CONTEXT_NUM_RINGS, 1 },
+	};
 	struct reply reply;
 	message.call.size = sizeof(init);
 	memcpy(message.body, &init, sizeof(init));
-	memcpy(message.body + sizeof(init), &param, sizeof(param));
-	size_t len = sizeof(init) + sizeof(param) + sizeof(struct neep_virtgpu_debug_name);
+	memcpy(message.body + sizeof(init), params, sizeof(params));
+	size_t len = sizeof(init) + sizeof(params) + sizeof(struct neep_virtgpu_debug_name);
 	assert_int_equal(ask_ioctl(machine, socket, file_id, &message, len, &reply), 0);
 }
 
@@ -421,6 +427,73 @@ static void file_with_a_lease_of_a_program_is_not_exported(void **state) {
 	machine_await_empty(machine);
 }
 
+/* Runs an operation of the fake on ring 0; its fence becomes that of a syncobj's first point. */
+static void run_operation(struct machine *machine, int socket, uint64_t file_id, enum neep_fake_op op,
+	uint32_t operand, uint32_t syncobj) {
+	struct message message = { .call = { .nr = NEEP_DRM_NR_EXECBUFFER } };
+	struct neep_drm_exec_syncobj out = { .handle = syncobj, .point = 1 };
+	struct neep_fake_stream stream = { .count = 0 };
+	struct reply reply;
+	neep_fake_stream_op(&stream, op, (const uint32_t[]){ NEEP_FAKE_THIS_CTX, 0, operand }, 3);
+	struct neep_drm_execbuffer exec = {
+		.flags = NEEP_DRM_EXEC_RING_IDX,
+		.size = (uint32_t)neep_fake_stream_size(&stream),
+		.syncobj_stride = sizeof(out),
+		.num_out_syncobjs = syncobj != 0 ? 1 : 0,
+	};
+	message.call.size = sizeof(exec);
+	memcpy(message.body, &exec, sizeof(exec));
+	memcpy(message.body + sizeof(exec), stream.words, exec.size);
+	memcpy(message.body + sizeof(exec) + exec.size, &out, sizeof(out));
+	size_t len = sizeof(exec) + exec.size + exec.num_out_syncobjs * sizeof(out);
+	assert_int_equal(ask_ioctl(machine, socket, file_id, &message, len, &reply), 0);
+}
+
+static uint32_t create_syncobj(struct machine *machine, int socket, uint64_t file_id) {
+	struct message message = { .call = { .nr = NEEP_DRM_NR_SYNCOBJ_CREATE } };
+	struct drm_syncobj_create create = { .flags = 0 };
+	struct reply reply;
+	message.call.size = sizeof(create);
+	memcpy(message.body, &create, sizeof(create));
+	assert_int_equal(ask_ioctl(machine, socket, file_id, &message, sizeof(create), &reply), 0);
+	memcpy(&create, reply.body, sizeof(create));
+	return create.handle;
+}
+
+static void signal_point(
+	struct machine *machine, int socket, uint64_t file_id, uint32_t syncobj, uint64_t point) {
+	struct message message = { .call = { .nr = NEEP_DRM_NR_SYNCOBJ_TIMELINE_SIGNAL } };
+	struct drm_syncobj_timeline_array array = { .count_handles = 1 };
+	struct reply reply;
+	message.call.size = sizeof(array);
+	memcpy(message.body, &array, sizeof(array));
+	memcpy(message.body + sizeof(array), &syncobj, sizeof(syncobj));
+	memcpy(message.body + sizeof(array) + sizeof(syncobj), &point, sizeof(point));
+	size_t len = sizeof(array) + sizeof(syncobj) + sizeof(point);
+	assert_int_equal(ask_ioctl(machine, socket, file_id, &message, len, &reply), 0);
+}
+
+/* Each point of a timeline has signalled when all before it have. */
+static void long_timeline_signals_at_once(void **state) {
+	struct machine *machine = *state;
+	uint64_t id;
+	int socket = say_hello(machine);
+	int file = open_file(machine, socket, &id);
+	init_context(machine, socket, id);
+	uint32_t syncobj = create_syncobj(machine, socket, id);
+	run_operation(machine, socket, id, NEEP_FAKE_OP_HOLD, 1, syncobj);
+	for (uint64_t point = 2; point < POINTS; point++) {
+		signal_point(machine, socket, id, syncobj, point);
+	}
+	assert_true(neep_virtgpu_node_counts(machine->node).fences >= POINTS - 1);
+	run_operation(machine, socket, id, NEEP_FAKE_OP_COMPLETE, NEEP_FAKE_ALL, 0);
+	await_turning(neep_virtgpu_node_counts(machine->node).fences == 0,
+		assert_int_equal(neep_loop_step(machine->loop, 10), 0));
+	close(file);
+	close(socket);
+	machine_await_empty(machine);
+}
+
 static uint32_t small_number(void) {
 	static const uint32_t odd[] = { 0, 1, 2, 3, 4, 8, 16, 64, 4096, 65535, INT32_MAX, UINT32_MAX };
 	return odd[(size_t)rand() % NEEP_ARRAY_LEN(odd)];
@@ -491,6 +564,7 @@ int main(void) {
 		on_machine(export_without_fds_leaves_nothing),
 		on_machine(file_that_is_opened_all_the_time_may_be_exported),
 		on_machine(file_with_a_lease_of_a_program_is_not_exported),
+		on_machine(long_timeline_signals_at_once),
 		on_machine(random_calls_leave_a_node_that_works),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
