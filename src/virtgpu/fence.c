@@ -160,16 +160,24 @@ static void token_signalled(struct neep_node_waiter *waiter) {
 	free(signaller);
 }
 
+/* One that no fence has which has not signalled, and not 0, which tokens of other kinds have. */
+static uint32_t next_token_id(struct neep_virtgpu_node *node) {
+	do {
+		node->next_token_id++;
+	} while (node->next_token_id == 0 || neep_idmap_find(&node->fences, node->next_token_id) != NULL);
+	return node->next_token_id;
+}
+
 int neep_node_fence_token(struct neep_node_fence *fence) {
 	struct signaller *signaller = calloc(1, sizeof(*signaller));
 	if (signaller == NULL) {
 		return -ENOMEM;
 	}
 	if (fence->by_id.id == 0 && !fence->is_signalled) {
-		neep_idmap_insert(&fence->node->fences, ++fence->node->next_fence_id, &fence->by_id);
+		neep_idmap_insert(&fence->node->fences, next_token_id(fence->node), &fence->by_id);
 	}
 	/* Tokens of one fence are told apart by the upper half: a name can be bound once. */
-	uint64_t id = fence->is_signalled ? ++fence->node->next_fence_id : fence->by_id.id;
+	uint64_t id = fence->is_signalled ? next_token_id(fence->node) : fence->by_id.id;
 	int fd = neep_node_token_create(
 		fence->node, NEEP_VIRTGPU_TOKEN_FENCE, id | (neep_node_random() << 32), &signaller->near);
 	if (fd < 0) {

@@ -53,6 +53,7 @@ struct neep_virtgpu_node {
 	struct neep_list signalled; // neep_node_fence.link, whose waiters are to be told
 	bool is_telling;            // them
 	uint64_t next_fence_id;
+	uint32_t next_token_id; // the lower half of a fence token's
 	size_t fence_count;
 	size_t event_cost; // bytes of memory that an unread event holds
 	size_t event_max;  // of a file, unread or to come

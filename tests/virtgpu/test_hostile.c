@@ -22,6 +22,7 @@
 #include "util/log.h"
 #include "util/macros.h"
 #include "virtgpu/machine.h"
+#include "virtgpu/node_internal.h"
 #include "virtgpu/protocol.h"
 #include "virtgpu/render_node.h"
 
@@ -427,8 +428,8 @@ static void file_with_a_lease_of_a_program_is_not_exported(void **state) {
 	machine_await_empty(machine);
 }
 
-/* Runs an operation of the fake on ring 0; its fence becomes that of a syncobj's first point. */
-static void run_operation(struct machine *machine, int socket, uint64_t file_id, enum neep_fake_op op,
+/* Runs an operation of the fake on ring 0; its fence becomes that of a syncobj's first point. Returns a token of it. */
+static int run_operation(struct machine *machine, int socket, uint64_t file_id, enum neep_fake_op op,
 	uint32_t operand, uint32_t syncobj) {
 	struct message message = { .call = { .nr = NEEP_DRM_NR_EXECBUFFER } };
 	struct neep_drm_exec_syncobj out = { .handle = syncobj, .point = 1 };
@@ -436,7 +437,7 @@ static void run_operation(struct machine *machine, int socket, uint64_t file_id,
 	struct reply reply;
 	neep_fake_stream_op(&stream, op, (const uint32_t[]){ NEEP_FAKE_THIS_CTX, 0, operand }, 3);
 	struct neep_drm_execbuffer exec = {
-		.flags = NEEP_DRM_EXEC_RING_IDX,
+		.flags = NEEP_DRM_EXEC_RING_IDX | NEEP_DRM_EXEC_FENCE_FD_OUT,
 		.size = (uint32_t)neep_fake_stream_size(&stream),
 		.syncobj_stride = sizeof(out),
 		.num_out_syncobjs = syncobj != 0 ? 1 : 0,
@@ -447,6 +448,7 @@ static void run_operation(struct machine *machine, int socket, uint64_t file_id,
 	memcpy(message.body + sizeof(exec) + exec.size, &out, sizeof(out));
 	size_t len = sizeof(exec) + exec.size + exec.num_out_syncobjs * sizeof(out);
 	assert_int_equal(ask_ioctl(machine, socket, file_id, &message, len, &reply), 0);
+	return reply.fd;
 }
 
 static uint32_t create_syncobj(struct machine *machine, int socket, uint64_t file_id) {
@@ -481,14 +483,67 @@ static void long_timeline_signals_at_once(void **state) {
 	int file = open_file(machine, socket, &id);
 	init_context(machine, socket, id);
 	uint32_t syncobj = create_syncobj(machine, socket, id);
-	run_operation(machine, socket, id, NEEP_FAKE_OP_HOLD, 1, syncobj);
+	close(run_operation(machine, socket, id, NEEP_FAKE_OP_HOLD, 1, syncobj));
 	for (uint64_t point = 2; point < POINTS; point++) {
 		signal_point(machine, socket, id, syncobj, point);
 	}
 	assert_true(neep_virtgpu_node_counts(machine->node).fences >= POINTS - 1);
-	run_operation(machine, socket, id, NEEP_FAKE_OP_COMPLETE, NEEP_FAKE_ALL, 0);
+	close(run_operation(machine, socket, id, NEEP_FAKE_OP_COMPLETE, NEEP_FAKE_ALL, 0));
 	await_turning(neep_virtgpu_node_counts(machine->node).fences == 0,
 		assert_int_equal(neep_loop_step(machine->loop, 10), 0));
+	close(file);
+	close(socket);
+	machine_await_empty(machine);
+}
+
+static void import_fence(struct machine *machine, int socket, uint64_t file_id, uint32_t syncobj, int fence) {
+	struct message message = { .call = { .op = NEEP_VIRTGPU_OP_IOCTL,
+					   .nr = NEEP_DRM_NR_SYNCOBJ_FD_TO_HANDLE,
+					   .size = sizeof(struct drm_syncobj_handle),
+					   .file_id = file_id } };
+	struct drm_syncobj_handle handle = {
+		.handle = syncobj,
+		.flags = DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_IMPORT_SYNC_FILE,
+	};
+	struct reply reply;
+	memcpy(message.body, &handle, sizeof(handle));
+	say(socket, &message, sizeof(handle), fence);
+	assert_int_equal(hear(machine, socket, &reply), 0);
+}
+
+static bool must_wait(struct machine *machine, int socket, uint64_t file_id, uint32_t syncobj) {
+	struct message message = { .call = { .nr = NEEP_DRM_NR_SYNCOBJ_WAIT } };
+	struct neep_drm_syncobj_wait wait = { .count_handles = 1 };
+	struct reply reply;
+	message.call.size = sizeof(wait);
+	memcpy(message.body, &wait, sizeof(wait));
+	memcpy(message.body + sizeof(wait), &syncobj, sizeof(syncobj));
+	size_t len = sizeof(wait) + sizeof(syncobj);
+	assert_int_equal(ask_ioctl(machine, socket, file_id, &message, len, &reply), 0);
+	bool has_token = reply.fd >= 0;
+	if (has_token) {
+		close(reply.fd);
+	}
+	return has_token;
+}
+
+/* As after some days. The lower half of a token's number says which fence it is of. */
+static void token_is_of_its_fence_when_numbers_are_used_up(void **state) {
+	struct machine *machine = *state;
+	uint64_t id;
+	int socket = say_hello(machine);
+	int file = open_file(machine, socket, &id);
+	init_context(machine, socket, id);
+	uint32_t syncobj = create_syncobj(machine, socket, id);
+	machine->node->next_fence_id = UINT32_MAX - 2;
+	machine->node->next_token_id = UINT32_MAX - 2;
+	int fences[4];
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(fences); i++) {
+		fences[i] = run_operation(machine, socket, id, NEEP_FAKE_OP_HOLD, 1, 0);
+		import_fence(machine, socket, id, syncobj, fences[i]);
+		close(fences[i]);
+		assert_true(must_wait(machine, socket, id, syncobj));
+	}
 	close(file);
 	close(socket);
 	machine_await_empty(machine);
@@ -565,6 +620,7 @@ int main(void) {
 		on_machine(file_that_is_opened_all_the_time_may_be_exported),
 		on_machine(file_with_a_lease_of_a_program_is_not_exported),
 		on_machine(long_timeline_signals_at_once),
+		on_machine(token_is_of_its_fence_when_numbers_are_used_up),
 		on_machine(random_calls_leave_a_node_that_works),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
