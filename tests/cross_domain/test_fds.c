@@ -1,6 +1,7 @@
 /* What the host sends along, and what becomes of it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,8 +217,8 @@ static int pipe_end(int index) {
 	return ends[index];
 }
 
-static int sparse_file(off_t size) {
-	int fd = memfd_create("sparse", MFD_CLOEXEC);
+static int sparse_file(off_t size, unsigned flags) {
+	int fd = memfd_create("sparse", MFD_CLOEXEC | flags);
 	assert_int_equal(ftruncate(fd, size), 0);
 	return fd;
 }
@@ -227,7 +228,8 @@ static void what_cannot_be_passed_is_a_pipe_that_nobody_reads(void **state) {
 	int host = rig_connect(rig, 1);
 	int fds[] = {
 		memfd_create("empty", MFD_CLOEXEC),
-		sparse_file((off_t)5 << 30),
+		sparse_file((off_t)5 << 30, 0),
+		sparse_file((off_t)2 << 20, MFD_HUGETLB | MFD_HUGE_2MB),
 		pipe_end(0),
 		one_end(AF_UNIX, SOCK_STREAM),
 		one_end(AF_UNIX, SOCK_DGRAM),
