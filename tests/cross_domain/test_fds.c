@@ -394,6 +394,30 @@ static void connection_ends_when_fds_are_used_up(void **state) {
 	close(host);
 }
 
+/* A message that is not sent must not be followed by others. */
+static void connection_ends_when_there_is_no_fd_to_send(void **state) {
+	struct rig *rig = *state;
+	int host = rig_connect(rig, 1);
+	assert_int_equal(rig_query(rig, 1, 4096, 1, "R8  "), 0);
+	uint32_t blob_id = rig_word(rig, rig_query_ring(1), NEEP_XD_REPLY_BLOB_ID);
+	assert_int_equal(rig_blob(rig, 1, 100, blob_id, 4096), 0);
+	int first_free = dup(host);
+	close(first_free);
+	struct rlimit old;
+	getrlimit(RLIMIT_NOFILE, &old);
+	struct rlimit few = { .rlim_cur = (rlim_t)first_free, .rlim_max = old.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &few);
+	const struct rig_id id = { 100, NEEP_XD_ID_BLOB };
+	assert_int_equal(rig_send(rig, 1, &id, 1, "lost"), -EMFILE);
+	setrlimit(RLIMIT_NOFILE, &old);
+	assert_int_equal(rig_send(rig, 1, NULL, 0, "next"), -EIO);
+	char byte;
+	assert_int_equal(recv(host, &byte, 1, 0), 0);
+	rig_next(rig, 1);
+	assert_int_equal(rig_word(rig, 12, 12), 0);
+	close(host);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		rig_test(writable_memory_is_shared),
@@ -409,6 +433,7 @@ int main(void) {
 		rig_test(message_with_more_fds_ends_the_connection),
 		rig_test(fds_that_nobody_takes_stop_the_channel),
 		rig_test(connection_ends_when_fds_are_used_up),
+		rig_test(connection_ends_when_there_is_no_fd_to_send),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
