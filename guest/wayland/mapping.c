@@ -1,19 +1,37 @@
 #include "wayland/mapping.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
+#include "util/checked.h"
 #include "util/macros.h"
 
 /* What the thread copies from. A signal handler has no other way to know. */
 static _Thread_local struct neep_wl_mapping *volatile copying;
 static struct sigaction previous_action; // written before the handler is installed
 
+/* Files of huge pages are mapped, and unmapped, in such pages only. */
+static size_t page_size_of(int fd) {
+	struct statfs fs;
+	bool is_huge = fstatfs(fd, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC;
+	return is_huge ? (size_t)fs.f_bsize : (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* What `size` bytes take in the address space; 0: more than there is. */
+static size_t mapped_len(const struct neep_wl_mapping *mapping, size_t size) {
+	size_t len;
+	return neep_add(size, mapping->page_size - 1, &len) ? len - len % mapping->page_size : 0;
+}
+
 static bool is_within(const struct neep_wl_mapping *mapping, const void *address) {
-	return mapping != NULL && (uintptr_t)address - (uintptr_t)mapping->data < mapping->size;
+	return mapping != NULL &&
+	       (uintptr_t)address - (uintptr_t)mapping->data < mapped_len(mapping, mapping->size);
 }
 
 /* Puts zeros in place of the file, for good, and lets the copy go on. Anyone else's fault happens again, with the action
@@ -23,8 +41,8 @@ static void on_bus_error(int signal, siginfo_t *info, void *context) {
 	struct neep_wl_mapping *mapping = copying;
 	int saved_errno = errno;
 	if (!is_within(mapping, info->si_addr) ||
-		mmap(mapping->data, mapping->size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-			0) == MAP_FAILED) {
+		mmap(mapping->data, mapped_len(mapping, mapping->size), PROT_READ,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
 		sigaction(signal, &previous_action, NULL);
 	} else {
 		mapping->is_broken = true;
@@ -51,19 +69,20 @@ int neep_wl_mapping_init(struct neep_wl_mapping *mapping, int fd, size_t size) {
 		*mapping = (struct neep_wl_mapping){ 0 };
 		return -errno;
 	}
-	*mapping = (struct neep_wl_mapping){ .data = data, .size = size };
+	*mapping = (struct neep_wl_mapping){ .data = data, .size = size, .page_size = page_size_of(fd) };
 	return 0;
 }
 
 void neep_wl_mapping_finish(struct neep_wl_mapping *mapping) {
 	if (mapping->data != NULL) {
-		munmap(mapping->data, mapping->size);
+		munmap(mapping->data, mapped_len(mapping, mapping->size));
 	}
 	*mapping = (struct neep_wl_mapping){ 0 };
 }
 
 int neep_wl_mapping_grow(struct neep_wl_mapping *mapping, size_t size) {
-	void *data = mremap(mapping->data, mapping->size, size, MREMAP_MAYMOVE);
+	void *data = mremap(
+		mapping->data, mapped_len(mapping, mapping->size), mapped_len(mapping, size), MREMAP_MAYMOVE);
 	if (data == MAP_FAILED) {
 		return -errno;
 	}

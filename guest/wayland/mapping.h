@@ -14,7 +14,8 @@
 struct neep_wl_mapping {
 	uint8_t *data; // NULL: none
 	size_t size;
-	bool is_broken; // pages are missing
+	size_t page_size; // of the file: what is mapped is whole pages
+	bool is_broken;   // pages are missing
 };
 
 /* Maps the first `size` bytes of `fd`, which is borrowed. Returns 0 or a negative errno: it is no memory, or may not be read.

@@ -9,8 +9,8 @@
  * itself instead of sending the guest's wake-up to the device process, which rings it for all other guests. Where nobody
  * serves the ring, the device process must hear of wake-ups.
  *
- * READING and REPLIED are for a consumer that takes the place of one that died: whether the last request has been answered, and
- * whether it can be read again.
+ * READING and the next words are for a consumer that takes the place of one that died: whether the last request has been answered,
+ * and where it can be read again.
  *
  * Whoever shares the page may write anything there at any time: that wakes a thread for nothing, or not at all. */
 #ifndef NEEP_ASG_BELL_H
@@ -38,6 +38,9 @@
 /* In a cache line that nobody else uses. */
 #define NEEP_ASG_READING (NEEP_ASG_BELL_PAGE + 128) // enum neep_asg_reading
 #define NEEP_ASG_REPLIED (NEEP_ASG_BELL_PAGE + 132) // the position of replies when that was read
+/* Of the last large transfer of which something was taken. */
+#define NEEP_ASG_LARGE_START (NEEP_ASG_BELL_PAGE + 136) // its position
+#define NEEP_ASG_LARGE_SIZE  (NEEP_ASG_BELL_PAGE + 140)
 
 /* What the consumer has taken last. */
 enum neep_asg_reading {

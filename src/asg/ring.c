@@ -34,7 +34,8 @@
  * soon, and may need this processor.
  *
  * A consumer that takes a dead one's place goes back to the last record if that has had no reply: a guest sends nothing more before
- * its reply, so nothing is read twice that had one, and the bytes are still there. It cannot go back in a large transfer.
+ * its reply, so nothing is read twice that had one, and the bytes are still there. So it does in a large transfer, which the guest
+ * waits for, if the data buffer holds all of it at once: else its beginning has been overwritten by its end.
  *
  * A sleeper waits for the bell to have another value than it had before the rings were looked at. A guest may set it back at the
  * wrong moment: it misses its own wake-up then, but a stop rings until nobody sleeps. */
@@ -66,6 +67,7 @@ struct neep_asg_ring {
 	int64_t spin_ns;
 	uint32_t record_offset; // what is left of the record that is being read
 	uint32_t record_left;
+	uint32_t large_left;    // of the large transfer that is being read
 	uint32_t pauses;        // in a row, of a large transfer
 	bool is_near;           // the guest wakes us itself (asg/bell.h)
 	bool has_woken;         // the guest slept, and has sent nothing since
@@ -201,6 +203,17 @@ static void count_down_transfer(struct neep_asg_ring *ring, uint32_t count) {
 	store(ring, NEEP_ASG_TRANSFER_SIZE, left > count ? left - count : 0);
 }
 
+/* A size of 0 is that of no transfer, while the two do not belong together. */
+static void note_transfer(struct neep_asg_ring *ring, uint32_t pos) {
+	if (ring->large_left > 0) {
+		return;
+	}
+	ring->large_left = load(ring, NEEP_ASG_TRANSFER_SIZE);
+	store(ring, NEEP_ASG_LARGE_SIZE, 0);
+	store(ring, NEEP_ASG_LARGE_START, pos);
+	store(ring, NEEP_ASG_LARGE_SIZE, ring->large_left);
+}
+
 static int64_t take_from_large(struct neep_asg_ring *ring, void *buf, size_t len) {
 	int64_t used = count_used(ring, NEEP_ASG_TO_HOST_LARGE, NEEP_ASG_BUFFER_SIZE);
 	if (used <= 0) {
@@ -209,10 +222,12 @@ static int64_t take_from_large(struct neep_asg_ring *ring, void *buf, size_t len
 	uint32_t pos = load(ring, NEEP_ASG_TO_HOST_LARGE + NEEP_ASG_READ_POS);
 	uint32_t count = len < (size_t)used ? (uint32_t)len : (uint32_t)used;
 	struct span span = span_at(ring, pos, count);
+	note_transfer(ring, pos);
 	note_reading(ring, NEEP_ASG_READ_LARGE);
 	memcpy(buf, span.at, span.count);
 	memcpy((uint8_t *)buf + span.count, data_at(ring, 0), span.rest);
 	count_down_transfer(ring, count);
+	ring->large_left -= count < ring->large_left ? count : ring->large_left;
 	store(ring, NEEP_ASG_TO_HOST_LARGE + NEEP_ASG_READ_POS, pos + count);
 	ring_bell(ring);
 	return count;
@@ -390,16 +405,37 @@ static int map_ring(struct neep_asg_ring *ring, int fd, uint64_t size, struct ne
 	return ring->base == MAP_FAILED ? neep_error_set(error, errno, "cannot map a ring") : 0;
 }
 
+/* Whether the guest has gone on since the consumer took what it took last. */
+static bool has_gone_on(struct neep_asg_ring *ring) {
+	return has_data(ring) || load(ring, NEEP_ASG_TRANSFER_SIZE) != 0;
+}
+
+/* Returns false when the beginning of the transfer is not there any more. */
+static bool go_back_in_transfer(struct neep_asg_ring *ring) {
+	uint32_t start = load(ring, NEEP_ASG_LARGE_START);
+	uint32_t size = load(ring, NEEP_ASG_LARGE_SIZE);
+	uint32_t taken = load(ring, NEEP_ASG_TO_HOST_LARGE + NEEP_ASG_READ_POS) - start;
+	if (taken > size || (taken == size && has_gone_on(ring))) {
+		return true;
+	}
+	if (size >= NEEP_ASG_BUFFER_SIZE) {
+		return false;
+	}
+	store(ring, NEEP_ASG_TRANSFER_SIZE, size);
+	store(ring, NEEP_ASG_TO_HOST_LARGE + NEEP_ASG_READ_POS, start);
+	return true;
+}
+
 /* Where another consumer was. */
 static int take_over(struct neep_asg_ring *ring, struct neep_error *error) {
 	uint32_t reading = load(ring, NEEP_ASG_READING);
 	bool is_answered =
 		load(ring, NEEP_ASG_REPLIED) != load(ring, NEEP_ASG_FROM_HOST_LARGE + NEEP_ASG_WRITE_POS);
-	if (reading == NEEP_ASG_REPLYING || (reading == NEEP_ASG_READ_LARGE && !is_answered) ||
-		load(ring, NEEP_ASG_TRANSFER_SIZE) != 0) {
+	if (reading == NEEP_ASG_REPLYING ||
+		(reading == NEEP_ASG_READ_LARGE && !is_answered && !go_back_in_transfer(ring))) {
 		return neep_error_set(error, EBUSY, "its last consumer was in the middle of something");
 	}
-	if (reading == NEEP_ASG_READ_RECORD && !is_answered && !has_data(ring)) {
+	if (reading == NEEP_ASG_READ_RECORD && !is_answered && !has_gone_on(ring)) {
 		atomic_fetch_sub(word_at(ring, NEEP_ASG_TO_HOST + NEEP_ASG_READ_POS), NEEP_ASG_RECORD_SIZE);
 	}
 	return 0;

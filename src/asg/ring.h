@@ -51,7 +51,7 @@ uint64_t neep_asg_guest_progress(uint8_t *ring);
 struct neep_asg_options {
 	int64_t spin_ns;
 	/* Another process served the ring and is gone: what it has not answered is read once more, from the beginning of a
-	 * record. A ring that does not tell what that is cannot be served. */
+	 * record or of a large transfer. A ring that does not tell what that is cannot be served. */
 	bool had_consumer;
 };
 

@@ -213,27 +213,16 @@ static const char *load_name(size_t index) {
 
 /* As bench_words_read(). */
 static int read_words(int argc, char **argv, struct vulkan_options *options) {
-	struct bench_ways *ways = &options->ways;
-	const struct bench_word known[] = {
-		{ .name = "against", .text = &ways->peers[BENCH_OTHER].command },
-		{ .name = "guest", .flag = &ways->is_guest },
-		{ .name = "json", .flag = &options->is_json },
-		{ .name = "native", .flag = &ways->is_native },
-		{ .name = "only", .loads = &options->loads },
-		{ .name = "program", .text = &ways->program },
-		{ .name = "rounds", .count = &ways->rounds, .min = 1, .max = BENCH_ROUNDS_MAX },
-		{ .name = "run", .text = &ways->run },
-		{ .name = "seconds", .number = &ways->seconds, .min = 0.01, .max = 60 },
-	};
-	const struct bench_words words = {
+	const struct bench_word json = { .name = "json", .flag = &options->is_json };
+	const struct bench_words own = {
 		.command = "neep bench vulkan",
-		.words = known,
-		.count = NEEP_ARRAY_LEN(known),
+		.words = &json,
+		.count = 1,
 		.load_name = load_name,
 		.load_count = vulkan_load_count,
 		.print_help = print_help,
 	};
-	return bench_words_read(&words, argc, argv);
+	return bench_ways_read(&options->ways, &options->loads, &own, argc, argv);
 }
 
 /* What differs in a guest is the driver that the loader takes. */

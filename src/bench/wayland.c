@@ -185,26 +185,13 @@ static const char *load_name(size_t index) {
 
 /* As bench_words_read(). */
 static int read_words(int argc, char **argv, struct options *options) {
-	struct bench_ways *ways = &options->ways;
-	const struct bench_word known[] = {
-		{ .name = "against", .text = &ways->peers[BENCH_OTHER].command },
-		{ .name = "guest", .flag = &ways->is_guest },
-		{ .name = "native", .flag = &ways->is_native },
-		{ .name = "only", .loads = &options->loads },
-		{ .name = "program", .text = &ways->program },
-		{ .name = "rounds", .count = &ways->rounds, .min = 1, .max = BENCH_ROUNDS_MAX },
-		{ .name = "run", .text = &ways->run },
-		{ .name = "seconds", .number = &ways->seconds, .min = 0.01, .max = 60 },
-	};
-	const struct bench_words words = {
+	const struct bench_words own = {
 		.command = "neep bench wayland",
-		.words = known,
-		.count = NEEP_ARRAY_LEN(known),
 		.load_name = load_name,
 		.load_count = METRICS,
 		.print_help = print_help,
 	};
-	return bench_words_read(&words, argc, argv);
+	return bench_ways_read(&options->ways, &options->loads, &own, argc, argv);
 }
 
 static void choose_compositors(struct bench_ways *ways) {

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "bench/figures.h"
 #include "util/clock.h"
 #include "util/macros.h"
 
@@ -31,6 +33,30 @@ struct bench_ways bench_ways_default(void) {
 		.rounds = 3,
 		.seconds = 1,
 	};
+}
+
+int bench_ways_read(
+	struct bench_ways *ways, uint64_t *loads, const struct bench_words *own, int argc, char **argv) {
+	const struct bench_word shared[] = {
+		{ .name = "against", .text = &ways->peers[BENCH_OTHER].command },
+		{ .name = "guest", .flag = &ways->is_guest },
+		{ .name = "native", .flag = &ways->is_native },
+		{ .name = "only", .loads = loads },
+		{ .name = "program", .text = &ways->program },
+		{ .name = "rounds", .count = &ways->rounds, .min = 1, .max = BENCH_ROUNDS_MAX },
+		{ .name = "run", .text = &ways->run },
+		{ .name = "seconds", .number = &ways->seconds, .min = 0.01, .max = 60 },
+	};
+	struct bench_word all[BENCH_WORDS_MAX];
+	struct bench_words words = *own;
+	neep_assert(own->count <= NEEP_ARRAY_LEN(all) - NEEP_ARRAY_LEN(shared));
+	memcpy(all, shared, sizeof(shared));
+	for (size_t i = 0; i < own->count; i++) {
+		all[NEEP_ARRAY_LEN(shared) + i] = own->words[i];
+	}
+	words.words = all;
+	words.count += NEEP_ARRAY_LEN(shared);
+	return bench_words_read(&words, argc, argv);
 }
 
 int bench_ways_find(struct bench_ways *ways, const char *name, const char *room) {

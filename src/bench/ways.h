@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "bench/program.h"
+#include "bench/words.h"
 
 struct bench_peer {
 	const char *name;    // in what is printed
@@ -53,6 +54,11 @@ struct bench_ways {
 
 /* Before the command line is read: three rounds of a second each, natively and through neep. */
 struct bench_ways bench_ways_default(void);
+
+/* Reads the command line, as bench_words_read() does: the options that all benches of ways have, --only among them, and `own`, of
+ * which there may be none. */
+int bench_ways_read(
+	struct bench_ways *ways, uint64_t *loads, const struct bench_words *own, int argc, char **argv);
 
 /* After the command line was read: finds the program, of this name and built in this room, and `neep run`. Returns 0 or -ENOMEM;
  * bench_ways_finish() frees what it has found in both cases. */

@@ -9,7 +9,6 @@
 
 #include "util/macros.h"
 
-#define WORDS_MAX   16
 #define OPTION_HELP 1000 // the others are indices of the table
 
 int bench_words_refuse(const char *command, const char *format, const char *value) {
@@ -80,8 +79,8 @@ static int set(const struct bench_words *words, const struct bench_word *word, c
 }
 
 int bench_words_read(const struct bench_words *words, int argc, char **argv) {
-	struct option known[WORDS_MAX + 2] = { { "help", no_argument, NULL, OPTION_HELP } };
-	neep_assert(words->count <= WORDS_MAX);
+	struct option known[BENCH_WORDS_MAX + 2] = { { "help", no_argument, NULL, OPTION_HELP } };
+	neep_assert(words->count <= BENCH_WORDS_MAX);
 	for (size_t i = 0; i < words->count; i++) {
 		known[i + 1] = (struct option){
 			.name = words->words[i].name,

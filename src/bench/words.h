@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define BENCH_WORDS_MAX 16
+
 struct bench_word {
 	const char *name; // of the option, without "--"
 	/* Where its value goes: one of these. A flag becomes true, and has no value. */
@@ -24,7 +26,7 @@ typedef const char *(*bench_load_name)(size_t index);
 struct bench_words {
 	const char *command; // "neep bench"
 	const struct bench_word *words;
-	size_t count; // at most 16
+	size_t count; // at most BENCH_WORDS_MAX
 	bench_load_name load_name;
 	size_t load_count; // at most 64
 	void (*print_help)(void);

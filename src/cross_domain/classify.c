@@ -72,6 +72,10 @@ struct neep_xd_class neep_xd_classify(int fd) {
 	if (fs.f_type == ANON_INODE_FS_MAGIC) {
 		return anonymous(fd);
 	}
+	/* VMMs map blobs at places, and in sizes, of their own page. */
+	if (fs.f_type == HUGETLBFS_MAGIC) {
+		return unsupported("memory of huge pages");
+	}
 	switch (st.st_mode & S_IFMT) {
 	case S_IFREG:
 		return access == O_WRONLY ? write_end("a file for writing")

@@ -171,5 +171,11 @@ int neep_xd_send(struct neep_xd_context *context, struct neep_reader *in) {
 		return -EINVAL;
 	}
 	context->last_written = 0;
-	return context->socket >= 0 ? run(&transfer, &bytes) : -EPIPE;
+	int rc = context->socket >= 0 ? run(&transfer, &bytes) : -EPIPE;
+	/* The guest does not hear of it, and its stream would go on without these bytes. */
+	if (rc == -EMFILE || rc == -ENFILE) {
+		neep_xd_tell(context, "no fds for what the guest sends: the connection is given up");
+		neep_xd_context_kill(context);
+	}
+	return rc;
 }

@@ -14,6 +14,7 @@ struct neep_node_fence *neep_node_fence_create(struct neep_virtgpu_node *node) {
 	fence->refs = 1;
 	fence->node = node;
 	neep_list_init(&fence->waiters);
+	neep_list_init(&fence->link);
 	node->counts.fences++;
 	return fence;
 }
@@ -41,21 +42,38 @@ void neep_node_fence_unref(struct neep_node_fence *fence) {
 	free(fence);
 }
 
-void neep_node_fence_signal(struct neep_node_fence *fence) {
-	if (fence->is_signalled) {
-		return;
-	}
-	neep_node_fence_ref(fence);
-	fence->is_signalled = true;
-	fence->node->counts.fences--;
-	leave_table(fence);
+static void tell_waiters(struct neep_node_fence *fence) {
 	while (!neep_list_is_empty(&fence->waiters)) {
 		struct neep_node_waiter *waiter =
 			neep_container_of(fence->waiters.next, struct neep_node_waiter, link);
 		neep_list_remove(&waiter->link);
 		waiter->signalled(waiter);
 	}
-	neep_node_fence_unref(fence);
+}
+
+/* A waiter may signal the next fence, as those of the points of a timeline do, which are as many as a program likes: so all are
+ * told from here, one fence after the other. */
+void neep_node_fence_signal(struct neep_node_fence *fence) {
+	struct neep_virtgpu_node *node = fence->node;
+	if (fence->is_signalled) {
+		return;
+	}
+	fence->is_signalled = true;
+	node->counts.fences--;
+	leave_table(fence);
+	neep_list_append(&node->signalled, &neep_node_fence_ref(fence)->link);
+	if (node->is_telling) {
+		return;
+	}
+	node->is_telling = true;
+	while (!neep_list_is_empty(&node->signalled)) {
+		struct neep_node_fence *next =
+			neep_container_of(node->signalled.next, struct neep_node_fence, link);
+		neep_list_remove(&next->link);
+		tell_waiters(next);
+		neep_node_fence_unref(next);
+	}
+	node->is_telling = false;
 }
 
 struct neep_node_fence *neep_node_fence_create_done(struct neep_virtgpu_node *node) {
@@ -142,16 +160,24 @@ static void token_signalled(struct neep_node_waiter *waiter) {
 	free(signaller);
 }
 
+/* One that no fence has which has not signalled, and not 0, which tokens of other kinds have. */
+static uint32_t next_token_id(struct neep_virtgpu_node *node) {
+	do {
+		node->next_token_id++;
+	} while (node->next_token_id == 0 || neep_idmap_find(&node->fences, node->next_token_id) != NULL);
+	return node->next_token_id;
+}
+
 int neep_node_fence_token(struct neep_node_fence *fence) {
 	struct signaller *signaller = calloc(1, sizeof(*signaller));
 	if (signaller == NULL) {
 		return -ENOMEM;
 	}
 	if (fence->by_id.id == 0 && !fence->is_signalled) {
-		neep_idmap_insert(&fence->node->fences, ++fence->node->next_fence_id, &fence->by_id);
+		neep_idmap_insert(&fence->node->fences, next_token_id(fence->node), &fence->by_id);
 	}
 	/* Tokens of one fence are told apart by the upper half: a name can be bound once. */
-	uint64_t id = fence->is_signalled ? ++fence->node->next_fence_id : fence->by_id.id;
+	uint64_t id = fence->is_signalled ? next_token_id(fence->node) : fence->by_id.id;
 	int fd = neep_node_token_create(
 		fence->node, NEEP_VIRTGPU_TOKEN_FENCE, id | (neep_node_random() << 32), &signaller->near);
 	if (fd < 0) {

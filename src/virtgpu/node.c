@@ -363,6 +363,7 @@ struct neep_virtgpu_node *neep_virtgpu_node_create(
 	neep_list_init(&node->connections);
 	neep_list_init(&node->files);
 	neep_list_init(&node->submitted);
+	neep_list_init(&node->signalled);
 	neep_list_init(&node->exports);
 	neep_list_init(&node->imports);
 	if (init(node, error) < 0) {

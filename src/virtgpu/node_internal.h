@@ -50,7 +50,10 @@ struct neep_virtgpu_node {
 	struct neep_idmap syncobjs; // of syncobj.c: their tokens
 	struct neep_idmap fences;   // neep_node_fence.by_id, those that have tokens and have not signalled
 	struct neep_list submitted; // neep_node_job.link, in order
+	struct neep_list signalled; // neep_node_fence.link, whose waiters are to be told
+	bool is_telling;            // them
 	uint64_t next_fence_id;
+	uint32_t next_token_id; // the lower half of a fence token's
 	size_t fence_count;
 	size_t event_cost; // bytes of memory that an unread event holds
 	size_t event_max;  // of a file, unread or to come
@@ -142,6 +145,7 @@ struct neep_node_fence {
 	uint32_t refs;
 	bool is_signalled;
 	struct neep_list waiters;     // neep_node_waiter.link
+	struct neep_list link;        // neep_virtgpu_node.signalled
 	struct neep_idmap_link by_id; // neep_virtgpu_node.fences
 	struct neep_virtgpu_node *node;
 	size_t parts; // of a merged fence: that have not signalled
@@ -159,6 +163,8 @@ struct neep_node_fence *neep_node_fence_create(struct neep_virtgpu_node *node);
 struct neep_node_fence *neep_node_fence_create_done(struct neep_virtgpu_node *node);
 struct neep_node_fence *neep_node_fence_ref(struct neep_node_fence *fence);
 void neep_node_fence_unref(struct neep_node_fence *fence); // NULL is fine
+
+/* Waiters hear of it before this returns, but where it is called by one that hears of another fence: then they are next. */
 void neep_node_fence_signal(struct neep_node_fence *fence);
 
 /* `waiter` is told at once when the fence has signalled already. It is told once, and is in no list then. */

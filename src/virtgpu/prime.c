@@ -15,6 +15,7 @@
  * An imported fd is known by its inode; import.c has what is not exported by us. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +46,14 @@ static int reopen(int fd, bool wants_write) {
 	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	bool may_write = wants_write && (flags & O_ACCMODE) == O_RDWR;
-	int again = open(path, (may_write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-	return again < 0 ? -errno : again;
+	int access = may_write ? O_RDWR : O_RDONLY;
+	/* A program may have a lease, too, and would be waited for. */
+	int again = open(path, access | O_CLOEXEC | O_NONBLOCK);
+	if (again < 0) {
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	}
+	fcntl(again, F_SETFL, access);
+	return again;
 }
 
 static void export_destroy(struct neep_node_export *export) {
@@ -71,7 +78,10 @@ static void export_release(struct neep_node_export *export) {
 	}
 }
 
+/* Whoever opens the file meanwhile breaks the lease: the kernel tells the holder, by a signal that may end it. The end of a lease
+ * forgets which one it is to be. */
 static bool is_open_elsewhere(const struct neep_node_export *export) {
+	fcntl(export->lease_fd, F_SETSIG, SIGURG);
 	if (fcntl(export->lease_fd, F_SETLEASE, F_WRLCK) < 0) {
 		return true;
 	}
@@ -199,6 +209,13 @@ static int export_create(struct neep_node_bo *bo) {
 	return result;
 }
 
+/* No program has got one. */
+static void drop_unheld(struct neep_node_bo *bo) {
+	if (bo->export != NULL && !bo->export->is_held) {
+		export_destroy(bo->export);
+	}
+}
+
 int neep_node_prime_export(struct neep_node_call *call) {
 	struct drm_prime_handle prime;
 	memcpy(&prime, call->data, sizeof(prime));
@@ -212,6 +229,7 @@ int neep_node_prime_export(struct neep_node_call *call) {
 	int result = bo->export == NULL ? export_create(bo) : 0;
 	int fd = result == 0 ? reopen(bo->export->lease_fd, (prime.flags & DRM_RDWR) != 0) : result;
 	if (fd < 0) {
+		drop_unheld(bo);
 		return fd;
 	}
 	if (!bo->export->is_held) {

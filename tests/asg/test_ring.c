@@ -478,93 +478,6 @@ static void fail_answers_again_when_the_guest_has_sent_more(void **state) {
 	asg_guest_destroy(guest);
 }
 
-static void expect_read(struct neep_asg_ring *ring, const char *text) {
-	char buf[32] = "";
-	assert_int_equal(neep_asg_ring_read(ring, buf, sizeof(buf)), strlen(text));
-	assert_string_equal(buf, text);
-}
-
-/* Consumers that die do nothing any more: they are taken down at the end. */
-static void successor_reads_again_what_had_no_reply(void **state) {
-	(void)state;
-	struct asg_guest *guest = asg_guest_create();
-	asg_guest_init(guest);
-	struct neep_asg_ring *first = asg_consumer_ring(guest, 0);
-	char buf[2];
-	assert_true(asg_guest_send(guest, "one", 3));
-	expect_read(first, "one");
-	assert_int_equal(neep_asg_ring_write(first, "reply", 5), 0);
-	/* Nothing is owed. */
-	struct neep_asg_ring *second = asg_consumer_successor(guest);
-	assert_non_null(second);
-	assert_true(asg_guest_send(guest, "two", 3));
-	expect_read(second, "two");
-	/* One that was read, and one that was not. */
-	struct neep_asg_ring *third = asg_consumer_successor(guest);
-	assert_non_null(third);
-	expect_read(third, "two");
-	assert_true(asg_guest_send(guest, "three", 5));
-	assert_int_equal(neep_asg_ring_read(third, buf, 2), 2);
-	struct neep_asg_ring *fourth = asg_consumer_successor(guest);
-	assert_non_null(fourth);
-	expect_read(fourth, "three");
-	assert_int_equal(neep_asg_ring_write(fourth, "!", 1), 0);
-	asg_guest_receive(guest, buf, 1);
-	neep_asg_ring_destroy(first);
-	neep_asg_ring_destroy(second);
-	neep_asg_ring_destroy(third);
-	neep_asg_ring_destroy(fourth);
-	asg_guest_destroy(guest);
-}
-
-static void expect_no_successor(struct asg_guest *guest, struct neep_asg_ring *ring) {
-	assert_null(asg_consumer_successor(guest));
-	assert_int_equal(asg_guest_load(guest, NEEP_ASG_HOST_WAIT), NEEP_ASG_UNSERVED);
-	neep_asg_ring_destroy(ring);
-	asg_guest_destroy(guest);
-}
-
-static void successor_is_refused_when_a_large_transfer_is_unanswered(void **state) {
-	(void)state;
-	struct asg_guest *guest = asg_guest_create();
-	asg_guest_init(guest);
-	struct neep_asg_ring *ring = asg_consumer_ring(guest, 0);
-	assert_true(asg_guest_send_large(guest, "large", 5, false));
-	expect_read(ring, "large");
-	assert_int_equal(neep_asg_ring_write(ring, "!", 1), 0);
-	/* It was answered. */
-	struct neep_asg_ring *second = asg_consumer_successor(guest);
-	assert_non_null(second);
-	assert_true(asg_guest_send_large(guest, "again", 5, false));
-	expect_read(second, "again");
-	neep_asg_ring_destroy(ring);
-	expect_no_successor(guest, second);
-}
-
-static void successor_is_refused_when_a_transfer_has_only_begun(void **state) {
-	(void)state;
-	struct asg_guest *guest = asg_guest_create();
-	asg_guest_init(guest);
-	struct neep_asg_ring *ring = asg_consumer_ring(guest, 0);
-	char byte;
-	assert_true(asg_guest_send_large(guest, "large", 5, false));
-	assert_int_equal(neep_asg_ring_read(ring, &byte, 1), 1);
-	expect_no_successor(guest, ring);
-}
-
-static void successor_is_refused_when_a_long_reply_has_begun(void **state) {
-	(void)state;
-	struct asg_guest *guest = asg_guest_create();
-	asg_guest_init(guest);
-	struct asg_consumer consumer;
-	asg_consumer_start(&consumer, guest, 0);
-	struct asg_request request = { .reply = 3 * NEEP_ASG_BUFFER_SIZE };
-	assert_true(asg_guest_send(guest, &request, sizeof(request)));
-	await_true(load(guest, NEEP_ASG_FROM_HOST_LARGE, NEEP_ASG_WRITE_POS) != 0);
-	assert_int_equal(asg_consumer_stop(&consumer), -ECANCELED);
-	expect_no_successor(guest, NULL);
-}
-
 static uint64_t thread_cpu_ns(void *data) {
 	const pthread_t *thread = data;
 	clockid_t clock;
@@ -655,10 +568,6 @@ int main(void) {
 		fd_checked_test(wake_ups_are_the_device_s_again_when_the_ring_has_failed),
 		fd_checked_test(stop_ends_a_sleeper_whose_bell_is_turned_back),
 		fd_checked_test(fail_answers_again_when_the_guest_has_sent_more),
-		fd_checked_test(successor_reads_again_what_had_no_reply),
-		fd_checked_test(successor_is_refused_when_a_large_transfer_is_unanswered),
-		fd_checked_test(successor_is_refused_when_a_transfer_has_only_begun),
-		fd_checked_test(successor_is_refused_when_a_long_reply_has_begun),
 		fd_checked_test(idle_ring_costs_nothing),
 		fd_checked_test(busy_ring_of_a_far_guest_needs_no_pings),
 		fd_checked_test(no_wake_up_is_lost_when_the_consumer_never_spins),

@@ -1,6 +1,7 @@
 /* What the host sends along, and what becomes of it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,8 +217,8 @@ static int pipe_end(int index) {
 	return ends[index];
 }
 
-static int sparse_file(off_t size) {
-	int fd = memfd_create("sparse", MFD_CLOEXEC);
+static int sparse_file(off_t size, unsigned flags) {
+	int fd = memfd_create("sparse", MFD_CLOEXEC | flags);
 	assert_int_equal(ftruncate(fd, size), 0);
 	return fd;
 }
@@ -227,7 +228,8 @@ static void what_cannot_be_passed_is_a_pipe_that_nobody_reads(void **state) {
 	int host = rig_connect(rig, 1);
 	int fds[] = {
 		memfd_create("empty", MFD_CLOEXEC),
-		sparse_file((off_t)5 << 30),
+		sparse_file((off_t)5 << 30, 0),
+		sparse_file((off_t)2 << 20, MFD_HUGETLB | MFD_HUGE_2MB),
 		pipe_end(0),
 		one_end(AF_UNIX, SOCK_STREAM),
 		one_end(AF_UNIX, SOCK_DGRAM),
@@ -392,6 +394,30 @@ static void connection_ends_when_fds_are_used_up(void **state) {
 	close(host);
 }
 
+/* A message that is not sent must not be followed by others. */
+static void connection_ends_when_there_is_no_fd_to_send(void **state) {
+	struct rig *rig = *state;
+	int host = rig_connect(rig, 1);
+	assert_int_equal(rig_query(rig, 1, 4096, 1, "R8  "), 0);
+	uint32_t blob_id = rig_word(rig, rig_query_ring(1), NEEP_XD_REPLY_BLOB_ID);
+	assert_int_equal(rig_blob(rig, 1, 100, blob_id, 4096), 0);
+	int first_free = dup(host);
+	close(first_free);
+	struct rlimit old;
+	getrlimit(RLIMIT_NOFILE, &old);
+	struct rlimit few = { .rlim_cur = (rlim_t)first_free, .rlim_max = old.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &few);
+	const struct rig_id id = { 100, NEEP_XD_ID_BLOB };
+	assert_int_equal(rig_send(rig, 1, &id, 1, "lost"), -EMFILE);
+	setrlimit(RLIMIT_NOFILE, &old);
+	assert_int_equal(rig_send(rig, 1, NULL, 0, "next"), -EIO);
+	char byte;
+	assert_int_equal(recv(host, &byte, 1, 0), 0);
+	rig_next(rig, 1);
+	assert_int_equal(rig_word(rig, 12, 12), 0);
+	close(host);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		rig_test(writable_memory_is_shared),
@@ -407,6 +433,7 @@ int main(void) {
 		rig_test(message_with_more_fds_ends_the_connection),
 		rig_test(fds_that_nobody_takes_stop_the_channel),
 		rig_test(connection_ends_when_fds_are_used_up),
+		rig_test(connection_ends_when_there_is_no_fd_to_send),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

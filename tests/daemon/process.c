@@ -75,6 +75,16 @@ void process_run(const char *program, const char *words, struct process_result *
 	read_back(err, result->err);
 }
 
+void process_run_mistake(const char *program, const char *words, const char *line) {
+	static struct process_result result;
+	char expected[1024];
+	snprintf(expected, sizeof(expected), "%s\n", line);
+	process_run(program, words, &result);
+	assert_string_equal(result.err, expected);
+	assert_string_equal(result.out, "");
+	assert_int_equal(result.code, 2);
+}
+
 pid_t process_start(const char *program, const char *words) {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	pid_t pid = spawn(program, words, null, null);

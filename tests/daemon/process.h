@@ -18,6 +18,9 @@ struct process_result {
 /* Runs `program` with `words` (split at spaces; "" is an empty word) to its end. */
 void process_run(const char *program, const char *words, struct process_result *result);
 
+/* Runs it with words that are wrong: it must say nothing but `line`, on stderr, and end with status 2. */
+void process_run_mistake(const char *program, const char *words, const char *line);
+
 /* Starts it with its messages thrown away; the child dies with the test. */
 pid_t process_start(const char *program, const char *words);
 

@@ -2,14 +2,18 @@
 #include "support/cmocka.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/await.h"
@@ -18,9 +22,17 @@
 #include "util/log.h"
 #include "util/macros.h"
 #include "virtgpu/machine.h"
+#include "virtgpu/node_internal.h"
 #include "virtgpu/protocol.h"
+#include "virtgpu/render_node.h"
 
 #define ROUNDS 30000
+
+/* Of a timeline: more than there is stack for. */
+#define POINTS 200000
+
+/* More than a node has open at its start. */
+#define FDS_FEW 64
 
 static int say_hello(const struct machine *machine) {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -215,18 +227,30 @@ static void writing_to_a_token_changes_nothing(void **state) {
 	close(socket);
 }
 
-static void node_without_fds_takes_connections_later(void **state) {
-	struct machine *machine = *state;
-	struct rlimit limit, few = { .rlim_cur = 64 };
-	int fds[64];
+/* Leaves this process room for `room` more fds. Returns how many it holds. */
+static size_t hold_fds(int *fds, size_t max, size_t room) {
 	size_t count = 0;
-	getrlimit(RLIMIT_NOFILE, &limit);
-	few.rlim_max = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &few);
-	while ((fds[count] = dup(STDERR_FILENO)) >= 0) {
+	while (count < max && (fds[count] = dup(STDERR_FILENO)) >= 0) {
 		count++;
 	}
-	close(fds[--count]);
+	while (room-- > 0) {
+		close(fds[--count]);
+	}
+	return count;
+}
+
+static struct rlimit set_fd_limit(rlim_t count) {
+	struct rlimit limit;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ .rlim_cur = count, .rlim_max = limit.rlim_max });
+	return limit;
+}
+
+static void node_without_fds_takes_connections_later(void **state) {
+	struct machine *machine = *state;
+	int fds[FDS_FEW];
+	struct rlimit limit = set_fd_limit(FDS_FEW);
+	size_t count = hold_fds(fds, FDS_FEW, 1);
 	int socket = say_hello(machine);
 	machine_run_for(machine, 5 * NEEP_NS_PER_MS);
 	assert_int_equal(neep_virtgpu_node_counts(machine->node).connections, 0);
@@ -238,6 +262,291 @@ static void node_without_fds_takes_connections_later(void **state) {
 		assert_int_equal(neep_loop_step(machine->loop, 10), 0));
 	assert_int_equal(neep_virtgpu_node_counts(machine->node).connections, 1);
 	close(socket);
+}
+
+static int ask_ioctl(struct machine *machine, int socket, uint64_t file_id, struct message *message,
+	size_t body_len, struct reply *reply) {
+	message->call.op = NEEP_VIRTGPU_OP_IOCTL;
+	message->call.file_id = file_id;
+	return ask(machine, socket, message, body_len, reply);
+}
+
+static void init_context(struct machine *machine, int socket, uint64_t file_id) {
+	struct message message = { .call = { .nr = NEEP_DRM_NR_CONTEXT_INIT } };
+	struct neep_drm_context_init init = { .num_params = 2 };
+	struct neep_drm_context_set_param params[] = {
+		{ NEEP_DRM_CONTEXT_CAPSET_ID, NEEP_FAKE_CAPSET },
+		{ NEEP_DRM_CONTEXT_NUM_RINGS, 1 },
+	};
+	struct reply reply;
+	message.call.size = sizeof(init);
+	memcpy(message.body, &init, sizeof(init));
+	memcpy(message.body + sizeof(init), params, sizeof(params));
+	size_t len = sizeof(init) + sizeof(params) + sizeof(struct neep_virtgpu_debug_name);
+	assert_int_equal(ask_ioctl(machine, socket, file_id, &message, len, &reply), 0);
+}
+
+/* Returns its handle. */
+static uint32_t create_blob(struct machine *machine, int socket, uint64_t file_id) {
+	struct message message = { .call = { .nr = NEEP_DRM_NR_RESOURCE_CREATE_BLOB } };
+	struct neep_fake_stream stream = { .count = 0 };
+	struct reply reply;
+	neep_fake_stream_blob(&stream, 1, NODE_PAGE, 1, 0);
+	struct neep_drm_create_blob create = {
+		.blob_mem = NEEP_DRM_BLOB_MEM_HOST3D,
+		.blob_flags = NEEP_DRM_BLOB_FLAG_MAPPABLE,
+		.size = NODE_PAGE,
+		.cmd_size = (uint32_t)neep_fake_stream_size(&stream),
+		.blob_id = 1,
+	};
+	message.call.size = sizeof(create);
+	memcpy(message.body, &create, sizeof(create));
+	memcpy(message.body + sizeof(create), stream.words, create.cmd_size);
+	size_t len = sizeof(create) + create.cmd_size;
+	assert_int_equal(ask_ioctl(machine, socket, file_id, &message, len, &reply), 0);
+	memcpy(&create, reply.body, sizeof(create));
+	return create.bo_handle;
+}
+
+static int export_buffer(
+	struct machine *machine, int socket, uint64_t file_id, uint32_t handle, struct reply *reply) {
+	struct message message = { .call = { .nr = NEEP_DRM_NR_PRIME_HANDLE_TO_FD } };
+	struct drm_prime_handle prime = { .handle = handle, .flags = DRM_CLOEXEC | DRM_RDWR };
+	message.call.size = sizeof(prime);
+	memcpy(message.body, &prime, sizeof(prime));
+	return ask_ioctl(machine, socket, file_id, &message, sizeof(prime), reply);
+}
+
+/* There is one fd for the node's own look at the file, and none for the program. The file's first fd is above the limit, so that
+ * its end makes no room. */
+static void export_without_fds_leaves_nothing(void **state) {
+	struct machine *machine = *state;
+	int fds[FDS_FEW];
+	uint64_t id;
+	struct reply reply;
+	int socket = say_hello(machine);
+	int file = open_file(machine, socket, &id);
+	init_context(machine, socket, id);
+	struct rlimit limit = set_fd_limit(FDS_FEW);
+	size_t count = hold_fds(fds, FDS_FEW, 0);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	uint32_t handle = create_blob(machine, socket, id);
+	set_fd_limit(FDS_FEW);
+	close(fds[--count]);
+	assert_int_equal(export_buffer(machine, socket, id, handle, &reply), -EMFILE);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	while (count > 0) {
+		close(fds[--count]);
+	}
+	close(file);
+	await_turning(neep_virtgpu_node_counts(machine->node).files == 0,
+		assert_int_equal(neep_loop_step(machine->loop, 10), 0));
+	file = open_file(machine, socket, &id);
+	init_context(machine, socket, id);
+	handle = create_blob(machine, socket, id);
+	assert_int_equal(export_buffer(machine, socket, id, handle, &reply), 0);
+	close(reply.fd);
+	close(file);
+	close(socket);
+	machine_await_empty(machine);
+}
+
+/* The buffer's memory, as a program that maps it has it. */
+static int memory_of(struct machine *machine, int socket, uint64_t file_id, uint32_t handle) {
+	struct message message = { .call = { .op = NEEP_VIRTGPU_OP_MMAP, .file_id = file_id } };
+	struct neep_virtgpu_mmap map = {
+		.offset = NEEP_VIRTGPU_MAP_BASE + handle * NEEP_VIRTGPU_MAP_STEP,
+		.len = NODE_PAGE,
+	};
+	struct reply reply;
+	message.call.size = sizeof(map);
+	memcpy(message.body, &map, sizeof(map));
+	assert_int_equal(ask(machine, socket, &message, sizeof(map), &reply), 0);
+	return reply.fd;
+}
+
+/* Never returns. */
+static void reopen_for_ever(int file) {
+	char path[32];
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	for (;;) {
+		close(open(path, O_RDWR | O_CLOEXEC));
+	}
+}
+
+/* While the node asks, by a lease, whether the file is still open: the kernel sends a signal to whoever has a lease then. */
+static void file_that_is_opened_all_the_time_may_be_exported(void **state) {
+	struct machine *machine = *state;
+	uint64_t id;
+	struct reply reply;
+	int socket = say_hello(machine);
+	int file = open_file(machine, socket, &id);
+	init_context(machine, socket, id);
+	uint32_t handle = create_blob(machine, socket, id);
+	int memory = memory_of(machine, socket, id, handle);
+	pid_t child = fork();
+	if (child == 0) {
+		reopen_for_ever(memory);
+	}
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(export_buffer(machine, socket, id, handle, &reply), 0);
+		close(reply.fd);
+		await_turning(neep_virtgpu_node_counts(machine->node).exports == 0,
+			assert_int_equal(neep_loop_step(machine->loop, 10), 0));
+	}
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close(memory);
+	close(file);
+	close(socket);
+}
+
+/* Who opens it waits for the program, which does not answer. */
+static void file_with_a_lease_of_a_program_is_not_exported(void **state) {
+	struct machine *machine = *state;
+	uint64_t id;
+	struct reply reply;
+	char path[32];
+	signal(SIGIO, SIG_IGN);
+	int socket = say_hello(machine);
+	int file = open_file(machine, socket, &id);
+	init_context(machine, socket, id);
+	uint32_t handle = create_blob(machine, socket, id);
+	int memory = memory_of(machine, socket, id, handle);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", memory);
+	int leased = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(fcntl(leased, F_SETLEASE, F_WRLCK), 0);
+	assert_int_equal(export_buffer(machine, socket, id, handle, &reply), -EBUSY);
+	close(leased);
+	assert_int_equal(export_buffer(machine, socket, id, handle, &reply), 0);
+	signal(SIGIO, SIG_DFL);
+	close(reply.fd);
+	close(memory);
+	close(file);
+	close(socket);
+	machine_await_empty(machine);
+}
+
+/* Runs an operation of the fake on ring 0; its fence becomes that of a syncobj's first point. Returns a token of it. */
+static int run_operation(struct machine *machine, int socket, uint64_t file_id, enum neep_fake_op op,
+	uint32_t operand, uint32_t syncobj) {
+	struct message message = { .call = { .nr = NEEP_DRM_NR_EXECBUFFER } };
+	struct neep_drm_exec_syncobj out = { .handle = syncobj, .point = 1 };
+	struct neep_fake_stream stream = { .count = 0 };
+	struct reply reply;
+	neep_fake_stream_op(&stream, op, (const uint32_t[]){ NEEP_FAKE_THIS_CTX, 0, operand }, 3);
+	struct neep_drm_execbuffer exec = {
+		.flags = NEEP_DRM_EXEC_RING_IDX | NEEP_DRM_EXEC_FENCE_FD_OUT,
+		.size = (uint32_t)neep_fake_stream_size(&stream),
+		.syncobj_stride = sizeof(out),
+		.num_out_syncobjs = syncobj != 0 ? 1 : 0,
+	};
+	message.call.size = sizeof(exec);
+	memcpy(message.body, &exec, sizeof(exec));
+	memcpy(message.body + sizeof(exec), stream.words, exec.size);
+	memcpy(message.body + sizeof(exec) + exec.size, &out, sizeof(out));
+	size_t len = sizeof(exec) + exec.size + exec.num_out_syncobjs * sizeof(out);
+	assert_int_equal(ask_ioctl(machine, socket, file_id, &message, len, &reply), 0);
+	return reply.fd;
+}
+
+static uint32_t create_syncobj(struct machine *machine, int socket, uint64_t file_id) {
+	struct message message = { .call = { .nr = NEEP_DRM_NR_SYNCOBJ_CREATE } };
+	struct drm_syncobj_create create = { .flags = 0 };
+	struct reply reply;
+	message.call.size = sizeof(create);
+	memcpy(message.body, &create, sizeof(create));
+	assert_int_equal(ask_ioctl(machine, socket, file_id, &message, sizeof(create), &reply), 0);
+	memcpy(&create, reply.body, sizeof(create));
+	return create.handle;
+}
+
+static void signal_point(
+	struct machine *machine, int socket, uint64_t file_id, uint32_t syncobj, uint64_t point) {
+	struct message message = { .call = { .nr = NEEP_DRM_NR_SYNCOBJ_TIMELINE_SIGNAL } };
+	struct drm_syncobj_timeline_array array = { .count_handles = 1 };
+	struct reply reply;
+	message.call.size = sizeof(array);
+	memcpy(message.body, &array, sizeof(array));
+	memcpy(message.body + sizeof(array), &syncobj, sizeof(syncobj));
+	memcpy(message.body + sizeof(array) + sizeof(syncobj), &point, sizeof(point));
+	size_t len = sizeof(array) + sizeof(syncobj) + sizeof(point);
+	assert_int_equal(ask_ioctl(machine, socket, file_id, &message, len, &reply), 0);
+}
+
+/* Each point of a timeline has signalled when all before it have. */
+static void long_timeline_signals_at_once(void **state) {
+	struct machine *machine = *state;
+	uint64_t id;
+	int socket = say_hello(machine);
+	int file = open_file(machine, socket, &id);
+	init_context(machine, socket, id);
+	uint32_t syncobj = create_syncobj(machine, socket, id);
+	close(run_operation(machine, socket, id, NEEP_FAKE_OP_HOLD, 1, syncobj));
+	for (uint64_t point = 2; point < POINTS; point++) {
+		signal_point(machine, socket, id, syncobj, point);
+	}
+	assert_true(neep_virtgpu_node_counts(machine->node).fences >= POINTS - 1);
+	close(run_operation(machine, socket, id, NEEP_FAKE_OP_COMPLETE, NEEP_FAKE_ALL, 0));
+	await_turning(neep_virtgpu_node_counts(machine->node).fences == 0,
+		assert_int_equal(neep_loop_step(machine->loop, 10), 0));
+	close(file);
+	close(socket);
+	machine_await_empty(machine);
+}
+
+static void import_fence(struct machine *machine, int socket, uint64_t file_id, uint32_t syncobj, int fence) {
+	struct message message = { .call = { .op = NEEP_VIRTGPU_OP_IOCTL,
+					   .nr = NEEP_DRM_NR_SYNCOBJ_FD_TO_HANDLE,
+					   .size = sizeof(struct drm_syncobj_handle),
+					   .file_id = file_id } };
+	struct drm_syncobj_handle handle = {
+		.handle = syncobj,
+		.flags = DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_IMPORT_SYNC_FILE,
+	};
+	struct reply reply;
+	memcpy(message.body, &handle, sizeof(handle));
+	say(socket, &message, sizeof(handle), fence);
+	assert_int_equal(hear(machine, socket, &reply), 0);
+}
+
+static bool must_wait(struct machine *machine, int socket, uint64_t file_id, uint32_t syncobj) {
+	struct message message = { .call = { .nr = NEEP_DRM_NR_SYNCOBJ_WAIT } };
+	struct neep_drm_syncobj_wait wait = { .count_handles = 1 };
+	struct reply reply;
+	message.call.size = sizeof(wait);
+	memcpy(message.body, &wait, sizeof(wait));
+	memcpy(message.body + sizeof(wait), &syncobj, sizeof(syncobj));
+	size_t len = sizeof(wait) + sizeof(syncobj);
+	assert_int_equal(ask_ioctl(machine, socket, file_id, &message, len, &reply), 0);
+	bool has_token = reply.fd >= 0;
+	if (has_token) {
+		close(reply.fd);
+	}
+	return has_token;
+}
+
+/* As after some days. The lower half of a token's number says which fence it is of. */
+static void token_is_of_its_fence_when_numbers_are_used_up(void **state) {
+	struct machine *machine = *state;
+	uint64_t id;
+	int socket = say_hello(machine);
+	int file = open_file(machine, socket, &id);
+	init_context(machine, socket, id);
+	uint32_t syncobj = create_syncobj(machine, socket, id);
+	machine->node->next_fence_id = UINT32_MAX - 2;
+	machine->node->next_token_id = UINT32_MAX - 2;
+	int fences[4];
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(fences); i++) {
+		fences[i] = run_operation(machine, socket, id, NEEP_FAKE_OP_HOLD, 1, 0);
+		import_fence(machine, socket, id, syncobj, fences[i]);
+		close(fences[i]);
+		assert_true(must_wait(machine, socket, id, syncobj));
+	}
+	close(file);
+	close(socket);
+	machine_await_empty(machine);
 }
 
 static uint32_t small_number(void) {
@@ -307,6 +616,11 @@ int main(void) {
 		on_machine(memfd_of_a_call_may_lie),
 		on_machine(writing_to_a_token_changes_nothing),
 		on_machine(node_without_fds_takes_connections_later),
+		on_machine(export_without_fds_leaves_nothing),
+		on_machine(file_that_is_opened_all_the_time_may_be_exported),
+		on_machine(file_with_a_lease_of_a_program_is_not_exported),
+		on_machine(long_timeline_signals_at_once),
+		on_machine(token_is_of_its_fence_when_numbers_are_used_up),
 		on_machine(random_calls_leave_a_node_that_works),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

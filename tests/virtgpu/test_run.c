@@ -67,13 +67,8 @@ static const struct mistake {
 
 static void mistake_is_told_in_one_line(void **state) {
 	(void)state;
-	static struct process_result result;
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(mistakes); i++) {
-		char expected[256];
-		snprintf(expected, sizeof(expected), "%s\n", mistakes[i].line);
-		process_run(cli_program(), mistakes[i].words, &result);
-		assert_string_equal(result.err, expected);
-		assert_int_equal(result.code, 2);
+		process_run_mistake(cli_program(), mistakes[i].words, mistakes[i].line);
 	}
 }
 

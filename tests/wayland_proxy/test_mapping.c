@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +134,56 @@ static void grow_shows_what_the_file_has_gained(void **state) {
 	neep_wl_mapping_finish(&mapping);
 }
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
+/* -1: the machine has no huge pages, and there is nothing to see. */
+static int make_huge_file(void) {
+	int fd = memfd_create("test", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
+	void *data = MAP_FAILED;
+	if (fd >= 0 && ftruncate(fd, HUGE_PAGE) == 0) {
+		data = mmap(NULL, HUGE_PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	}
+	if (data == MAP_FAILED) {
+		close(fd);
+		return -1;
+	}
+	munmap(data, HUGE_PAGE);
+	return fd;
+}
+
+static void part_of_a_huge_page_is_unmapped(void **state) {
+	(void)state;
+	int fd = make_huge_file();
+	struct neep_wl_mapping mapping;
+	if (fd < 0) {
+		return;
+	}
+	assert_int_equal(neep_wl_mapping_init(&mapping, fd, SIZE), 0);
+	void *data = mapping.data;
+	neep_wl_mapping_finish(&mapping);
+	assert_int_equal(msync(data, 4096, MS_ASYNC), -1);
+	assert_int_equal(errno, ENOMEM);
+	close(fd);
+}
+
+static void read_gives_zeros_when_huge_pages_were_cut(void **state) {
+	(void)state;
+	int fd = make_huge_file();
+	struct neep_wl_mapping mapping;
+	if (fd < 0) {
+		return;
+	}
+	assert_int_equal(neep_wl_mapping_init(&mapping, fd, SIZE), 0);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	uint8_t to[16] = { 0xff };
+	struct neep_wl_rows rows = { .to = to, .stride = 16, .row_size = 16, .count = 1 };
+	assert_false(neep_wl_mapping_read(&mapping, &rows));
+	assert_int_equal(to[0], 0);
+	assert_int_equal(neep_wl_mapping_grow(&mapping, 2 * SIZE), 0);
+	neep_wl_mapping_finish(&mapping);
+	close(fd);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		fd_checked_test(read_copies_rows_and_nothing_between_them),
@@ -141,6 +192,8 @@ int main(void) {
 		fd_checked_test(fault_ends_the_process_when_it_is_elsewhere),
 		fd_checked_test(init_fails_when_the_fd_is_no_memory),
 		fd_checked_test(grow_shows_what_the_file_has_gained),
+		fd_checked_test(part_of_a_huge_page_is_unmapped),
+		fd_checked_test(read_gives_zeros_when_huge_pages_were_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
