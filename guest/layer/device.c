@@ -23,9 +23,12 @@ static VkLayerDeviceCreateInfo *find_link(const VkDeviceCreateInfo *info) {
 	return NULL;
 }
 
+static VkPhysicalDeviceRobustness2FeaturesEXT *find_features(const VkDeviceCreateInfo *info) {
+	return neep_layer_chain_find(info, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT);
+}
+
 static bool wants_null_descriptors(const VkDeviceCreateInfo *info) {
-	const VkPhysicalDeviceRobustness2FeaturesEXT *wanted =
-		neep_layer_find(info, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT);
+	const VkPhysicalDeviceRobustness2FeaturesEXT *wanted = find_features(info);
 	return wanted != NULL && wanted->nullDescriptor;
 }
 
@@ -40,7 +43,7 @@ static uint32_t drop_extension(const VkDeviceCreateInfo *info, const char **name
 	return count;
 }
 
-// What goes below in place of what the program wants.
+// With what the driver knows of it.
 static VkResult create_below(const struct neep_layer_instance *instance, VkPhysicalDevice physical,
 	const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator, VkDevice *device) {
 	const char **names = calloc((size_t)info->enabledExtensionCount + 1, sizeof(*names));
@@ -55,15 +58,27 @@ static VkResult create_below(const struct neep_layer_instance *instance, VkPhysi
 	return result;
 }
 
-// Mesa's runtime holds what is wanted against what the driver says itself; it writes to such structs, too.
+// Mesa's runtime holds what is wanted against what the driver says, and every device of neep's has null descriptors: so they are
+// not asked for. Where a struct is too new to be copied, the program's own is changed for so long.
 static VkResult create_with_nulls(const struct neep_layer_instance *instance, VkPhysicalDevice physical,
 	const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator, VkDevice *device) {
-	VkPhysicalDeviceRobustness2FeaturesEXT *wanted =
-		neep_layer_find(info, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT);
+	VkDeviceCreateInfo below = *info;
+	void *copy = neep_layer_chain_copy(&below, find_features(info));
+	VkPhysicalDeviceRobustness2FeaturesEXT *wanted = find_features(&below);
 	wanted->nullDescriptor = VK_FALSE;
-	VkResult result = create_below(instance, physical, info, allocator, device);
+	VkResult result = create_below(instance, physical, &below, allocator, device);
 	wanted->nullDescriptor = VK_TRUE;
+	free(copy);
 	return result;
+}
+
+static VkResult create(const struct neep_layer_instance *instance, VkPhysicalDevice physical,
+	const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator, VkDevice *device) {
+	if (!neep_layer_adds_extension(instance, physical)) {
+		return instance->create_device(physical, info, allocator, device);
+	}
+	return wants_null_descriptors(info) ? create_with_nulls(instance, physical, info, allocator, device)
+					    : create_below(instance, physical, info, allocator, device);
 }
 
 static PFN_vkVoidFunction get(const struct neep_layer_device *self, const char *name) {
@@ -131,9 +146,7 @@ VKAPI_ATTR VkResult VKAPI_CALL neep_layer_CreateDevice(VkPhysicalDevice physical
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	}
 	link->u.pLayerInfo = link->u.pLayerInfo->pNext;
-	bool has_nulls = wants_null_descriptors(info) && neep_layer_adds_extension(instance, physical);
-	VkResult result = has_nulls ? create_with_nulls(instance, physical, info, allocator, device)
-				    : instance->create_device(physical, info, allocator, device);
+	VkResult result = create(instance, physical, info, allocator, device);
 	if (result != VK_SUCCESS) {
 		device_free(self);
 		return result;
@@ -141,7 +154,9 @@ VKAPI_ATTR VkResult VKAPI_CALL neep_layer_CreateDevice(VkPhysicalDevice physical
 	self->handle = *device;
 	self->entry.key = neep_layer_key(*device);
 	load(self);
-	result = has_nulls ? create_null_buffer(self) : VK_SUCCESS;
+	if (wants_null_descriptors(info) && neep_layer_adds_extension(instance, physical)) {
+		result = create_null_buffer(self);
+	}
 	if (result != VK_SUCCESS) {
 		self->destroy(*device, allocator);
 		device_free(self);

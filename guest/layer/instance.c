@@ -155,19 +155,11 @@ VKAPI_ATTR VkResult VKAPI_CALL neep_layer_EnumerateDeviceExtensionProperties(
 	return list_one_more(self, physical, count, properties);
 }
 
-void *neep_layer_find(const void *head, VkStructureType type) {
-	const VkBaseInStructure *at = head;
-	do {
-		at = at->pNext;
-	} while (at != NULL && at->sType != type);
-	return (void *)(uintptr_t)at;
-}
-
 VKAPI_ATTR void VKAPI_CALL neep_layer_GetPhysicalDeviceFeatures2(
 	VkPhysicalDevice physical, VkPhysicalDeviceFeatures2 *features) {
 	const struct neep_layer_instance *self = neep_layer_instance_of(physical);
 	VkPhysicalDeviceRobustness2FeaturesEXT *robustness2 =
-		neep_layer_find(features, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT);
+		neep_layer_chain_find(features, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT);
 	bool adds_feature = robustness2 != NULL && neep_layer_adds_extension(self, physical);
 	if (adds_feature) {
 		robustness2->robustBufferAccess2 = VK_FALSE;
@@ -182,8 +174,8 @@ VKAPI_ATTR void VKAPI_CALL neep_layer_GetPhysicalDeviceFeatures2(
 VKAPI_ATTR void VKAPI_CALL neep_layer_GetPhysicalDeviceProperties2(
 	VkPhysicalDevice physical, VkPhysicalDeviceProperties2 *properties) {
 	const struct neep_layer_instance *self = neep_layer_instance_of(physical);
-	VkPhysicalDeviceRobustness2PropertiesEXT *robustness2 =
-		neep_layer_find(properties, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_PROPERTIES_EXT);
+	VkPhysicalDeviceRobustness2PropertiesEXT *robustness2 = neep_layer_chain_find(
+		properties, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_PROPERTIES_EXT);
 	bool adds_properties = robustness2 != NULL && neep_layer_adds_extension(self, physical);
 	if (adds_properties) {
 		// The coarsest that may be, which holds for every host.

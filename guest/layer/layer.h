@@ -23,6 +23,7 @@
 #include <vulkan/vk_layer.h>
 #include <vulkan/vulkan_core.h>
 
+#include "layer/chain.h"
 #include "layer/map.h"
 
 #define NEEP_LAYER_NAME "VK_LAYER_NEEP_null_descriptor"
@@ -81,9 +82,6 @@ VKAPI_ATTR void VKAPI_CALL neep_layer_GetPhysicalDeviceProperties2(
 
 /* Whether the layer lists the extension for that device: the driver does not, and the host has null descriptors. */
 bool neep_layer_adds_extension(const struct neep_layer_instance *instance, VkPhysicalDevice physical);
-
-/* The struct of that type in the chain behind `head`, or NULL. */
-void *neep_layer_find(const void *head, VkStructureType type);
 
 /* ---- device.c ---- */
 

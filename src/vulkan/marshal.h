@@ -23,6 +23,9 @@ struct neep_vk_enum {
 	const uint32_t (*ranges)[2];
 };
 
+/* For places that are null only where the device has null descriptors. */
+enum neep_vk_need neep_vk_null_need(const struct neep_vk_decoder *d);
+
 /* A struct that may stand in a pNext chain. */
 struct neep_vk_link {
 	uint32_t s_type;
