@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "layer/layer.h"
+#include "util/guest_layer.h"
 #include "util/macros.h"
 
 // The loader's struct for layers in the chain of a create call; both kinds begin alike.
@@ -113,7 +114,7 @@ static bool host_has_null_descriptors(const struct neep_layer_instance *self, Vk
 	};
 	uint32_t count = 1;
 	return self->get_tools != NULL && self->get_tools(physical, &count, &tool) >= 0 && count == 1 &&
-	       strncmp(tool.layer, NEEP_LAYER_NAME, sizeof(tool.layer)) == 0;
+	       strncmp(tool.layer, NEEP_GUEST_LAYER, sizeof(tool.layer)) == 0;
 }
 
 bool neep_layer_adds_extension(const struct neep_layer_instance *instance, VkPhysicalDevice physical) {
@@ -144,7 +145,7 @@ static VkResult list_one_more(const struct neep_layer_instance *self, VkPhysical
 VKAPI_ATTR VkResult VKAPI_CALL neep_layer_EnumerateDeviceExtensionProperties(
 	VkPhysicalDevice physical, const char *layer, uint32_t *count, VkExtensionProperties *properties) {
 	const struct neep_layer_instance *self = neep_layer_instance_of(physical);
-	if (layer != NULL && strcmp(layer, NEEP_LAYER_NAME) == 0) {
+	if (layer != NULL && strcmp(layer, NEEP_GUEST_LAYER) == 0) {
 		// What it adds belongs to the driver, for the program.
 		*count = 0;
 		return VK_SUCCESS;

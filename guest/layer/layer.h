@@ -26,8 +26,6 @@
 #include "layer/chain.h"
 #include "layer/map.h"
 
-#define NEEP_LAYER_NAME "VK_LAYER_NEEP_null_descriptor"
-
 struct neep_layer_instance {
 	struct neep_layer_entry entry; // key: neep_layer_key() of the instance
 	VkInstance handle;

@@ -12,9 +12,6 @@
 #include "util/error.h"
 #include "util/log.h"
 
-/* The Vulkan layer of guest/layer, as its manifest names it. */
-#define NEEP_RUN_LAYER "VK_LAYER_NEEP_null_descriptor"
-
 /* What the command line says. Strings are borrowed from argv. */
 struct run_options {
 	bool has_guest_driver;    // --driver gfxstream: the program's Vulkan is that of the gfxstream driver

@@ -4,6 +4,7 @@
 
 #include "cli/run.h"
 #include "util/child.h"
+#include "util/guest_layer.h"
 #include "virtgpu/protocol.h"
 
 /* What the child needs to know of its parent. */
@@ -35,7 +36,7 @@ static int put_last(const char *variable, const char *value) {
 /* The last layer is next to the driver: one that checks what the program does stands above. Where folders of layers are
  * named, the loader looks at no others. */
 static int add_layer(const char *folder) {
-	int result = put_last("VK_INSTANCE_LAYERS", NEEP_RUN_LAYER);
+	int result = put_last("VK_INSTANCE_LAYERS", NEEP_GUEST_LAYER);
 	result |= put_first("VK_ADD_LAYER_PATH", folder);
 	return getenv("VK_LAYER_PATH") != NULL ? result | put_first("VK_LAYER_PATH", folder) : result;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/run.h"
+#include "util/guest_layer.h"
 #include "util/macros.h"
 
 #if defined(__x86_64__)
@@ -149,7 +150,7 @@ static bool names_guest_driver_only(const char *name) {
 
 /* Takes it out of a list with colons, all of whose memory is the environment's. */
 static void hide_layer(void) {
-	static const char own[] = NEEP_RUN_LAYER;
+	static const char own[] = NEEP_GUEST_LAYER;
 	const char *list = variable("VK_INSTANCE_LAYERS");
 	char *kept = list != NULL ? calloc(1, strlen(list) + 1) : NULL;
 	while (kept != NULL && list != NULL) {

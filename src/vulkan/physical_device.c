@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "neep_vk_extensions.h"
+#include "util/guest_layer.h"
 #include "util/log.h"
 #include "vulkan/call.h"
 #include "vulkan/context.h"
@@ -227,6 +228,8 @@ VkResult neep_vk_EnumerateDeviceLayerProperties(struct neep_vk_call *call,
 	return neep_vk_enumerate(&(struct neep_vk_items){ 0 }, pPropertyCount, pProperties);
 }
 
+// For the guest's layer (guest/layer). Mesa 26.1's driver carries no struct that would tell of null descriptors, but it does forward
+// this, and a layer that adds features is such a tool.
 VkResult neep_vk_GetPhysicalDeviceToolProperties(struct neep_vk_call *call,
 	struct neep_vk_object *physicalDevice, uint32_t *pToolCount,
 	VkPhysicalDeviceToolProperties *pToolProperties) {
@@ -236,7 +239,7 @@ VkResult neep_vk_GetPhysicalDeviceToolProperties(struct neep_vk_call *call,
 		.version = NEEP_VERSION,
 		.purposes = VK_TOOL_PURPOSE_ADDITIONAL_FEATURES_BIT,
 		.description = "Null descriptors, where the guest has the layer",
-		.layer = NEEP_VK_GUEST_LAYER,
+		.layer = NEEP_GUEST_LAYER,
 	};
 	(void)call;
 	const struct neep_vk_items tools = {

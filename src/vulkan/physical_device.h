@@ -10,10 +10,6 @@ struct neep_vk_call;
 /* The DRM format modifier of images without tiles. Source: drm_fourcc.h. */
 #define NEEP_VK_MODIFIER_LINEAR UINT64_C(0)
 
-/* The layer for guests (guest/layer), which finds here that there are null descriptors: Mesa 26.1's driver carries no struct that
- * would say so, but it does forward vkGetPhysicalDeviceToolProperties, and a layer that adds features is such a tool. */
-#define NEEP_VK_GUEST_LAYER "VK_LAYER_NEEP_null_descriptor"
-
 /* Picks the best physical device of the instance that can be used and enters it as a child; sets has_chosen and physical_id. When
  * there is none the log says why. Returns VK_SUCCESS also then. */
 VkResult neep_vk_physical_device_choose(struct neep_vk_call *call, struct neep_vk_instance *instance);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/guest_layer.h"
 #include "util/macros.h"
 #include "vulkan_layer/fake.h"
 
@@ -75,7 +76,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL get_tools(
 	(void)physical;
 	*count = fake.has_tool;
 	if (fake.has_tool) {
-		snprintf(tools->layer, sizeof(tools->layer), "%s", NEEP_LAYER_NAME);
+		snprintf(tools->layer, sizeof(tools->layer), "%s", NEEP_GUEST_LAYER);
 	}
 	return VK_SUCCESS;
 }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "util/guest_layer.h"
 #include "util/macros.h"
 #include "vulkan_layer/fake.h"
 
@@ -93,7 +94,7 @@ static void list_is_incomplete_when_there_is_less_room(void **state) {
 
 static void list_of_a_layer_is_that_layers(void **state) {
 	(void)state;
-	assert_int_equal(list(NEEP_LAYER_NAME, 3, NULL, VK_SUCCESS), 0);
+	assert_int_equal(list(NEEP_GUEST_LAYER, 3, NULL, VK_SUCCESS), 0);
 	list("VK_LAYER_other", 3, NULL, VK_ERROR_LAYER_NOT_PRESENT);
 }
 
