@@ -102,6 +102,7 @@ for compositor in sway weston; do
 done
 tap compositor-proxy scripts/check-compositor.sh build --proxy
 tap piglit scripts/check-piglit.sh build ${long:+--all-groups}
+tap piglit-newer scripts/check-piglit.sh build --mesa trixie-backports --every 6 ${long:+--long}
 
 
 stage "Wayland programs, with and without neep"
