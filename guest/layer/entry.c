@@ -19,11 +19,15 @@ static const struct function instance_functions[] = {
 	OWN(CreateInstance),
 	OWN(DestroyInstance),
 	OWN(EnumerateDeviceExtensionProperties),
+	OWN(CreateDevice),
+};
+
+// Where the driver or the loader has them: not in every instance of Vulkan 1.0.
+static const struct function physical_device_functions[] = {
 	OWN(GetPhysicalDeviceFeatures2),
 	ALSO(GetPhysicalDeviceFeatures2, KHR),
 	OWN(GetPhysicalDeviceProperties2),
 	ALSO(GetPhysicalDeviceProperties2, KHR),
-	OWN(CreateDevice),
 };
 
 static const struct function device_functions[] = {
@@ -76,7 +80,9 @@ VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL neep_layer_GetInstanceProcAddr(
 		return own;
 	}
 	const struct neep_layer_instance *self = neep_layer_instance_of(instance);
-	return self != NULL ? self->get(instance, name) : NULL;
+	PFN_vkVoidFunction below = self != NULL ? self->get(instance, name) : NULL;
+	own = FIND(physical_device_functions, name);
+	return own != NULL && below != NULL ? own : below;
 }
 
 VK_LAYER_EXPORT VKAPI_ATTR VkResult VKAPI_CALL vkNegotiateLoaderLayerInterfaceVersion(

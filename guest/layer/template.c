@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,18 +124,22 @@ VKAPI_ATTR void VKAPI_CALL neep_layer_DestroyDescriptorUpdateTemplate(
 	self->destroy_template(device, handle, allocator);
 }
 
-// `data` is what the template reads, from its begin on.
-static VkBuffer read_buffer(const char *data, const struct buffers *buffers, uint32_t index) {
-	const VkDescriptorBufferInfo *info = (const void *)(data + buffers->offset + index * buffers->stride);
-	VkBuffer buffer;
-	memcpy(&buffer, &info->buffer, sizeof(buffer));
-	return buffer;
+// Where a handle lies in what the template reads of its data.
+static size_t place_of(const struct buffers *buffers, uint32_t index) {
+	return buffers->offset + index * buffers->stride + offsetof(VkDescriptorBufferInfo, buffer);
 }
 
+static bool is_null(const char *data, const struct buffers *buffers, uint32_t index) {
+	VkBuffer buffer;
+	memcpy(&buffer, data + place_of(buffers, index), sizeof(buffer));
+	return buffer == VK_NULL_HANDLE;
+}
+
+// `data` is what the template reads, from its begin on.
 static bool has_null(const struct neep_layer_template *template, const char *data) {
 	for (uint32_t i = 0; i < template->count; i++) {
 		for (uint32_t index = 0; index < template->buffers[i].count; index++) {
-			if (read_buffer(data, &template->buffers[i], index) == VK_NULL_HANDLE) {
+			if (is_null(data, &template->buffers[i], index)) {
 				return true;
 			}
 		}
@@ -144,10 +149,8 @@ static bool has_null(const struct neep_layer_template *template, const char *dat
 
 static void replace_nulls(char *data, const struct buffers *buffers, VkBuffer with) {
 	for (uint32_t index = 0; index < buffers->count; index++) {
-		if (read_buffer(data, buffers, index) == VK_NULL_HANDLE) {
-			VkDescriptorBufferInfo *info =
-				(void *)(data + buffers->offset + index * buffers->stride);
-			memcpy(&info->buffer, &with, sizeof(with));
+		if (is_null(data, buffers, index)) {
+			memcpy(data + place_of(buffers, index), &with, sizeof(with));
 		}
 	}
 }

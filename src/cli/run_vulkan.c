@@ -148,7 +148,7 @@ static bool names_guest_driver_only(const char *name) {
 	return list != NULL && is_of_guest(list) && !lists_host_driver(list);
 }
 
-/* Takes it out of a list with colons, all of whose memory is the environment's. */
+/* Takes it out of the list, whose words stand between colons. */
 static void hide_layer(void) {
 	static const char own[] = NEEP_GUEST_LAYER;
 	const char *list = variable("VK_INSTANCE_LAYERS");

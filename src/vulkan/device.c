@@ -60,7 +60,7 @@ static VkResult check_queues(const struct neep_vk_physical_device *physical, con
 	return *queue_count > 0 ? VK_SUCCESS : VK_ERROR_INITIALIZATION_FAILED;
 }
 
-// Guests ask by name, and for what the layer of theirs needs not at all.
+// Guests ask by name; for null descriptors, which their layer needs, they cannot.
 static bool wants_extension(
 	const struct neep_vk_physical_device *physical, const VkDeviceCreateInfo *wanted, const char *name) {
 	return neep_vk_names_have(wanted->ppEnabledExtensionNames, wanted->enabledExtensionCount, name) ||

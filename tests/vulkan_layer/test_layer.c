@@ -46,6 +46,10 @@ static void loader_of_old_interface_is_refused(void **state) {
 	assert_null(get(VK_NULL_HANDLE, "vkCmdDraw"));
 	assert_ptr_equal(get(instance, "vkGetDeviceProcAddr"), neep_layer_GetDeviceProcAddr);
 	assert_non_null(get(instance, "vkGetPhysicalDeviceToolProperties"));
+	/* Under the name that the driver has. */
+	assert_ptr_equal(
+		get(instance, "vkGetPhysicalDeviceProperties2"), neep_layer_GetPhysicalDeviceProperties2);
+	assert_null(get(instance, "vkGetPhysicalDeviceProperties2KHR"));
 	assert_null(get(instance, "vkNoSuch"));
 }
 
