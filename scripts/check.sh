@@ -99,6 +99,7 @@ done
 tap kill scripts/check-kill.sh build
 for compositor in sway weston; do
     tap "compositor-$compositor" scripts/check-compositor.sh build --compositor "$compositor"
+    tap "compositor-$compositor-newer" scripts/check-compositor.sh build --compositor "$compositor" --mesa trixie-backports
 done
 tap compositor-proxy scripts/check-compositor.sh build --proxy
 tap piglit scripts/check-piglit.sh build ${long:+--all-groups}
