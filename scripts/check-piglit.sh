@@ -1,7 +1,7 @@
 #!/bin/bash
 # OpenGL through zink: piglit's tests on the host's Vulkan and through neep, verdict by verdict; prints TAP.
 # usage: scripts/check-piglit.sh BUILD [--mesa SUITE] [--all-groups] [OPTIONS OF tests/piglit/compare.py]
-#        A fixed third of quick_gl's OpenGL 1.1 group; --long: all of the group; --all-groups: all of quick_gl.
+#        A fixed third of the OpenGL 1.1 group of quick_gl; --every N: one test of N; --long: all of it; --all-groups: all of quick_gl.
 set -eu
 cd "$(dirname "$0")/.."
 build=$(cd "${1:?usage: scripts/check-piglit.sh BUILD [OPTIONS]}" && pwd)
@@ -19,4 +19,4 @@ done
 enter=$(scripts/mesa-tree.sh --with piglit "$mesa")
 # A heap as large as this machine's memory would let streaming-texture-leak fill it twice.
 exec tests/piglit/compare.py --enter "$enter" --wrapper "$build/src/cli/neep run --hostmem 4G --" --layer "$build/tests/piglit" \
-    --keep "$build/piglit" "${options[@]}"
+    --keep "$build/piglit/$mesa" "${options[@]}"

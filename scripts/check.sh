@@ -99,9 +99,11 @@ done
 tap kill scripts/check-kill.sh build
 for compositor in sway weston; do
     tap "compositor-$compositor" scripts/check-compositor.sh build --compositor "$compositor"
+    tap "compositor-$compositor-newer" scripts/check-compositor.sh build --compositor "$compositor" --mesa trixie-backports
 done
 tap compositor-proxy scripts/check-compositor.sh build --proxy
 tap piglit scripts/check-piglit.sh build ${long:+--all-groups}
+tap piglit-newer scripts/check-piglit.sh build --mesa trixie-backports --every 6 ${long:+--long}
 
 
 stage "Wayland programs, with and without neep"

@@ -104,6 +104,8 @@ copy_build() { # FOLDER
         done
     # Folders and links without which it would not look like a node.
     cp -a "$build/src/virtgpu/tree" "$1/virtgpu/"
+    mkdir -p "$1/../guest/layer"
+    cp "$build"/guest/layer/*.json "$build"/guest/layer/*.so "$1/../guest/layer/"
 }
 
 # The guest driver, in a folder for XDG_DATA_DIRS.
@@ -115,7 +117,7 @@ copy_guest() { # TREE FOLDER
         "$1"/usr/share/vulkan/icd.d/gfxstream_vk_icd*.json >"$icds/gfxstream_vk_icd.json"
 }
 
-# NEW/neep is our build, NEW/vulkan the test programs, NEW/guest the guest driver, NEW/lib what they all need.
+# NEW/neep is our build, NEW/vulkan the test programs, NEW/guest the guest driver and its layer, NEW/lib what they all need.
 make_bundle() { # NEW
     new=$1
     CI='' scripts/build.sh "$build" --buildtype=release >"$build.log" 2>&1 || {

@@ -36,7 +36,7 @@ else
 fi
 
 # A room includes only what stands to its left; the public API stands beside util.
-order='util asg worker virtio vhost_user vulkan renderer rutabaga twod gfxstream cross_domain display device daemon driver virtgpu wayland bench gauge vkbench wlbench cli'
+order='util asg worker virtio vhost_user vulkan renderer rutabaga twod gfxstream cross_domain display device daemon driver virtgpu layer wayland bench gauge vkbench wlbench cli'
 allowed() { # ROOM -> rooms it may include
     case $1 in
     util) echo util ;;
@@ -58,6 +58,7 @@ allowed() { # ROOM -> rooms it may include
     virtgpu) echo util asg vhost_user driver virtgpu ;;
     # Stands in guest/ and is for guests. Of virtgpu's room only what the kernel's headers lack.
     wayland) echo util virtgpu wayland ;;
+    layer) echo util layer ;;
     bench) echo util driver bench ;;
     gauge) echo gauge ;;
     vkbench) echo vkbench ;;

@@ -14,6 +14,9 @@ OPTIONAL_PARAMETERS = {('vkQueueSubmitAsyncGOOGLE', 'fence'), ('vkQueueSubmitAsy
                        ('vkFreeMemorySyncGOOGLE', 'memory'),
                        ('vkUpdateDescriptorSetWithTemplateSized2GOOGLE', 'pBufferViews')}
 
+# What may be null only where the device has null descriptors.
+NULL_DESCRIPTORS = {('vkCmdBindVertexBuffers', 'pBuffers'), ('vkCmdBindVertexBuffers2', 'pBuffers')}
+
 # Without these the guest waits for ever for what they would have done: the device is told lost.
 MUST_RUN = {'vkQueueSubmitAsyncGOOGLE', 'vkQueueSubmitAsync2GOOGLE'}
 
@@ -106,7 +109,8 @@ class Command:
             return c_type
         c_type = self.types.c_type_of(member, item)
         if item.kind == 'handle':
-            c_type.need = need_of(member, item)
+            is_null = (self.row.name, item.name) in NULL_DESCRIPTORS
+            c_type.need = 'neep_vk_null_need(d)' if is_null else need_of(member, item)
         return c_type
 
     def find_first(self):

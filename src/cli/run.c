@@ -26,6 +26,7 @@ static const char help[] =
 	"  --control PATH           the device listens there for neep stats and neep contexts\n"
 	"  --device-program PATH    the device to start (default: vhost-user-neep of this neep)\n"
 	"  --wayland-program PATH   the proxy to start (default: neep-wayland of this neep)\n"
+	"  --no-vulkan-layer        PROGRAM sees the gfxstream driver as it is, without null descriptors\n"
 	"  --log LEVEL              what is told on stderr: error, warn (default), info or debug\n"
 	"The exit status is that of PROGRAM; 128 and the number of the signal that ended it; 126 or\n"
 	"127 when it cannot be run.";
@@ -64,6 +65,9 @@ static int set_option(struct run_options *options, int value, char **argv) {
 	switch (value) {
 	case 'c':
 		options->capset_names = optarg;
+		return -1;
+	case 'n':
+		options->has_no_layer = true;
 		return -1;
 	case 'o':
 		options->control = optarg;
@@ -106,6 +110,7 @@ static int read_words(struct run_options *options, int argc, char **argv) {
 		{ "help", no_argument, NULL, 'h' },
 		{ "hostmem", required_argument, NULL, 'm' },
 		{ "log", required_argument, NULL, 'l' },
+		{ "no-vulkan-layer", no_argument, NULL, 'n' },
 		{ "wayland", no_argument, NULL, 'w' },
 		{ "wayland-program", required_argument, NULL, 'y' },
 		{ "wayland-socket-path", required_argument, NULL, 's' },

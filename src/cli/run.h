@@ -15,6 +15,7 @@
 /* What the command line says. Strings are borrowed from argv. */
 struct run_options {
 	bool has_guest_driver;    // --driver gfxstream: the program's Vulkan is that of the gfxstream driver
+	bool has_no_layer;        // --no-vulkan-layer
 	const char *capset_names; // NULL: what the driver needs
 	const char *hostmem;      // NULL: as large as can be
 	const char *control;      // NULL: no control socket
@@ -33,7 +34,8 @@ struct run_places {
 	char device[PATH_MAX];
 	char preload[PATH_MAX];
 	char tree[PATH_MAX];
-	char icd[PATH_MAX]; // of the gfxstream driver; empty: the program's environment is left as it is
+	char icd[PATH_MAX];   // of the gfxstream driver; empty: the program's environment is left as it is
+	char layer[PATH_MAX]; // the folder of the Vulkan layer; empty: none
 	char proxy[PATH_MAX];
 	char compositor[sizeof(((struct sockaddr_un *)NULL)->sun_path)]; // its socket; empty: none is wanted
 };
@@ -51,9 +53,9 @@ int run_find_part(const char *built, const char *installed, char path[PATH_MAX])
 int run_find_guest_driver(struct run_places *places, struct neep_error *error);
 int run_find_vulkan(struct run_places *places, struct neep_error *error);
 
-/* For the device process: takes the guest driver out of the environment where that names nothing else. It is nothing to
- * render on. */
-void run_vulkan_hide_guest_driver(void);
+/* For the device process: takes what is for guests out of the environment, where one neep runs in another: the guest driver
+ * where nothing else is named, as it is nothing to render on, and the layer. */
+void run_vulkan_hide_guest_parts(void);
 
 /* ---- run_wayland.c: the compositor, and the way to it ---- */
 

@@ -107,7 +107,7 @@ static void keep_shaders(void) {
 _Noreturn static void become(const struct words *words, int fd, pid_t parent) {
 	setpgid(0, 0);
 	keep_shaders();
-	run_vulkan_hide_guest_driver();
+	run_vulkan_hide_guest_parts();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	dup2(null, STDIN_FILENO);

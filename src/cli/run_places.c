@@ -42,6 +42,16 @@ static int find_proxy(
 	return 0;
 }
 
+static int find_layer(struct run_places *places, struct neep_error *error) {
+	char *manifest = places->layer;
+	if (run_find_part("../../guest/layer/" NEEP_LAYER_MANIFEST, NEEP_LAYER_DIR "/" NEEP_LAYER_MANIFEST,
+		    manifest) < 0) {
+		return neep_error_set(error, 0, "%s is missing: install neep again", manifest);
+	}
+	*strrchr(manifest, '/') = '\0';
+	return 0;
+}
+
 static int find_parts(
 	const struct run_options *options, struct run_places *places, struct neep_error *error) {
 	if (options->device_program != NULL) {
@@ -57,6 +67,12 @@ static int find_parts(
 	}
 	if (run_find_part("../virtgpu/tree", NEEP_TREE, places->tree) < 0) {
 		return neep_error_set(error, 0, "%s is missing: install neep again", places->tree);
+	}
+	if (options->has_guest_driver && !options->has_no_layer) {
+		int result = find_layer(places, error);
+		if (result < 0) {
+			return result;
+		}
 	}
 	return options->has_wayland ? find_proxy(options, places, error) : 0;
 }

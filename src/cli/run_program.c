@@ -4,6 +4,7 @@
 
 #include "cli/run.h"
 #include "util/child.h"
+#include "util/guest_layer.h"
 #include "virtgpu/protocol.h"
 
 /* What the child needs to know of its parent. */
@@ -13,15 +14,31 @@ struct program {
 	const char *node_name;
 };
 
-static int put_first(const char *variable, const char *value) {
-	const char *old = getenv(variable);
+static int join(const char *variable, const char *first, const char *second) {
 	char *both = NULL;
-	if (old == NULL || old[0] == '\0') {
-		return setenv(variable, value, 1);
-	}
-	int result = asprintf(&both, "%s:%s", value, old) < 0 ? -1 : setenv(variable, both, 1);
+	int result = asprintf(&both, "%s:%s", first, second) < 0 ? -1 : setenv(variable, both, 1);
 	free(both);
 	return result;
+}
+
+static int put_first(const char *variable, const char *value) {
+	const char *old = getenv(variable);
+	bool is_alone = old == NULL || old[0] == '\0';
+	return is_alone ? setenv(variable, value, 1) : join(variable, value, old);
+}
+
+static int put_last(const char *variable, const char *value) {
+	const char *old = getenv(variable);
+	bool is_alone = old == NULL || old[0] == '\0';
+	return is_alone ? setenv(variable, value, 1) : join(variable, old, value);
+}
+
+/* The last layer is next to the driver: one that checks what the program does stands above. Where folders of layers are
+ * named, the loader looks at no others. */
+static int add_layer(const char *folder) {
+	int result = put_last("VK_INSTANCE_LAYERS", NEEP_GUEST_LAYER);
+	result |= put_first("VK_ADD_LAYER_PATH", folder);
+	return getenv("VK_LAYER_PATH") != NULL ? result | put_first("VK_LAYER_PATH", folder) : result;
 }
 
 static int set_environment(const struct run_places *places, const char *node_name) {
@@ -32,6 +49,9 @@ static int set_environment(const struct run_places *places, const char *node_nam
 		/* The second is what loaders before 1.3.207 know. */
 		result |= setenv("VK_DRIVER_FILES", places->icd, 1);
 		result |= setenv("VK_ICD_FILENAMES", places->icd, 1);
+	}
+	if (places->layer[0] != '\0') {
+		result |= add_layer(places->layer);
 	}
 	return result;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/run.h"
+#include "util/guest_layer.h"
 #include "util/macros.h"
 
 #if defined(__x86_64__)
@@ -147,7 +148,27 @@ static bool names_guest_driver_only(const char *name) {
 	return list != NULL && is_of_guest(list) && !lists_host_driver(list);
 }
 
-void run_vulkan_hide_guest_driver(void) {
+/* Takes it out of the list, whose words stand between colons. */
+static void hide_layer(void) {
+	static const char own[] = NEEP_GUEST_LAYER;
+	const char *list = variable("VK_INSTANCE_LAYERS");
+	char *kept = list != NULL ? calloc(1, strlen(list) + 1) : NULL;
+	while (kept != NULL && list != NULL) {
+		size_t len = strcspn(list, ":");
+		if (len > 0 && (len != strlen(own) || strncmp(list, own, len) != 0)) {
+			strcat(kept, kept[0] != '\0' ? ":" : "");
+			strncat(kept, list, len);
+		}
+		list = list[len] == ':' ? list + len + 1 : NULL;
+	}
+	if (kept != NULL) {
+		setenv("VK_INSTANCE_LAYERS", kept, 1);
+	}
+	free(kept);
+}
+
+void run_vulkan_hide_guest_parts(void) {
+	hide_layer();
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(naming_variables); i++) {
 		if (names_guest_driver_only(naming_variables[i])) {
 			unsetenv(naming_variables[i]);

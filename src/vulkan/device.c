@@ -1,6 +1,7 @@
 #include "vulkan/device.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "util/checked.h"
 #include "util/clock.h"
@@ -59,6 +60,13 @@ static VkResult check_queues(const struct neep_vk_physical_device *physical, con
 	return *queue_count > 0 ? VK_SUCCESS : VK_ERROR_INITIALIZATION_FAILED;
 }
 
+// Guests ask by name; for null descriptors, which their layer needs, they cannot.
+static bool wants_extension(
+	const struct neep_vk_physical_device *physical, const VkDeviceCreateInfo *wanted, const char *name) {
+	return neep_vk_names_have(wanted->ppEnabledExtensionNames, wanted->enabledExtensionCount, name) ||
+	       (physical->has_null_descriptors && strcmp(name, VK_EXT_ROBUSTNESS_2_EXTENSION_NAME) == 0);
+}
+
 // Of the driver's extensions those that the guest wants and was shown, and the one that we need. Returns their number.
 static uint32_t choose_extensions(const struct neep_vk_physical_device *physical,
 	const VkDeviceCreateInfo *wanted, const char **names) {
@@ -67,13 +75,26 @@ static uint32_t choose_extensions(const struct neep_vk_physical_device *physical
 	for (uint32_t i = 0; i < have->count; i++) {
 		const char *name = have->list[i].extensionName;
 		if (neep_vk_extensions_have(&physical->extensions, name) &&
-			neep_vk_names_have(
-				wanted->ppEnabledExtensionNames, wanted->enabledExtensionCount, name)) {
+			wants_extension(physical, wanted, name)) {
 			names[count++] = name;
 		}
 	}
 	names[count++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
 	return count;
+}
+
+// Every device has them where the driver does: no struct that the driver of a guest carries could ask for them.
+static void add_null_descriptors(VkDeviceCreateInfo *info, VkPhysicalDeviceRobustness2FeaturesEXT *added) {
+	VkPhysicalDeviceRobustness2FeaturesEXT *features =
+		neep_vk_chain_find(info, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT);
+	if (features == NULL) {
+		*added = (VkPhysicalDeviceRobustness2FeaturesEXT){
+			.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT,
+		};
+		neep_vk_chain_push(info, added);
+		features = added;
+	}
+	features->nullDescriptor = VK_TRUE;
 }
 
 static void filter_chain(VkDeviceCreateInfo *info) {
@@ -95,6 +116,10 @@ static VkResult create_driver_device(
 	}
 	VkDeviceCreateInfo info = *wanted;
 	filter_chain(&info);
+	VkPhysicalDeviceRobustness2FeaturesEXT robustness2;
+	if (physical->has_null_descriptors) {
+		add_null_descriptors(&info, &robustness2);
+	}
 	info.flags = 0;
 	info.enabledLayerCount = 0;
 	info.ppEnabledLayerNames = NULL;

@@ -32,6 +32,7 @@ struct neep_vk_physical_device {
 	uint32_t importable_types;               // bit n: host pointers can be imported as memory type n
 	uint32_t hidden_types;                   // bit n: nobody may allocate of memory type n
 	bool has_sparse;                         // there is memory that sparse resources can be bound to
+	bool has_null_descriptors;               // nullDescriptor is on for every device
 	struct neep_vk_extensions driver_extensions;
 	struct neep_vk_extensions extensions; // as the guest sees them
 };

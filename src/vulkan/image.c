@@ -270,10 +270,21 @@ static void plan_buffer(
 	}
 }
 
+// A buffer without bytes, of which Vulkan knows nothing, is the null one, which guests' drivers cannot name in every place.
+// Commands that need a buffer refuse it.
+static VkResult create_null_buffer(struct neep_vk_call *call, struct neep_vk_object *device, uint64_t *id) {
+	const struct neep_vk_object_params params = { .type = NEEP_VK_BUFFER, .parent = device };
+	return neep_vk_call_add(call, &params, id);
+}
+
 VkResult neep_vk_CreateBufferWithRequirementsGOOGLE(struct neep_vk_call *call, struct neep_vk_object *device,
 	const VkBufferCreateInfo *pCreateInfo, uint64_t *pBuffer, VkMemoryRequirements *pMemoryRequirements) {
 	struct neep_vk_device *self = neep_vk_device_from(device);
 	VkDevice handle = NEEP_VK_HANDLE(VkDevice, device);
+	if (pCreateInfo->size == 0) {
+		return self->physical->has_null_descriptors ? create_null_buffer(call, device, pBuffer)
+							    : VK_ERROR_FEATURE_NOT_PRESENT;
+	}
 	struct buffer_plan plan;
 	plan_buffer(&plan, self, pCreateInfo);
 	VkBuffer buffer;

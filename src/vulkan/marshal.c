@@ -137,6 +137,18 @@ struct neep_vk_object *neep_vk_rare_object(
 	return object;
 }
 
+uint64_t neep_vk_null_handle(struct neep_vk_decoder *d, uint64_t id, enum neep_vk_need need) {
+	if (need == NEEP_VK_REQUIRED) {
+		refuse_handle(d, id, need, "is null");
+	}
+	return 0;
+}
+
+enum neep_vk_need neep_vk_null_need(const struct neep_vk_decoder *d) {
+	const struct neep_vk_device *device = d->call.device;
+	return device != NULL && device->physical->has_null_descriptors ? NEEP_VK_OPTIONAL : NEEP_VK_REQUIRED;
+}
+
 struct neep_vk_object *neep_vk_first(struct neep_vk_decoder *d, uint64_t id, enum neep_vk_type type) {
 	struct neep_vk_object *object = neep_vk_object_find(d->table, id, type);
 	if (object == NULL) {

@@ -23,6 +23,9 @@ struct neep_vk_enum {
 	const uint32_t (*ranges)[2];
 };
 
+/* For places that are null only where the device has null descriptors. */
+enum neep_vk_need neep_vk_null_need(const struct neep_vk_decoder *d);
+
 /* A struct that may stand in a pNext chain. */
 struct neep_vk_link {
 	uint32_t s_type;
@@ -137,11 +140,16 @@ static inline struct neep_vk_object *neep_vk_object(
 	bool is_usual = object != NULL && object->device == d->call.device && d->command_buffer != NULL;
 	return is_usual ? object : neep_vk_rare_object(d, id, type, need);
 }
+/* Of an object that stands for a null one: 0, refused where one is needed. */
+uint64_t neep_vk_null_handle(struct neep_vk_decoder *d, uint64_t id, enum neep_vk_need need);
 /* The driver's handle, or 0. */
 static inline uint64_t neep_vk_handle(
 	struct neep_vk_decoder *d, uint64_t id, enum neep_vk_type type, enum neep_vk_need need) {
 	struct neep_vk_object *object = neep_vk_object(d, id, type, need);
-	return object == NULL ? 0 : object->handle;
+	if (object == NULL) {
+		return 0;
+	}
+	return object->handle != 0 ? object->handle : neep_vk_null_handle(d, id, need);
 }
 const void *neep_vk_get_handles(
 	struct neep_vk_decoder *d, uint64_t count, enum neep_vk_type type, enum neep_vk_need need);

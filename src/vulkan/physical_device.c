@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config.h"
 #include "neep_vk_extensions.h"
+#include "util/guest_layer.h"
 #include "util/log.h"
 #include "vulkan/call.h"
 #include "vulkan/context.h"
@@ -79,6 +81,19 @@ static VkResult list_guest_extensions(struct neep_vk_physical_device *physical) 
 	return VK_SUCCESS;
 }
 
+static bool has_null_descriptor_feature(const struct neep_vk_physical_device *physical) {
+	VkPhysicalDeviceRobustness2FeaturesEXT robustness2 = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT,
+	};
+	VkPhysicalDeviceFeatures2 features = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+		.pNext = &robustness2,
+	};
+	physical->instance->vk.GetPhysicalDeviceFeatures2(
+		NEEP_VK_HANDLE(VkPhysicalDevice, &physical->base), &features);
+	return robustness2.nullDescriptor;
+}
+
 static void dispose_physical_device(struct neep_vk_object *object) {
 	struct neep_vk_physical_device *physical = neep_vk_physical_device_from(object);
 	neep_vk_extensions_finish(&physical->driver_extensions);
@@ -104,6 +119,9 @@ static bool is_usable(struct neep_vk_physical_device *physical, const struct nee
 			"%s cannot be used: its driver imports no coherent memory from the host", name);
 		return false;
 	}
+	physical->has_null_descriptors =
+		neep_vk_extensions_have(&physical->driver_extensions, VK_EXT_ROBUSTNESS_2_EXTENSION_NAME) &&
+		has_null_descriptor_feature(physical);
 	*result = list_guest_extensions(physical);
 	return *result == VK_SUCCESS;
 }
@@ -210,12 +228,26 @@ VkResult neep_vk_EnumerateDeviceLayerProperties(struct neep_vk_call *call,
 	return neep_vk_enumerate(&(struct neep_vk_items){ 0 }, pPropertyCount, pProperties);
 }
 
+// For the guest's layer (guest/layer). Mesa 26.1's driver carries no struct that would tell of null descriptors, but it does forward
+// this, and a layer that adds features is such a tool.
 VkResult neep_vk_GetPhysicalDeviceToolProperties(struct neep_vk_call *call,
 	struct neep_vk_object *physicalDevice, uint32_t *pToolCount,
 	VkPhysicalDeviceToolProperties *pToolProperties) {
+	static const VkPhysicalDeviceToolProperties null_descriptors = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TOOL_PROPERTIES,
+		.name = "neep",
+		.version = NEEP_VERSION,
+		.purposes = VK_TOOL_PURPOSE_ADDITIONAL_FEATURES_BIT,
+		.description = "Null descriptors, where the guest has the layer",
+		.layer = NEEP_GUEST_LAYER,
+	};
 	(void)call;
-	(void)physicalDevice;
-	return neep_vk_enumerate(&(struct neep_vk_items){ 0 }, pToolCount, pToolProperties);
+	const struct neep_vk_items tools = {
+		.items = &null_descriptors,
+		.item_size = sizeof(null_descriptors),
+		.count = neep_vk_physical_device_from(physicalDevice)->has_null_descriptors,
+	};
+	return neep_vk_enumerate(&tools, pToolCount, pToolProperties);
 }
 
 // Some drivers look at the first element of an array of none.

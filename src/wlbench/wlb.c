@@ -134,22 +134,35 @@ static int remaining_ms(int64_t limit_ns) {
 	return left > 0 ? (int)((left + NS_PER_MS - 1) / NS_PER_MS) : 0;
 }
 
+/* What has arrived is handled, and what is to be sent is; then somebody may read. */
+static void prepare_read(struct wlb_client *client) {
+	while (wl_display_prepare_read(client->display) != 0) {
+		if (wl_display_dispatch_pending(client->display) < 0) {
+			die_of_connection(client);
+		}
+	}
+	if (wl_display_flush(client->display) < 0 && errno != EAGAIN) {
+		die_of_connection(client);
+	}
+}
+
+/* All that comes may be for a queue of the Vulkan driver's, so that nothing here waits for what is for this one. */
 bool wlb_dispatch_until(struct wlb_client *client, int fd, int timeout_ms) {
 	struct pollfd fds[] = { { .fd = fd, .events = POLLIN },
 		{ .fd = wl_display_get_fd(client->display), .events = POLLIN } };
 	int64_t limit_ns = wlb_now() + timeout_ms * NS_PER_MS;
 	while (true) {
-		if (wl_display_dispatch_pending(client->display) < 0 ||
-			(wl_display_flush(client->display) < 0 && errno != EAGAIN)) {
+		prepare_read(client);
+		int count = poll(fds, 2, timeout_ms < 0 ? -1 : remaining_ms(limit_ns));
+		if (count <= 0 || fds[1].revents == 0) {
+			wl_display_cancel_read(client->display);
+		} else if (wl_display_read_events(client->display) < 0) {
 			die_of_connection(client);
 		}
-		int count = poll(fds, 2, timeout_ms < 0 ? -1 : remaining_ms(limit_ns));
-		if (fds[0].revents != 0) {
+		if (count > 0 && fds[0].revents != 0) {
 			return true;
 		}
-		if (fds[1].revents != 0) {
-			wlb_dispatch(client);
-		} else if (count == 0) {
+		if (count == 0) {
 			return false;
 		}
 	}

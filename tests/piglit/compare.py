@@ -45,11 +45,11 @@ class Piglit:
         os.makedirs(self.folder, exist_ok=True)
 
     def names(self):
-        """The tests of the group, all or a fixed third."""
+        """The tests of the group, all or a fixed part."""
         command = self.enter + ['piglit', 'print-cmd', self.args.profile, '-t', self.args.tests]
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
         names = sorted(line.split(' ::: ')[0] for line in lines if ' ::: ' in line)
-        return names if self.args.long else names[self.args.third::3]
+        return names if self.args.long else names[1::self.args.every]
 
     def run(self, kind, names, wrapper, environment):
         """Verdicts of the named tests and the seconds they took together."""
@@ -103,8 +103,8 @@ def parse():
     parser.add_argument('--layer', required=True, help='the folder of as_guest and shown')
     parser.add_argument('--profile', default='quick_gl')
     parser.add_argument('--tests', default='spec@!opengl 1.1@.*', help='a regular expression')
-    parser.add_argument('--long', action='store_true', help='all of them, not a third')
-    parser.add_argument('--third', type=int, default=1, choices=range(3))
+    parser.add_argument('--long', action='store_true', help='all of them')
+    parser.add_argument('--every', type=int, default=3, help='else one of so many')
     parser.add_argument('--jobs', type=int, default=os.cpu_count())
     parser.add_argument('--native', action='store_true', help='the native half only')
     parser.add_argument('--keep', required=True, help='a folder for the results')

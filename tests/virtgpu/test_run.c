@@ -235,6 +235,72 @@ static void program_gets_the_guest_driver(void **state) {
 	assert_int_equal(result.code, 0);
 }
 
+/* What printenv says of layers under `neep run`, line by line; the folder of the layer is shown as "LAYERS". */
+static void print_layers(const char *options, char lines[3][256]) {
+	static struct process_result result;
+	char words[256];
+	snprintf(words, sizeof(words), "run %s -- sh script", options);
+	write_file("script",
+		"for v in \"$VK_INSTANCE_LAYERS\" \"$VK_ADD_LAYER_PATH\" \"$VK_LAYER_PATH\"; do\n"
+		"echo \"$v\" | sed -E 's,/[^:]*(guest/layer|vulkan-layer),LAYERS,'; done\n");
+	setenv("VK_DRIVER_FILES", "host.json", 1);
+	process_run(cli_program(), words, &result);
+	unsetenv("VK_DRIVER_FILES");
+	assert_string_equal(result.err, "");
+	char *at = result.out;
+	for (int i = 0; i < 3; i++) {
+		snprintf(lines[i], sizeof(lines[i]), "%s", strsep(&at, "\n"));
+	}
+}
+
+static void layer_is_the_next_above_the_guest_driver(void **state) {
+	(void)state;
+	char lines[3][256], folder[128];
+	make_guest_driver();
+	write_file("host.json", "{}");
+	assert_non_null(getcwd(folder, sizeof(folder)));
+	hide_drivers(folder);
+	print_layers("", lines);
+	assert_string_equal(lines[0], "VK_LAYER_NEEP_null_descriptor");
+	assert_string_equal(lines[1], "LAYERS");
+	assert_string_equal(lines[2], "");
+	setenv("VK_INSTANCE_LAYERS", "VK_LAYER_KHRONOS_validation", 1);
+	setenv("VK_LAYER_PATH", "/mine", 1);
+	print_layers("", lines);
+	assert_string_equal(lines[0], "VK_LAYER_KHRONOS_validation:VK_LAYER_NEEP_null_descriptor");
+	assert_string_equal(lines[1], "LAYERS");
+	assert_string_equal(lines[2], "LAYERS:/mine");
+	print_layers("--no-vulkan-layer", lines);
+	assert_string_equal(lines[0], "VK_LAYER_KHRONOS_validation");
+	assert_string_equal(lines[1], "");
+	assert_string_equal(lines[2], "/mine");
+	unsetenv("VK_INSTANCE_LAYERS");
+	unsetenv("VK_LAYER_PATH");
+	remove_guest_driver();
+}
+
+/* As where one neep runs in another. */
+static void device_is_left_without_the_layer(void **state) {
+	(void)state;
+	static struct process_result result;
+	static const char *const lists[][2] = {
+		{ "VK_LAYER_NEEP_null_descriptor", "" },
+		{ "VK_LAYER_first:VK_LAYER_NEEP_null_descriptor:VK_LAYER_last",
+			"VK_LAYER_first:VK_LAYER_last" },
+		{ "VK_LAYER_NEEP_null_descriptor2", "VK_LAYER_NEEP_null_descriptor2" },
+	};
+	write_program("device", "#!/bin/sh\nprintenv VK_INSTANCE_LAYERS >words\nexec $NEEP_DAEMON \"$@\"\n");
+	for (size_t i = 0; i < NEEP_ARRAY_LEN(lists); i++) {
+		setenv("VK_INSTANCE_LAYERS", lists[i][0], 1);
+		process_run(cli_program(), "run --driver none --device-program ./device -- true", &result);
+		assert_int_equal(result.code, 0);
+		process_run("/bin/cat", "words", &result);
+		*strchrnul(result.out, '\n') = '\0';
+		assert_string_equal(result.out, lists[i][1]);
+	}
+	unsetenv("VK_INSTANCE_LAYERS");
+}
+
 static void guest_driver_of_the_user_is_kept(void **state) {
 	(void)state;
 	static struct process_result result;
@@ -565,6 +631,8 @@ int main(void) {
 		case_in_folder(missing_host_driver_is_told_with_its_package),
 		case_in_folder(host_driver_may_be_named),
 		case_in_folder(program_gets_the_guest_driver),
+		case_in_folder(layer_is_the_next_above_the_guest_driver),
+		case_in_folder(device_is_left_without_the_layer),
 		case_in_folder(guest_driver_of_the_user_is_kept),
 		case_in_folder(missing_compositor_is_told_before_anything_starts),
 		case_in_folder(program_runs_behind_the_proxy),

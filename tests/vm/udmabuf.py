@@ -11,7 +11,8 @@ TEST = "tests/cross_domain/test_cross_domain_dmabufs"
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guest", "as-host.sh")
 # What `neep run` is made of, as it lies in a build folder.
 PARTS = ("src/cli/neep", "src/daemon/vhost-user-neep", "src/renderer/neep-renderer", "src/virtgpu/libneep-virtgpu.so",
-         "guest/wayland/neep-wayland")
+         "guest/wayland/neep-wayland", "guest/layer/neep_null_descriptor.json",
+         "guest/layer/libVkLayer_neep_null_descriptor.so")
 TREE = "src/virtgpu/tree"
 PATIENCE = 600
 

@@ -436,6 +436,38 @@ static void recorded_commands_reach_the_driver(void **state) {
 	assert_int_equal(neep_vk_decode_commands(&world.decoder, buffer, twice, sizeof(twice) - 1), -EPROTO);
 }
 
+static uint64_t calls_of_bound(uint64_t buffer) {
+	uint32_t words[8] = { 20105, sizeof(words), 0, 1, (uint32_t)buffer, (uint32_t)(buffer >> 32) };
+	uint64_t before = neep_stub_log.calls;
+	assert_int_equal(neep_vk_decode_commands(
+				 &world.decoder, world.objects[NEEP_VK_COMMAND_BUFFER], words, sizeof(words)),
+		0);
+	return neep_stub_log.calls - before;
+}
+
+static void vertex_buffers_may_be_null_only_where_there_are_null_descriptors(void **state) {
+	(void)state;
+	assert_int_equal(calls_of_bound(world.ids[NEEP_VK_BUFFER]), 1);
+	assert_int_equal(calls_of_bound(0), 0);
+	world.physical->has_null_descriptors = true;
+	assert_int_equal(calls_of_bound(0), 1);
+	assert_int_equal(calls_of_bound(0x1234567), 0);
+}
+
+static void null_buffer_is_refused_where_one_is_needed(void **state) {
+	(void)state;
+	world.physical->has_null_descriptors = true;
+	world.objects[NEEP_VK_BUFFER]->handle = 0;
+	uint64_t buffer = world.ids[NEEP_VK_BUFFER];
+	assert_int_equal(calls_of_bound(buffer), 1);
+	uint32_t fill[9] = { 20118, sizeof(fill), (uint32_t)buffer, (uint32_t)(buffer >> 32), 0, 0, 4, 0, 7 };
+	uint64_t before = neep_stub_log.calls;
+	assert_int_equal(neep_vk_decode_commands(
+				 &world.decoder, world.objects[NEEP_VK_COMMAND_BUFFER], fill, sizeof(fill)),
+		0);
+	assert_int_equal(neep_stub_log.calls, before);
+}
+
 static void recorded_commands_fail_when_their_lengths_are_wrong(void **state) {
 	(void)state;
 	static const uint32_t lens[] = { 0, 7, 25, 0xffffffff };
@@ -507,6 +539,8 @@ int main(void) {
 		CASE(context_stays_lost),
 		CASE(reply_has_the_chain_of_the_request),
 		CASE(recorded_commands_reach_the_driver),
+		CASE(vertex_buffers_may_be_null_only_where_there_are_null_descriptors),
+		CASE(null_buffer_is_refused_where_one_is_needed),
 		CASE(recorded_commands_fail_when_their_lengths_are_wrong),
 		CASE(recorded_commands_fail_when_they_are_unknown),
 		CASE(opcodes_are_found_by_number),

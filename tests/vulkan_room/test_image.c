@@ -356,6 +356,35 @@ static void buffer_of_shared_memory_is_made_and_asked_for_alike(void **state) {
 	rig_destroy(&rig);
 }
 
+static void buffer_without_bytes_is_null_where_there_are_null_descriptors(void **state) {
+	(void)state;
+	struct rig rig;
+	rig_create(&rig, NULL);
+	rig_start_device(&rig);
+	struct neep_vk_physical_device *physical = neep_vk_physical_device_from(rig.physical);
+	bool has_nulls = physical->has_null_descriptors;
+	const VkBufferCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+		.usage = VK_BUFFER_USAGE_VERTEX_BUFFER_BIT,
+	};
+	uint64_t id = 0;
+	VkMemoryRequirements requirements = { 0 };
+	physical->has_null_descriptors = true;
+	assert_int_equal(neep_vk_CreateBufferWithRequirementsGOOGLE(
+				 rig_call(&rig), rig.device, &info, &id, &requirements),
+		VK_SUCCESS);
+	struct neep_vk_object *buffer = rig_find(&rig, id, NEEP_VK_BUFFER);
+	assert_int_equal(buffer->handle, 0);
+	assert_int_equal(requirements.size, 0);
+	neep_vk_object_destroy(rig.context->table, buffer);
+	physical->has_null_descriptors = false;
+	assert_int_equal(neep_vk_CreateBufferWithRequirementsGOOGLE(
+				 rig_call(&rig), rig.device, &info, &id, &requirements),
+		VK_ERROR_FEATURE_NOT_PRESENT);
+	physical->has_null_descriptors = has_nulls;
+	rig_destroy(&rig);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		fd_checked_test(image_of_linear_modifier_is_shared_by_two_contexts),
@@ -365,6 +394,7 @@ int main(void) {
 		fd_checked_test(image_is_refused_when_layout_is_not_the_drivers),
 		fd_checked_test(image_requirements_are_those_of_the_image_that_would_be_made),
 		fd_checked_test(buffer_of_shared_memory_is_made_and_asked_for_alike),
+		fd_checked_test(buffer_without_bytes_is_null_where_there_are_null_descriptors),
 	};
 	return host_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }

@@ -332,15 +332,37 @@ static void queue_families_are_none_when_there_is_no_room(void **state) {
 	rig_destroy(&rig);
 }
 
-static void tools_and_external_semaphores_are_none(void **state) {
+static void tool_tells_of_null_descriptors_where_there_are_any(void **state) {
 	(void)state;
 	struct rig rig;
 	rig_create(&rig, NULL);
-	uint32_t count = 1;
+	struct neep_vk_physical_device *physical = neep_vk_physical_device_from(rig.physical);
+	VkPhysicalDeviceRobustness2FeaturesEXT robustness2 = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT,
+	};
+	VkPhysicalDeviceFeatures2 features = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+		.pNext = &robustness2,
+	};
+	neep_vk_GetPhysicalDeviceFeatures2(rig_call(&rig), rig.physical, &features);
+	assert_int_equal(physical->has_null_descriptors, robustness2.nullDescriptor);
 	VkPhysicalDeviceToolProperties tool;
-	assert_int_equal(neep_vk_GetPhysicalDeviceToolProperties(rig_call(&rig), rig.physical, &count, &tool),
-		VK_SUCCESS);
-	assert_int_equal(count, 0);
+	for (uint32_t has = 0; has < 2; has++) {
+		uint32_t count = 1;
+		physical->has_null_descriptors = has != 0;
+		assert_int_equal(
+			neep_vk_GetPhysicalDeviceToolProperties(rig_call(&rig), rig.physical, &count, &tool),
+			VK_SUCCESS);
+		assert_int_equal(count, has);
+	}
+	assert_string_equal(tool.layer, "VK_LAYER_NEEP_null_descriptor");
+	rig_destroy(&rig);
+}
+
+static void external_semaphores_are_none(void **state) {
+	(void)state;
+	struct rig rig;
+	rig_create(&rig, NULL);
 	const VkPhysicalDeviceExternalSemaphoreInfo info = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_SEMAPHORE_INFO,
 		.handleType = VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD_BIT,
@@ -497,7 +519,8 @@ int main(void) {
 		fd_checked_test(queue_families_have_no_protected_memory),
 		fd_checked_test(sparse_binding_is_offered_only_when_there_is_memory_for_it),
 		fd_checked_test(queue_families_are_none_when_there_is_no_room),
-		fd_checked_test(tools_and_external_semaphores_are_none),
+		fd_checked_test(tool_tells_of_null_descriptors_where_there_are_any),
+		fd_checked_test(external_semaphores_are_none),
 		fd_checked_test(formats_have_the_linear_modifier_and_no_other),
 		fd_checked_test(image_formats_tell_what_can_be_shared),
 		fd_checked_test(image_formats_refuse_other_modifiers_and_handle_types),
