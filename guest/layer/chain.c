@@ -33,6 +33,15 @@ void *neep_layer_chain_find(const void *head, VkStructureType type) {
 	return (void *)(uintptr_t)at;
 }
 
+void *neep_layer_chain_link(const void *head, VkStructureType type) {
+	/* Both kinds begin alike. */
+	const VkLayerDeviceCreateInfo *link = neep_layer_chain_find(head, type);
+	while (link != NULL && link->function != VK_LAYER_LINK_INFO) {
+		link = neep_layer_chain_find(link, type);
+	}
+	return (void *)(uintptr_t)link;
+}
+
 // Bytes of the structs up to `last`; 0: one is not known.
 static size_t size_up_to(const VkDeviceCreateInfo *info, const void *last) {
 	size_t size = 0;

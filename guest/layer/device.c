@@ -12,17 +12,6 @@ struct neep_layer_device *neep_layer_device_of(const void *handle) {
 	return entry != NULL ? neep_container_of(entry, struct neep_layer_device, entry) : NULL;
 }
 
-static VkLayerDeviceCreateInfo *find_link(const VkDeviceCreateInfo *info) {
-	for (const VkBaseInStructure *at = info->pNext; at != NULL; at = at->pNext) {
-		VkLayerDeviceCreateInfo *link = (VkLayerDeviceCreateInfo *)(uintptr_t)at;
-		if (at->sType == VK_STRUCTURE_TYPE_LOADER_DEVICE_CREATE_INFO &&
-			link->function == VK_LAYER_LINK_INFO) {
-			return link;
-		}
-	}
-	return NULL;
-}
-
 static VkPhysicalDeviceRobustness2FeaturesEXT *find_features(const VkDeviceCreateInfo *info) {
 	return neep_layer_chain_find(info, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT);
 }
@@ -70,15 +59,6 @@ static VkResult create_with_nulls(const struct neep_layer_instance *instance, Vk
 	wanted->nullDescriptor = VK_TRUE;
 	free(copy);
 	return result;
-}
-
-static VkResult create(const struct neep_layer_instance *instance, VkPhysicalDevice physical,
-	const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator, VkDevice *device) {
-	if (!neep_layer_adds_extension(instance, physical)) {
-		return instance->create_device(physical, info, allocator, device);
-	}
-	return wants_null_descriptors(info) ? create_with_nulls(instance, physical, info, allocator, device)
-					    : create_below(instance, physical, info, allocator, device);
 }
 
 static PFN_vkVoidFunction get(const struct neep_layer_device *self, const char *name) {
@@ -137,7 +117,8 @@ static void device_free(struct neep_layer_device *self) {
 VKAPI_ATTR VkResult VKAPI_CALL neep_layer_CreateDevice(VkPhysicalDevice physical,
 	const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator, VkDevice *device) {
 	const struct neep_layer_instance *instance = neep_layer_instance_of(physical);
-	VkLayerDeviceCreateInfo *link = find_link(info);
+	VkLayerDeviceCreateInfo *link =
+		neep_layer_chain_link(info, VK_STRUCTURE_TYPE_LOADER_DEVICE_CREATE_INFO);
 	if (instance == NULL || link == NULL) {
 		return VK_ERROR_INITIALIZATION_FAILED;
 	}
@@ -146,7 +127,11 @@ VKAPI_ATTR VkResult VKAPI_CALL neep_layer_CreateDevice(VkPhysicalDevice physical
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	}
 	link->u.pLayerInfo = link->u.pLayerInfo->pNext;
-	VkResult result = create(instance, physical, info, allocator, device);
+	bool adds_extension = neep_layer_adds_extension(instance, physical);
+	bool has_nulls = adds_extension && wants_null_descriptors(info);
+	VkResult result = has_nulls        ? create_with_nulls(instance, physical, info, allocator, device)
+			  : adds_extension ? create_below(instance, physical, info, allocator, device)
+					   : instance->create_device(physical, info, allocator, device);
 	if (result != VK_SUCCESS) {
 		device_free(self);
 		return result;
@@ -154,7 +139,7 @@ VKAPI_ATTR VkResult VKAPI_CALL neep_layer_CreateDevice(VkPhysicalDevice physical
 	self->handle = *device;
 	self->entry.key = neep_layer_key(*device);
 	load(self);
-	if (wants_null_descriptors(info) && neep_layer_adds_extension(instance, physical)) {
+	if (has_nulls) {
 		result = create_null_buffer(self);
 	}
 	if (result != VK_SUCCESS) {

@@ -5,18 +5,6 @@
 #include "util/guest_layer.h"
 #include "util/macros.h"
 
-// The loader's struct for layers in the chain of a create call; both kinds begin alike.
-static VkLayerInstanceCreateInfo *find_link(const VkInstanceCreateInfo *info) {
-	for (const VkBaseInStructure *at = info->pNext; at != NULL; at = at->pNext) {
-		VkLayerInstanceCreateInfo *link = (VkLayerInstanceCreateInfo *)(uintptr_t)at;
-		if (at->sType == VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO &&
-			link->function == VK_LAYER_LINK_INFO) {
-			return link;
-		}
-	}
-	return NULL;
-}
-
 // Whatever the layer is loaded into has no other place for this.
 static struct neep_layer_map instances = NEEP_LAYER_MAP_INIT; // struct neep_layer_instance
 
@@ -51,7 +39,8 @@ static void load(struct neep_layer_instance *self) {
 
 VKAPI_ATTR VkResult VKAPI_CALL neep_layer_CreateInstance(
 	const VkInstanceCreateInfo *info, const VkAllocationCallbacks *allocator, VkInstance *instance) {
-	VkLayerInstanceCreateInfo *link = find_link(info);
+	VkLayerInstanceCreateInfo *link =
+		neep_layer_chain_link(info, VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO);
 	struct neep_layer_instance *self = calloc(1, sizeof(*self));
 	if (link == NULL || self == NULL) {
 		free(self);
