@@ -14,29 +14,27 @@ struct program {
 	const char *node_name;
 };
 
-static int join(const char *variable, const char *first, const char *second) {
+/* Adds to a list whose words stand between colons. */
+static int put(const char *variable, const char *value, bool is_first) {
+	const char *old = getenv(variable);
 	char *both = NULL;
-	int result = asprintf(&both, "%s:%s", first, second) < 0 ? -1 : setenv(variable, both, 1);
+	if (old == NULL || old[0] == '\0') {
+		return setenv(variable, value, 1);
+	}
+	int len = asprintf(&both, "%s:%s", is_first ? value : old, is_first ? old : value);
+	int result = len < 0 ? -1 : setenv(variable, both, 1);
 	free(both);
 	return result;
 }
 
 static int put_first(const char *variable, const char *value) {
-	const char *old = getenv(variable);
-	bool is_alone = old == NULL || old[0] == '\0';
-	return is_alone ? setenv(variable, value, 1) : join(variable, value, old);
-}
-
-static int put_last(const char *variable, const char *value) {
-	const char *old = getenv(variable);
-	bool is_alone = old == NULL || old[0] == '\0';
-	return is_alone ? setenv(variable, value, 1) : join(variable, old, value);
+	return put(variable, value, true);
 }
 
 /* The last layer is next to the driver: one that checks what the program does stands above. Where folders of layers are
  * named, the loader looks at no others. */
 static int add_layer(const char *folder) {
-	int result = put_last("VK_INSTANCE_LAYERS", NEEP_GUEST_LAYER);
+	int result = put("VK_INSTANCE_LAYERS", NEEP_GUEST_LAYER, false);
 	result |= put_first("VK_ADD_LAYER_PATH", folder);
 	return getenv("VK_LAYER_PATH") != NULL ? result | put_first("VK_LAYER_PATH", folder) : result;
 }
