@@ -286,6 +286,14 @@ static void init_context(struct machine *machine, int socket, uint64_t file_id) 
 	assert_int_equal(ask_ioctl(machine, socket, file_id, &message, len, &reply), 0);
 }
 
+/* Whose file has a context. Returns the file, its connection in `socket` and its number in `id`. */
+static int start_program(struct machine *machine, int *socket, uint64_t *id) {
+	*socket = say_hello(machine);
+	int file = open_file(machine, *socket, id);
+	init_context(machine, *socket, *id);
+	return file;
+}
+
 /* Returns its handle. */
 static uint32_t create_blob(struct machine *machine, int socket, uint64_t file_id) {
 	struct message message = { .call = { .nr = NEEP_DRM_NR_RESOURCE_CREATE_BLOB } };
@@ -324,9 +332,7 @@ static void export_without_fds_leaves_nothing(void **state) {
 	int fds[FDS_FEW];
 	uint64_t id;
 	struct reply reply;
-	int socket = say_hello(machine);
-	int file = open_file(machine, socket, &id);
-	init_context(machine, socket, id);
+	int socket, file = start_program(machine, &socket, &id);
 	struct rlimit limit = set_fd_limit(FDS_FEW);
 	size_t count = hold_fds(fds, FDS_FEW, 0);
 	setrlimit(RLIMIT_NOFILE, &limit);
@@ -380,9 +386,7 @@ static void file_that_is_opened_all_the_time_may_be_exported(void **state) {
 	struct machine *machine = *state;
 	uint64_t id;
 	struct reply reply;
-	int socket = say_hello(machine);
-	int file = open_file(machine, socket, &id);
-	init_context(machine, socket, id);
+	int socket, file = start_program(machine, &socket, &id);
 	uint32_t handle = create_blob(machine, socket, id);
 	int memory = memory_of(machine, socket, id, handle);
 	pid_t child = fork();
@@ -409,9 +413,7 @@ static void file_with_a_lease_of_a_program_is_not_exported(void **state) {
 	struct reply reply;
 	char path[32];
 	signal(SIGIO, SIG_IGN);
-	int socket = say_hello(machine);
-	int file = open_file(machine, socket, &id);
-	init_context(machine, socket, id);
+	int socket, file = start_program(machine, &socket, &id);
 	uint32_t handle = create_blob(machine, socket, id);
 	int memory = memory_of(machine, socket, id, handle);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", memory);
@@ -479,9 +481,7 @@ static void signal_point(
 static void long_timeline_signals_at_once(void **state) {
 	struct machine *machine = *state;
 	uint64_t id;
-	int socket = say_hello(machine);
-	int file = open_file(machine, socket, &id);
-	init_context(machine, socket, id);
+	int socket, file = start_program(machine, &socket, &id);
 	uint32_t syncobj = create_syncobj(machine, socket, id);
 	close(run_operation(machine, socket, id, NEEP_FAKE_OP_HOLD, 1, syncobj));
 	for (uint64_t point = 2; point < POINTS; point++) {
@@ -531,9 +531,7 @@ static bool must_wait(struct machine *machine, int socket, uint64_t file_id, uin
 static void token_is_of_its_fence_when_numbers_are_used_up(void **state) {
 	struct machine *machine = *state;
 	uint64_t id;
-	int socket = say_hello(machine);
-	int file = open_file(machine, socket, &id);
-	init_context(machine, socket, id);
+	int socket, file = start_program(machine, &socket, &id);
 	uint32_t syncobj = create_syncobj(machine, socket, id);
 	machine->node->next_fence_id = UINT32_MAX - 2;
 	machine->node->next_token_id = UINT32_MAX - 2;

@@ -93,18 +93,7 @@ static void write_by_template(
 				    : i < 5 ? offsetof(struct descriptors, images[i - 3])
 					    : offsetof(struct descriptors, views[i - 5]);
 	}
-	VkDescriptorUpdateTemplate template;
-	vk_ok(vkCreateDescriptorUpdateTemplate(vk->device,
-		&(VkDescriptorUpdateTemplateCreateInfo){
-			.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_UPDATE_TEMPLATE_CREATE_INFO,
-			.descriptorUpdateEntryCount = VK_COUNT(entries),
-			.pDescriptorUpdateEntries = entries,
-			.templateType = VK_DESCRIPTOR_UPDATE_TEMPLATE_TYPE_DESCRIPTOR_SET,
-			.descriptorSetLayout = set->layout,
-		},
-		NULL, &template));
-	vkUpdateDescriptorSetWithTemplate(vk->device, set->set, template, descriptors);
-	vkDestroyDescriptorUpdateTemplate(vk->device, template, NULL);
+	vk_set_by_template(vk, set, entries, VK_COUNT(entries), descriptors);
 }
 
 typedef void (*write_set)(

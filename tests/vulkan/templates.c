@@ -71,16 +71,6 @@ static void write_by_template(const struct vk *vk, const struct objects *objects
 		{ 2, 0, 2, VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER, offsetof(struct descriptors, pictures),
 			sizeof(VkDescriptorImageInfo) },
 	};
-	VkDescriptorUpdateTemplate template;
-	vk_ok(vkCreateDescriptorUpdateTemplate(vk->device,
-		&(VkDescriptorUpdateTemplateCreateInfo){
-			.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_UPDATE_TEMPLATE_CREATE_INFO,
-			.descriptorUpdateEntryCount = VK_COUNT(entries),
-			.pDescriptorUpdateEntries = entries,
-			.templateType = VK_DESCRIPTOR_UPDATE_TEMPLATE_TYPE_DESCRIPTOR_SET,
-			.descriptorSetLayout = objects->set.layout,
-		},
-		NULL, &template));
 	struct descriptors data = { .name = "neep", .result = { objects->result.buffer, 0, VK_WHOLE_SIZE } };
 	for (uint32_t i = 0; i < 4; i++) {
 		data.blocks[i] =
@@ -90,8 +80,7 @@ static void write_by_template(const struct vk *vk, const struct objects *objects
 		data.pictures[i] = (VkDescriptorImageInfo){ objects->sampler, objects->pictures[i].view,
 			VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL };
 	}
-	vkUpdateDescriptorSetWithTemplate(vk->device, objects->set.set, template, &data);
-	vkDestroyDescriptorUpdateTemplate(vk->device, template, NULL);
+	vk_set_by_template(vk, &objects->set, entries, VK_COUNT(entries), &data);
 }
 
 static void run(const struct vk *vk, const struct objects *objects) {

@@ -146,6 +146,10 @@ void vk_set_image(const struct vk *vk, const struct vk_set *set, uint32_t bindin
 	const VkDescriptorImageInfo *info);
 
 /* A layout with one set, or none (NULL), and push constants of `push_size` bytes, or none (0), for every stage. */
+/* By an update template, which is made for this. */
+void vk_set_by_template(const struct vk *vk, const struct vk_set *set,
+	const VkDescriptorUpdateTemplateEntry *entries, uint32_t count, const void *data);
+
 VkPipelineLayout vk_pipeline_layout(const struct vk *vk, const struct vk_set *set, uint32_t push_size);
 
 VkPipeline vk_compute_pipeline(const struct vk *vk, VkPipelineLayout layout, struct vk_shader shader,

@@ -91,6 +91,22 @@ void vk_set_image(const struct vk *vk, const struct vk_set *set, uint32_t bindin
 		0, NULL);
 }
 
+void vk_set_by_template(const struct vk *vk, const struct vk_set *set,
+	const VkDescriptorUpdateTemplateEntry *entries, uint32_t count, const void *data) {
+	VkDescriptorUpdateTemplate template;
+	vk_ok(vkCreateDescriptorUpdateTemplate(vk->device,
+		&(VkDescriptorUpdateTemplateCreateInfo){
+			.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_UPDATE_TEMPLATE_CREATE_INFO,
+			.descriptorUpdateEntryCount = count,
+			.pDescriptorUpdateEntries = entries,
+			.templateType = VK_DESCRIPTOR_UPDATE_TEMPLATE_TYPE_DESCRIPTOR_SET,
+			.descriptorSetLayout = set->layout,
+		},
+		NULL, &template));
+	vkUpdateDescriptorSetWithTemplate(vk->device, set->set, template, data);
+	vkDestroyDescriptorUpdateTemplate(vk->device, template, NULL);
+}
+
 VkPipelineLayout vk_pipeline_layout(const struct vk *vk, const struct vk_set *set, uint32_t push_size) {
 	VkPipelineLayout layout;
 	vk_ok(vkCreatePipelineLayout(vk->device,
