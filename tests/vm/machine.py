@@ -14,10 +14,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "wayland"))
+
 from gputap import GpuTap
+from tap import Failure, Skip
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -33,14 +37,6 @@ DEVICES = {
 def is_generic(device):
     """True for the device that has no display in QEMU: the backend's own picture is looked at."""
     return device.startswith("generic")
-
-
-class Failure(Exception):
-    """The machine did not do what the test wants."""
-
-
-class Skip(Exception):
-    """This QEMU cannot have the device on this machine; the text says why."""
 
 
 def _begin():
