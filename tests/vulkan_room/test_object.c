@@ -215,7 +215,7 @@ static atomic_bool is_over;
 
 static void *look_up_inside(void *found) {
 	unsigned seed = 1;
-	/* At least once: the machine may start this thread late. */
+	/* The machine may start this thread late, or stop it between an id and its look-up until the end. */
 	do {
 		uint32_t epoch = neep_vk_table_enter(table);
 		for (unsigned i = 0; i < 64; i++) {
@@ -224,7 +224,7 @@ static void *look_up_inside(void *found) {
 			*(unsigned long *)found += object != NULL && object->handle == 42;
 		}
 		neep_vk_table_leave(table, epoch);
-	} while (!atomic_load(&is_over));
+	} while (!atomic_load(&is_over) || *(unsigned long *)found == 0);
 	return NULL;
 }
 
@@ -235,7 +235,7 @@ static void *take_references(void *found) {
 		struct neep_vk_object *object = neep_vk_object_get(table, id, NEEP_VK_BUFFER);
 		*(unsigned long *)found += object != NULL && object->handle == 42;
 		neep_vk_object_unref(object);
-	} while (!atomic_load(&is_over));
+	} while (!atomic_load(&is_over) || *(unsigned long *)found == 0);
 	return NULL;
 }
 
