@@ -174,7 +174,8 @@ int neep_xd_send(struct neep_xd_context *context, struct neep_reader *in) {
 	int rc = context->socket >= 0 ? run(&transfer, &bytes) : -EPIPE;
 	/* The guest has done nothing wrong and does not hear of it: its stream would go on without these bytes. */
 	if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM) {
-		neep_xd_tell(context, "no fds or memory for what the guest sends: the connection is given up");
+		neep_xd_tell(
+			context, "no fds or memory for what the guest sends: the connection is given up");
 		neep_xd_context_kill(context);
 	}
 	return rc;
