@@ -7,6 +7,8 @@
 
 #include "util/checked.h"
 
+#define BYTES_PER_PIXEL 4
+
 uint32_t cmd_get_capset_info(struct neep_device *device, struct neep_request *request) {
 	struct virtio_gpu_resp_capset_info *reply = &request->reply.capset_info;
 	uint32_t index = request->cmd.get_capset_info.capset_index;
@@ -204,9 +206,10 @@ static uint32_t check_transfer(struct neep_device *device, const struct neep_req
 	if (*resource == NULL) {
 		return request_refuse_resource(device, request);
 	}
+	device->turn_bytes += (uint64_t)cmd->box.w * cmd->box.h * BYTES_PER_PIXEL;
 	uint32_t stride = cmd->stride;
 	if (stride == 0 && (*resource)->kind == NEEP_RESOURCE_2D) {
-		stride = (*resource)->width * 4;
+		stride = (*resource)->width * BYTES_PER_PIXEL;
 	}
 	*transfer = (struct rutabaga_transfer){
 		.x = cmd->box.x,
@@ -259,6 +262,7 @@ static uint32_t submit(struct neep_device *device, struct neep_request *request,
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
 	request_read_payload(request, 0, stream, size);
+	device->turn_bytes += size;
 	struct rutabaga_command command = {
 		.ctx_id = request->cmd.hdr.ctx_id,
 		.cmd_size = size,
