@@ -1,4 +1,4 @@
-/* What one turn of a queue does, on a device in this process: how much. */
+/* What one turn of a queue does, on a device in this process: how much, and whom it tells. */
 #include <linux/virtio_gpu.h>
 #include <string.h>
 
@@ -203,10 +203,36 @@ static void turn_ends_when_streams_have_copied_enough(void **state) {
 	rig_close(&rig);
 }
 
+/* A cursor command that waits for a context leaves with it, in a turn of the control queue. */
+static void both_queues_interrupt_when_a_turn_of_one_answers_on_both(void **state) {
+	(void)state;
+	struct rig rig;
+	rig_open(&rig);
+	make_context(&rig);
+	neep_fake_hold(rig.fake, 1, NEEP_FAKE_ALL_RINGS, true);
+	const struct virtio_gpu_update_cursor move = {
+		.hdr = { .type = VIRTIO_GPU_CMD_MOVE_CURSOR,
+			.flags = VIRTIO_GPU_FLAG_FENCE | VIRTIO_GPU_FLAG_INFO_RING_IDX,
+			.ctx_id = 1 },
+	};
+	offer(&rig.cursor, 0, &move, sizeof(move), 0);
+	assert_true(neep_device_run_queue(rig.device, NEEP_DEVICE_CURSORQ));
+	assert_int_equal(count_used(&rig.cursor), 0);
+	guest_interrupted(&rig.cursor);
+	const struct virtio_gpu_ctx_destroy destroy = {
+		.hdr = { .type = VIRTIO_GPU_CMD_CTX_DESTROY, .ctx_id = 1 },
+	};
+	run(&rig, &destroy, sizeof(destroy));
+	assert_int_equal(count_used(&rig.cursor), 1);
+	assert_true(guest_interrupted(&rig.cursor));
+	rig_close(&rig);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(turn_ends_when_transfers_have_copied_enough),
 		cmocka_unit_test(turn_ends_when_streams_have_copied_enough),
+		cmocka_unit_test(both_queues_interrupt_when_a_turn_of_one_answers_on_both),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
