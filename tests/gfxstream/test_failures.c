@@ -259,6 +259,29 @@ static void nobody_is_lost_when_the_spawner_falls_behind(void **state) {
 	rig_await(rig, rig_fence(rig, BYSTANDER, 0));
 }
 
+/* Until they are detached. */
+static void rings_that_nobody_serves_are_limited(void **state) {
+	enum { RINGS = 2048 };
+	struct rig *rig = *state;
+	assert_int_equal(rig_context(rig, 1, "refused"), 0);
+	for (uint32_t id = 1; id <= RINGS + 2; id++) {
+		assert_int_equal(rig_blob(rig, 1, id, 0, RIG_RING_SIZE), 0);
+		assert_int_equal(rutabaga_context_attach_resource(rig->rutabaga, 1, id), 0);
+	}
+	for (uint32_t id = 1; id <= RINGS; id++) {
+		int rc = rig_submit(rig, 1, (const uint32_t[]){ 0x1001, id }, 2);
+		assert_int_equal(rc, id == 1 ? 0 : -EIO);
+		if (id == 1) {
+			assert_ring_failed(rig, id);
+		}
+	}
+	assert_int_equal(rig_submit(rig, 1, (const uint32_t[]){ 0x1001, RINGS + 1 }, 2), -ENOMEM);
+	/* Who was refused must not wait. */
+	assert_ring_failed(rig, RINGS + 1);
+	assert_int_equal(rutabaga_context_detach_resource(rig->rutabaga, 1, 1), 0);
+	assert_int_equal(rig_submit(rig, 1, (const uint32_t[]){ 0x1001, RINGS + 2 }, 2), -EIO);
+}
+
 static void context_is_lost_when_its_renderer_does_not_start(void **state) {
 	struct rig *rig = *state;
 	assert_int_equal(rig_context(rig, 1, "stillborn"), 0);
@@ -337,6 +360,7 @@ int main(void) {
 		rig_test(renderer_is_killed_when_it_outlives_its_context),
 		rig_test(ending_renderers_do_not_add_up),
 		rig_test(nobody_is_lost_when_the_spawner_falls_behind),
+		rig_test(rings_that_nobody_serves_are_limited),
 		rig_test(context_is_lost_when_its_renderer_does_not_start),
 		rig_test(everything_is_lost_but_the_device_when_the_spawner_dies),
 		rig_test(spawner_is_not_started_again_at_once_when_it_dies_again),
