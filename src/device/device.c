@@ -290,7 +290,8 @@ bool neep_device_run_queue(struct neep_device *device, enum neep_device_queue qu
 	}
 	device->is_in_batch = false;
 	notify_all(device);
-	return count > 0;
+	/* Without a command there may have been malformed buffers, and more behind them. */
+	return count > 0 || (!is_paused(device, queue) && neep_vring_has_work(ring));
 }
 
 void neep_device_get_stats(const struct neep_device *device, struct neep_device_stats *stats) {

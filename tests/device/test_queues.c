@@ -41,7 +41,7 @@ static void resume_queue(struct neep_device_host *host, enum neep_device_queue q
 static const struct neep_device_host_impl host_impl = { .resume_queue = resume_queue };
 
 static void rig_open(struct rig *rig) {
-	const struct guest_options ring = { .size = 64 };
+	const struct guest_options ring = { .size = 512 };
 	const struct rutabaga_builder builder = {
 		.user_data = (uintptr_t)rig,
 		.wsi = RUTABAGA_WSI_SURFACELESS,
@@ -228,11 +228,30 @@ static void both_queues_interrupt_when_a_turn_of_one_answers_on_both(void **stat
 	rig_close(&rig);
 }
 
+/* Such go back unused, some at a time; nobody kicks again for what stands behind them. */
+static void command_is_done_when_it_stands_behind_many_malformed_ones(void **state) {
+	enum { MALFORMED = 300 };
+	(void)state;
+	struct rig rig;
+	rig_open(&rig);
+	for (uint16_t i = 0; i < MALFORMED; i++) {
+		guest_set_desc(guest_desc(&rig.cursor, (uint16_t)(i + 2)), guest_addr(GUEST_BUFFER), 0, 0, 0);
+		guest_offer(&rig.cursor, (uint16_t)(i + 2));
+	}
+	const struct virtio_gpu_update_cursor move = { .hdr.type = VIRTIO_GPU_CMD_MOVE_CURSOR };
+	offer(&rig.cursor, 0, &move, sizeof(move), 0);
+	while (neep_device_run_queue(rig.device, NEEP_DEVICE_CURSORQ)) {
+	}
+	assert_int_equal(count_used(&rig.cursor), MALFORMED + 1);
+	rig_close(&rig);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(turn_ends_when_transfers_have_copied_enough),
 		cmocka_unit_test(turn_ends_when_streams_have_copied_enough),
 		cmocka_unit_test(both_queues_interrupt_when_a_turn_of_one_answers_on_both),
+		cmocka_unit_test(command_is_done_when_it_stands_behind_many_malformed_ones),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
