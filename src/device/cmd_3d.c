@@ -184,6 +184,11 @@ uint32_t cmd_create_3d(struct neep_device *device, struct neep_request *request)
 	struct neep_rutabaga_resource_info info;
 	ret = neep_rutabaga_resource_info(device->rutabaga, cmd->resource_id, &info);
 	bool has_image = ret == 0 && info.kind == NEEP_RUTABAGA_RESOURCE_2D;
+	if (has_image && info.size > device->options.quota.resource_bytes) {
+		rutabaga_resource_unref(device->rutabaga, cmd->resource_id);
+		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
+			"larger than the quota of one resource");
+	}
 	struct neep_resource *resource =
 		resource_add(device, cmd->resource_id, has_image ? NEEP_RESOURCE_2D : NEEP_RESOURCE_3D);
 	if (resource == NULL) {
