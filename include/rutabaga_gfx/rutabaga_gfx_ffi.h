@@ -310,7 +310,8 @@ int32_t rutabaga_context_create(struct rutabaga *ptr, uint32_t ctx_id, uint32_t 
  * come before the return, or from the library's thread). -ESRCH. */
 int32_t rutabaga_context_destroy(struct rutabaga *ptr, uint32_t ctx_id);
 
-/* Makes a resource usable in a context's commands. Attaching twice is fine. -ESRCH, -ENOENT. */
+/* Makes a resource usable in a context's commands. Attaching twice is fine. -ESRCH, -ENOENT, -ENOMEM (also beyond 16 times
+ * as many as there may be resources). */
 int32_t rutabaga_context_attach_resource(struct rutabaga *ptr, uint32_t ctx_id, uint32_t resource_id);
 
 /* The opposite; detaching what is not attached is fine. -ESRCH, -ENOENT. */

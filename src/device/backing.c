@@ -95,6 +95,13 @@ uint32_t backing_read(struct neep_device *device, struct neep_request *request, 
 		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
 			"nr_entries says more than the request holds");
 	}
+	/* Neighbours count as one, and a request can name the same memory over and over: without a limit the list of a hostile
+	 * driver takes most of a minute to read. */
+	if (nr_entries > device->options.quota.total_backing_entries) {
+		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
+			"more entries than all resources have");
+	}
+	device->turn_bytes += (uint64_t)nr_entries * sizeof(struct virtio_gpu_mem_entry);
 	if (nr_entries > 0 && device->memory == NULL) {
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	}

@@ -262,6 +262,15 @@ static bool is_paused(const struct neep_device *device, enum neep_device_queue q
 	return queue == NEEP_DEVICE_CONTROLQ && device->waiting != NULL;
 }
 
+/* Commands of one queue may have completed fences of the other. */
+static void notify_all(struct neep_device *device) {
+	for (size_t i = 0; i < NEEP_DEVICE_QUEUE_COUNT; i++) {
+		if (device->rings[i] != NULL) {
+			neep_vring_notify(device->rings[i]);
+		}
+	}
+}
+
 bool neep_device_run_queue(struct neep_device *device, enum neep_device_queue queue) {
 	struct neep_vring *ring = device->rings[queue];
 	if (ring == NULL || is_paused(device, queue)) {
@@ -280,8 +289,9 @@ bool neep_device_run_queue(struct neep_device *device, enum neep_device_queue qu
 		count++;
 	}
 	device->is_in_batch = false;
-	neep_vring_notify(ring);
-	return count > 0;
+	notify_all(device);
+	/* Without a command there may have been malformed buffers, and more behind them. */
+	return count > 0 || (!is_paused(device, queue) && neep_vring_has_work(ring));
 }
 
 void neep_device_get_stats(const struct neep_device *device, struct neep_device_stats *stats) {

@@ -24,6 +24,8 @@
 /* Each is a thread of the renderer, an fd and a page here and a map of the VMM; guest drivers keep one for every thread that ever made
  * a Vulkan call. */
 #define NEEP_GFX_RINGS_MAX 1024
+/* With those that nobody serves, which are looked at again and again for a while (ring.c). */
+#define NEEP_GFX_KNOWN_RINGS_MAX (2 * NEEP_GFX_RINGS_MAX)
 /* Between vkGetBlobGOOGLE and the creation of the blob, one for each guest thread at most. */
 #define NEEP_GFX_PUBLISHED_MAX 256
 /* Between 0xa003 and the creation of its blob, which the guest kernel queues behind it. */
@@ -56,8 +58,9 @@ struct neep_gfx_context {
 	int64_t dying_until_ns;
 
 	struct neep_idmap attachments; // neep_gfx_attachment.link, by resource
-	size_t ring_count;
-	struct neep_idmap published; // neep_gfx_published.link, by blob_id
+	size_t ring_count;             // served
+	size_t known_ring_count;       // served or not
+	struct neep_idmap published;   // neep_gfx_published.link, by blob_id
 	uint64_t announced[NEEP_GFX_ANNOUNCED_MAX];
 	size_t announced_count;
 

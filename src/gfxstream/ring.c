@@ -121,7 +121,12 @@ int neep_gfx_ring_start(struct neep_gfx_context *context, uint32_t resource_id) 
 		return rc;
 	}
 	memory->is_ring = true;
+	if (context->known_ring_count >= NEEP_GFX_KNOWN_RINGS_MAX) {
+		fail(attachment);
+		return -ENOMEM;
+	}
 	attachment->is_ring = true;
+	context->known_ring_count++;
 	rc = serve(context, attachment);
 	if (rc < 0) {
 		fail(attachment);
@@ -157,6 +162,7 @@ void neep_gfx_ring_stop(struct neep_gfx_context *context, struct neep_gfx_attach
 		neep_worker_ring_remove(context->worker, attachment->resource->resource_id);
 	}
 	close_bell(context, attachment);
+	context->known_ring_count -= attachment->is_ring ? 1 : 0;
 }
 
 void neep_gfx_rings_hand_over(struct neep_gfx_context *context) {

@@ -158,6 +158,10 @@ int neep_context_attach(struct rutabaga *rutabaga, uint32_t ctx_id, uint32_t res
 	if (rc < 0 || attachment != NULL) {
 		return rc;
 	}
+	if (rutabaga->attachments.count >=
+		(uint64_t)NEEP_ATTACHMENTS_PER_RESOURCE * rutabaga->limits.resources) {
+		return -ENOMEM;
+	}
 	attachment = calloc(1, sizeof(*attachment));
 	if (attachment == NULL) {
 		return -ENOMEM;

@@ -6,6 +6,8 @@
 
 #define NEEP_CONTEXT_RINGS    64
 #define NEEP_CONTEXT_NAME_MAX 64
+/* How many attachments there may be for each resource that there may be: few are shared, and those by few contexts. */
+#define NEEP_ATTACHMENTS_PER_RESOURCE 16
 
 /* The core's half of a context. */
 struct neep_context_slot {

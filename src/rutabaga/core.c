@@ -270,8 +270,15 @@ void neep_core_reset(struct rutabaga *rutabaga) {
 	neep_timeline_finish(&rutabaga->global);
 }
 
+static bool is_in_callback(struct rutabaga *rutabaga) {
+	neep_core_lock(rutabaga);
+	bool is_ours = rutabaga->is_telling && pthread_equal(rutabaga->teller, pthread_self());
+	pthread_mutex_unlock(&rutabaga->lock);
+	return is_ours;
+}
+
 int neep_core_finish(struct rutabaga *rutabaga) {
-	if (rutabaga->has_thread && pthread_equal(rutabaga->thread, pthread_self())) {
+	if (is_in_callback(rutabaga)) {
 		return -EBUSY;
 	}
 	neep_core_stop_thread(rutabaga);

@@ -65,6 +65,7 @@ struct rutabaga {
 	struct neep_list done;     // neep_fence.link: retired, to be told
 	struct neep_list messages; // neep_message.link: to be told
 	bool is_telling;           // some thread is inside neep_core_leave()'s callbacks
+	pthread_t teller;          // that thread
 	/* Refusals are a guest's to cause at any rate: they must not hide what components have to say. */
 	struct neep_message_budget refusal_budget;
 	struct neep_message_budget event_budget;

@@ -122,6 +122,7 @@ static void tell_one_fence(struct rutabaga *rutabaga) {
 void neep_core_tell(struct rutabaga *rutabaga) {
 	if (!rutabaga->is_telling) {
 		rutabaga->is_telling = true;
+		rutabaga->teller = pthread_self();
 		for (;;) {
 			if (!neep_list_is_empty(&rutabaga->messages)) {
 				tell_one_message(rutabaga);

@@ -203,10 +203,11 @@ static void lose_broken(struct neep_worker_pool *pool) {
 	}
 }
 
-/* Kills what is late. Returns when there is more to do: 0 if nothing. */
+/* Kills what is late. Returns when there is more to do: 0 if nothing, and while the spawner is behind: dispatch runs when it
+ * has read. */
 static int64_t kill_late(struct neep_worker_pool *pool) {
 	int64_t now = neep_clock_ns();
-	while (!neep_list_is_empty(&pool->ending)) {
+	while (!neep_list_is_empty(&pool->ending) && pool->spawner.queued == 0) {
 		struct neep_worker *first = neep_container_of(pool->ending.next, struct neep_worker, link);
 		if (first->deadline_ns > now && pool->ending_count <= ENDING_MAX) {
 			return first->deadline_ns;

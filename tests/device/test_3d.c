@@ -274,6 +274,32 @@ static void check_119_stream_is_refused_when_it_is_over_the_quota(void **state) 
 	check_close(check);
 }
 
+/* What has an image on the host is limited as those of CREATE_2D are. */
+static void check_120_image_is_refused_when_it_is_over_the_quota(void **state) {
+	(void)state;
+	struct check_options options = check_3d_options(0);
+	options.device.quota.resource_bytes = 4096;
+	struct check *check = check_open(&options);
+	struct virtio_gpu_resource_create_3d cmd = {
+		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D,
+		.resource_id = 1,
+		.target = 2,
+		.format = VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM,
+		.bind = 1 << 1,
+		.width = 32,
+		.height = 33,
+		.depth = 1,
+		.array_size = 1,
+		.flags = VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP,
+	};
+	assert_int_equal(check_send(check, &cmd), CHECK_NO_MEMORY);
+	assert_int_equal(check_counts(check).device.bytes, 0);
+	cmd.height = 32;
+	assert_int_equal(check_send(check, &cmd), CHECK_OK);
+	assert_int_equal(check_counts(check).device.bytes, 4096);
+	check_close(check);
+}
+
 static void check_119_context_goes_on_when_a_stream_fails(void **state) {
 	static const uint32_t errors[] = { EINVAL, ENOMEM, EIO, ENOENT };
 	(void)state;
@@ -473,6 +499,7 @@ int main(void) {
 		device_check(check_118_attachment_counts_once_when_it_is_made_twice),
 		device_check(check_119_stream_is_refused_when_its_size_is_not_there),
 		device_check(check_119_stream_is_refused_when_it_is_over_the_quota),
+		device_check(check_120_image_is_refused_when_it_is_over_the_quota),
 		device_check(check_119_context_goes_on_when_a_stream_fails),
 		device_check(check_119_device_lives_when_the_guest_rewrites_the_stream_meanwhile),
 		device_check(check_120_resource_does_not_exist_when_the_renderer_refused_it),

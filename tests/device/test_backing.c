@@ -221,6 +221,25 @@ static void check_051_more_entries_than_the_quota(void **state) {
 	check_close(check);
 }
 
+/* Reading them takes its time, whatever becomes of them. */
+static void check_051_more_entries_than_all_resources_may_have(void **state) {
+	(void)state;
+	enum { ENTRIES = 64 };
+	struct check_options options = check_options();
+	options.device.quota.total_backing_entries = ENTRIES - 1;
+	struct check *check = check_open(&options);
+	struct neep_guest_buffer *memory = check_alloc(check, NEEP_GUEST_PAGE_SIZE);
+	struct virtio_gpu_mem_entry entries[ENTRIES];
+	for (uint32_t i = 0; i < ENTRIES; i++) {
+		entries[i] =
+			(struct virtio_gpu_mem_entry){ .addr = memory->first.guest_addr + i, .length = 1 };
+	}
+	assert_int_equal(check_create_2d(check, 1, FORMAT, 4, 4), CHECK_OK);
+	assert_int_equal(check_attach_entries(check, 1, ENTRIES, entries, ENTRIES), CHECK_NO_MEMORY);
+	assert_int_equal(check_attach_entries(check, 1, ENTRIES - 1, entries, ENTRIES - 1), CHECK_OK);
+	check_close(check);
+}
+
 /* 1 + 3 + 5 + ... + 63 bytes are 16 x 16 pixels; every piece has a byte of nobody behind it. */
 static void check_052_odd_lengths(void **state) {
 	(void)state;
@@ -321,6 +340,7 @@ static const struct CMUnitTest tests[] = {
 	device_check(check_050_second_attach),
 	device_check(check_051_many_scattered_pages),
 	device_check(check_051_more_entries_than_the_quota),
+	device_check(check_051_more_entries_than_all_resources_may_have),
 	device_check(check_052_odd_lengths),
 	device_check(check_053_entries_of_no_length),
 	device_check(check_054_detach_and_attach_elsewhere),

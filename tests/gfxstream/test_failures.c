@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "support/await.h"
+#include "support/process_table.h"
 #include "util/macros.h"
 
 #define HOST_STATE      (2176 / 4)
@@ -232,6 +233,55 @@ static void ending_renderers_do_not_add_up(void **state) {
 	await_turning(end_more_than_may_be_ending(*state), );
 }
 
+/* More contexts come and go than it can be told of: each is a message when it comes and one when it goes. */
+static void nobody_is_lost_when_the_spawner_falls_behind(void **state) {
+	enum { CONTEXTS = 1000, BYSTANDER };
+	struct rig *rig = *state;
+	pid_t spawner;
+	assert_int_equal(rig_context(rig, BYSTANDER, "bystander"), 0);
+	assert_int_equal(rig_ring(rig, BYSTANDER, BYSTANDER), 0);
+	assert_int_equal(rig_order(rig, BYSTANDER, SCRIPT_DONE, 0), 0);
+	rig_await(rig, rig_fence(rig, BYSTANDER, 0));
+	assert_int_equal(process_children(getpid(), &spawner, 1), 1);
+	assert_int_equal(kill(spawner, SIGSTOP), 0);
+	for (uint32_t id = 1; id <= CONTEXTS; id++) {
+		assert_int_equal(rig_context(rig, id, "brief"), 0);
+		assert_int_equal(rig_ring(rig, id, id), 0);
+	}
+	for (uint32_t id = 1; id <= CONTEXTS; id++) {
+		assert_int_equal(rutabaga_context_destroy(rig->rutabaga, id), 0);
+		assert_int_equal(rutabaga_resource_unref(rig->rutabaga, id), 0);
+	}
+	rig_idle(rig, 100);
+	assert_int_equal(kill(spawner, SIGCONT), 0);
+	await_turning(rig_processes() <= 2, rig_turn(rig, 10));
+	assert_int_equal(rig_order(rig, BYSTANDER, SCRIPT_DONE, 0), 0);
+	rig_await(rig, rig_fence(rig, BYSTANDER, 0));
+}
+
+/* Until they are detached. */
+static void rings_that_nobody_serves_are_limited(void **state) {
+	enum { RINGS = 2048 };
+	struct rig *rig = *state;
+	assert_int_equal(rig_context(rig, 1, "refused"), 0);
+	for (uint32_t id = 1; id <= RINGS + 2; id++) {
+		assert_int_equal(rig_blob(rig, 1, id, 0, RIG_RING_SIZE), 0);
+		assert_int_equal(rutabaga_context_attach_resource(rig->rutabaga, 1, id), 0);
+	}
+	for (uint32_t id = 1; id <= RINGS; id++) {
+		int rc = rig_submit(rig, 1, (const uint32_t[]){ 0x1001, id }, 2);
+		assert_int_equal(rc, id == 1 ? 0 : -EIO);
+		if (id == 1) {
+			assert_ring_failed(rig, id);
+		}
+	}
+	assert_int_equal(rig_submit(rig, 1, (const uint32_t[]){ 0x1001, RINGS + 1 }, 2), -ENOMEM);
+	/* Who was refused must not wait. */
+	assert_ring_failed(rig, RINGS + 1);
+	assert_int_equal(rutabaga_context_detach_resource(rig->rutabaga, 1, 1), 0);
+	assert_int_equal(rig_submit(rig, 1, (const uint32_t[]){ 0x1001, RINGS + 2 }, 2), -EIO);
+}
+
 static void context_is_lost_when_its_renderer_does_not_start(void **state) {
 	struct rig *rig = *state;
 	assert_int_equal(rig_context(rig, 1, "stillborn"), 0);
@@ -309,6 +359,8 @@ int main(void) {
 		rig_test(renderer_that_does_not_read_never_holds_anybody_up),
 		rig_test(renderer_is_killed_when_it_outlives_its_context),
 		rig_test(ending_renderers_do_not_add_up),
+		rig_test(nobody_is_lost_when_the_spawner_falls_behind),
+		rig_test(rings_that_nobody_serves_are_limited),
 		rig_test(context_is_lost_when_its_renderer_does_not_start),
 		rig_test(everything_is_lost_but_the_device_when_the_spawner_dies),
 		rig_test(spawner_is_not_started_again_at_once_when_it_dies_again),

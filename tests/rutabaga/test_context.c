@@ -111,6 +111,28 @@ static void attach_and_detach_are_idempotent(void **state) {
 	assert_int_equal(rutabaga_context_attach_resource(r->rutabaga, 1, 5), 0);
 }
 
+static void attachments_are_limited(void **state) {
+	enum { RESOURCES = 4, CONTEXTS = 16 };
+	struct recorder *r = *state;
+	struct neep_rutabaga_limits limits;
+	neep_rutabaga_get_limits(r->rutabaga, &limits);
+	limits.resources = RESOURCES;
+	neep_rutabaga_set_limits(r->rutabaga, &limits);
+	for (uint32_t ctx_id = 1; ctx_id <= CONTEXTS + 1; ctx_id++) {
+		assert_int_equal(create(r, ctx_id, NEEP_FAKE_CAPSET), 0);
+	}
+	for (uint32_t id = 1; id <= RESOURCES; id++) {
+		assert_int_equal(create_host_blob(r, 1, id, id, 4096), 0);
+		for (uint32_t ctx_id = 1; ctx_id <= CONTEXTS; ctx_id++) {
+			assert_int_equal(rutabaga_context_attach_resource(r->rutabaga, ctx_id, id), 0);
+		}
+	}
+	assert_int_equal(rutabaga_context_attach_resource(r->rutabaga, CONTEXTS + 1, 1), -ENOMEM);
+	assert_int_equal(rutabaga_context_attach_resource(r->rutabaga, 1, 1), 0);
+	assert_int_equal(rutabaga_context_destroy(r->rutabaga, 2), 0);
+	assert_int_equal(rutabaga_context_attach_resource(r->rutabaga, CONTEXTS + 1, 1), 0);
+}
+
 static void unref_and_destroy_detach(void **state) {
 	struct recorder *r = *state;
 	for (uint32_t c = 1; c <= 3; c++) {
@@ -273,6 +295,7 @@ int main(void) {
 		WITH_FAKE(create_reads_no_more_of_the_name_than_64_bytes),
 		WITH_FAKE(create_passes_on_refusals_and_limits),
 		WITH_FAKE(attach_and_detach_are_idempotent),
+		WITH_FAKE(attachments_are_limited),
 		WITH_FAKE(unref_and_destroy_detach),
 		WITH_FAKE(submit_checks_context_and_size),
 		WITH_FAKE(submit_reaches_what_is_attached),

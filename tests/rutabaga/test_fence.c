@@ -197,6 +197,18 @@ static void callback_may_not_finish(void **state) {
 	r->on_fence = NULL;
 }
 
+static void refused_finish_leaves_the_library_thread(void **state) {
+	struct recorder *r = *state;
+	make_contexts(r, 1);
+	r->on_fence = finish_inside;
+	create_global(r, 1);
+	expect(r, 1, (uint64_t[]){ 1 });
+	r->on_fence = NULL;
+	create_ring(r, 1, 0, 2);
+	neep_fake_complete(r->fake, 1, 0, 1);
+	assert_true(recorder_wait(r, 2));
+}
+
 static void event_fd_polls_when_there_is_work(void **state) {
 	struct recorder *r = *state;
 	make_contexts(r, 1);
@@ -285,6 +297,7 @@ int main(void) {
 		WITH_2D(callback_may_not_finish),
 		WITH_FAKE(event_fd_polls_when_there_is_work),
 		WITH_2D(event_fd_is_quiet_for_2d),
+		WITH_THREAD(refused_finish_leaves_the_library_thread),
 		WITH_THREAD(library_thread_completes_in_order),
 		WITH_THREAD(event_fd_takes_over_from_the_library_thread),
 		cmocka_unit_test(finish_completes_what_is_pending),
