@@ -120,13 +120,16 @@ struct inflight_place {
 void neep_inflight_packed_init(struct neep_inflight_queue *queue);
 void neep_inflight_packed_sync(struct neep_inflight_queue *queue, struct inflight_place used);
 
-/* Finds what a device before us left. `ring_desc` is the descriptor ring. Returns false when there is nothing to learn:
- * a new area, or one whose numbers do not fit the ring. *in_use becomes the descriptors of all buffers in flight. */
-bool neep_inflight_packed_recover(
-	struct neep_inflight_queue *queue, const uint8_t *ring_desc, uint32_t ring_size, uint32_t *in_use);
+/* What a recovery finds. */
+struct inflight_packed_state {
+	struct inflight_place used; // of the next used descriptor, in the ring
+	uint32_t in_use;            // descriptors of all buffers in flight
+};
 
-/* The place of the next used descriptor, after a recovery. */
-struct inflight_place neep_inflight_packed_used(const struct neep_inflight_queue *queue);
+/* Finds what a device before us left. `ring_desc` is the descriptor ring. Returns false when there is nothing to learn:
+ * a new area, or one whose numbers do not fit the ring. */
+bool neep_inflight_packed_recover(struct neep_inflight_queue *queue, const uint8_t *ring_desc,
+	uint32_t ring_size, struct inflight_packed_state *state);
 
 /* Records one descriptor of a buffer; the values come from the ring. */
 struct inflight_packed_record {

@@ -33,6 +33,20 @@ void neep_inflight_packed_sync(struct neep_inflight_queue *queue, struct infligh
 	inflight_store(&area->old_used_wrap_counter, used.wrap);
 }
 
+static struct inflight_place used_place(const struct inflight_packed *area) {
+	return (struct inflight_place){
+		.index = inflight_load(&area->used_idx),
+		.wrap = inflight_load(&area->used_wrap_counter) != 0,
+	};
+}
+
+static struct inflight_place old_used_place(const struct inflight_packed *area) {
+	return (struct inflight_place){
+		.index = inflight_load(&area->old_used_idx),
+		.wrap = inflight_load(&area->old_used_wrap_counter) != 0,
+	};
+}
+
 static void commit_step(struct inflight_packed *area) {
 	inflight_store(&area->old_free_head, inflight_load(&area->free_head));
 	inflight_store(&area->old_used_idx, inflight_load(&area->used_idx));
@@ -47,21 +61,22 @@ static void roll_back_step(struct inflight_packed *area) {
 
 /* Whether the device before us wrote the used descriptor of the step that it did not finish here: its place no
  * longer holds an available descriptor of that lap. */
-static bool step_was_published(const struct inflight_packed *area, const uint8_t *ring_desc) {
-	uint16_t index = inflight_load(&area->old_used_idx);
-	bool wrap = inflight_load(&area->old_used_wrap_counter) != 0;
-	uint16_t flags = vring_load(ring_desc + index * sizeof(struct vring_packed_desc) +
+static bool step_was_published(struct inflight_place old, const uint8_t *ring_desc) {
+	uint16_t flags = vring_load(ring_desc + old.index * sizeof(struct vring_packed_desc) +
 				    offsetof(struct vring_packed_desc, flags));
-	return !vring_packed_is_available(flags, wrap);
+	return !vring_packed_is_available(flags, old.wrap);
 }
 
-static void finish_last_step(struct inflight_packed *area, const uint8_t *ring_desc) {
-	bool is_open = inflight_load(&area->used_idx) != inflight_load(&area->old_used_idx) ||
-		       inflight_load(&area->used_wrap_counter) != inflight_load(&area->old_used_wrap_counter);
-	if (is_open && step_was_published(area, ring_desc)) {
+/* Returns which of the two is the used place now. */
+static struct inflight_place finish_last_step(struct inflight_packed *area, struct inflight_place used,
+	struct inflight_place old, const uint8_t *ring_desc) {
+	bool is_open = used.index != old.index || used.wrap != old.wrap;
+	bool is_published = is_open && step_was_published(old, ring_desc);
+	if (is_published) {
 		commit_step(area);
 	}
 	roll_back_step(area);
+	return is_published ? used : old;
 }
 
 static void clear_free_list(struct neep_inflight_queue *queue) {
@@ -89,15 +104,16 @@ static uint32_t count_in_use(const struct neep_inflight_queue *queue) {
 	return sum;
 }
 
-bool neep_inflight_packed_recover(
-	struct neep_inflight_queue *queue, const uint8_t *ring_desc, uint32_t ring_size, uint32_t *in_use) {
+bool neep_inflight_packed_recover(struct neep_inflight_queue *queue, const uint8_t *ring_desc,
+	uint32_t ring_size, struct inflight_packed_state *state) {
 	struct inflight_packed *area = queue->packed;
 	neep_inflight_resubmit_begin(queue);
-	if (queue->was_new || inflight_load(&area->used_idx) >= ring_size ||
-		inflight_load(&area->old_used_idx) >= ring_size) {
+	/* Others may write there: what is checked is not read again. */
+	struct inflight_place used = used_place(area), old = old_used_place(area);
+	if (queue->was_new || used.index >= ring_size || old.index >= ring_size) {
 		return false;
 	}
-	finish_last_step(area, ring_desc);
+	state->used = finish_last_step(area, used, old, ring_desc);
 	clear_free_list(queue);
 	for (uint16_t index = 0; index < queue->size; index++) {
 		if (inflight_load(&area->desc[index].inflight) != 0) {
@@ -105,15 +121,8 @@ bool neep_inflight_packed_recover(
 		}
 	}
 	neep_inflight_resubmit_sort(queue);
-	*in_use = count_in_use(queue);
-	return *in_use <= ring_size;
-}
-
-struct inflight_place neep_inflight_packed_used(const struct neep_inflight_queue *queue) {
-	return (struct inflight_place){
-		.index = inflight_load(&queue->packed->used_idx),
-		.wrap = inflight_load(&queue->packed->used_wrap_counter) != 0,
-	};
+	state->in_use = count_in_use(queue);
+	return state->in_use <= ring_size;
 }
 
 static void record_begin(struct neep_inflight_queue *queue) {

@@ -57,19 +57,18 @@ static void used_set(struct neep_vring *ring, struct inflight_place place) {
 }
 
 static void packed_start(struct neep_vring *ring, bool recover) {
-	uint32_t in_use = 0;
+	struct inflight_packed_state state;
 	avail_set(ring, place_unpack(ring->config.base));
 	used_set(ring, place_unpack(ring->config.base >> 16));
 	if (ring->inflight == NULL) {
 		return;
 	}
 	if (recover &&
-		neep_inflight_packed_recover(ring->inflight, desc_at(ring, 0), ring->config.size, &in_use)) {
-		struct inflight_place place = neep_inflight_packed_used(ring->inflight);
-		used_set(ring, place);
+		neep_inflight_packed_recover(ring->inflight, desc_at(ring, 0), ring->config.size, &state)) {
+		used_set(ring, state.used);
 		/* What was popped and not pushed is in flight: the driver's side is that far ahead. */
-		place_advance(ring, &place, in_use);
-		avail_set(ring, place);
+		place_advance(ring, &state.used, state.in_use);
+		avail_set(ring, state.used);
 		return;
 	}
 	if (recover) {
