@@ -136,7 +136,7 @@ static bool is_node_file(const struct stat *st) {
 
 /* Whether the path may be the node's: the last word is its name. Spares a stat of everything that is opened. */
 static bool ends_as_node(const char *path) {
-	size_t len = strlen(path);
+	size_t len = path != NULL ? strlen(path) : 0;
 	size_t word = sizeof(NEEP_VIRTGPU_NODE_NAME) - 1;
 	return len >= word && strcmp(path + len - word, NEEP_VIRTGPU_NODE_NAME) == 0;
 }

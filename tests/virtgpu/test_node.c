@@ -80,6 +80,17 @@ static void node_opens_relative_to_its_folder(void **state) {
 	close(folder);
 }
 
+static void missing_paths_are_bad_addresses(void **state) {
+	(void)state;
+	/* The C library's headers promise that there is none, programs do not. */
+	int (*volatile open_it)(const char *, int, ...) = open;
+	int (*volatile openat_it)(int, const char *, int, ...) = openat;
+	assert_int_equal(open_it(NULL, O_RDONLY), -1);
+	assert_int_equal(errno, EFAULT);
+	assert_int_equal(openat_it(AT_FDCWD, NULL, O_RDONLY), -1);
+	assert_int_equal(errno, EFAULT);
+}
+
 static void node_is_a_platform_device_in_sys(void **state) {
 	(void)state;
 	struct stat st;
@@ -687,6 +698,7 @@ int main(void) {
 		fd_checked_test(node_is_the_only_drm_device),
 		fd_checked_test(node_looks_like_a_character_device),
 		fd_checked_test(node_opens_relative_to_its_folder),
+		fd_checked_test(missing_paths_are_bad_addresses),
 		fd_checked_test(node_is_a_platform_device_in_sys),
 		fd_checked_test(version_is_that_of_the_kernel_driver),
 		fd_checked_test(params_tell_what_the_device_has),
