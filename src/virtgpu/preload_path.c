@@ -154,8 +154,14 @@ static int open_redirected(int folder, const char *path, int flags, mode_t mode)
 	bool may_be_node = tree[0] != '\0' && (flags & O_PATH) == 0 && ends_as_node(path);
 	if (may_be_node && real_functions()->fstatat(folder, path, &st, 0) == 0 && is_node_file(&st)) {
 		int fd = neep_preload_open_node((flags & O_CLOEXEC) != 0);
-		errno = fd < 0 ? -fd : errno;
-		return fd < 0 ? -1 : fd;
+		if (fd < 0) {
+			errno = -fd;
+			return -1;
+		}
+		if ((flags & O_NONBLOCK) != 0) {
+			fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
+		}
+		return fd;
 	}
 	return folder == AT_FDCWD ? real_functions()->open(path, flags, mode)
 				  : real_functions()->openat(folder, path, flags, mode);
