@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/dma-buf.h>
@@ -476,6 +477,34 @@ static void wait_sees_the_submits_that_use_a_buffer(void **state) {
 	close(fd);
 }
 
+/* Other rings' fences do not tell when this one's is done. */
+static void wait_sees_an_old_submit_behind_many(void **state) {
+	(void)state;
+	int fd = node_open_context();
+	struct node_blob blob;
+	assert_int_equal(node_blob_create(fd, NODE_PAGE, 0, &blob), 0);
+	assert_int_equal(NODE_RUN(fd, NEEP_FAKE_OP_HOLD, NEEP_FAKE_THIS_CTX, 1, 1), 0);
+	assert_int_equal(NODE_RUN(fd, NEEP_FAKE_OP_HOLD, NEEP_FAKE_THIS_CTX, 2, 1), 0);
+	struct node_submit submit = { .handles = &blob.handle, .handle_count = 1, .ring = 1, .fence_in = -1 };
+	assert_int_equal(node_submit(fd, &submit), 0);
+	submit.ring = 2;
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(node_submit(fd, &submit), 0);
+	}
+	pid_t child = fork();
+	if (child == 0) {
+		_exit(node_wait(fd, blob.handle, false) == 0 ? 0 : 1);
+	}
+	assert_int_equal(NODE_RUN(fd, NEEP_FAKE_OP_COMPLETE, NEEP_FAKE_THIS_CTX, 2, 100), 0);
+	usleep(100000);
+	assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
+	assert_int_equal(NODE_RUN(fd, NEEP_FAKE_OP_COMPLETE, NEEP_FAKE_THIS_CTX, 1, 1), 0);
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	close(fd);
+}
+
 /* As a query whose answer the device writes there. */
 static void wait_sees_the_submits_that_use_guest_memory(void **state) {
 	(void)state;
@@ -716,6 +745,7 @@ int main(void) {
 		fd_checked_test(sync_file_calls_tell_and_merge),
 		fd_checked_test(fence_that_comes_in_is_waited_for),
 		fd_checked_test(wait_sees_the_submits_that_use_a_buffer),
+		fd_checked_test(wait_sees_an_old_submit_behind_many),
 		fd_checked_test(wait_sees_the_submits_that_use_guest_memory),
 		fd_checked_test(submit_that_is_wrong_is_refused),
 		fd_checked_test(large_submit_is_whole),
