@@ -619,6 +619,31 @@ static void dma_buf_leads_to_the_same_buffer(void **state) {
 	close(fd);
 }
 
+/* As it may on Linux, where the context has what it is made of later. */
+static void dma_buf_may_come_before_the_context(void **state) {
+	(void)state;
+	int fd = node_open_context();
+	int other = node_open();
+	struct node_blob blob;
+	uint32_t handle;
+	assert_int_equal(node_blob_create(fd, NODE_PAGE, 0, &blob), 0);
+	int dma_buf = node_export(fd, blob.handle);
+	assert_int_equal(node_import(other, dma_buf, &handle), 0);
+	assert_int_equal(node_context_init(other, NEEP_FAKE_CAPSET, 1), 0);
+	uint8_t *memory = node_map(other, handle, NODE_PAGE);
+	assert_non_null(memory);
+	assert_int_equal(NODE_RUN(other, NEEP_FAKE_OP_POKE, blob.resource_id, 4, 0, 9), 0);
+	struct node_submit submit = { .ring = -1, .fence_in = -1, .wants_fence = true };
+	int fence = node_submit(other, &submit);
+	assert_true(node_fence_is_done(fence, (int)AWAIT_MS));
+	assert_int_equal(memory[4], 9);
+	munmap(memory, NODE_PAGE);
+	close(fence);
+	close(dma_buf);
+	close(other);
+	close(fd);
+}
+
 static void dma_buf_keeps_the_buffer_alone(void **state) {
 	(void)state;
 	int fd = node_open_context();
@@ -751,6 +776,7 @@ int main(void) {
 		fd_checked_test(large_submit_is_whole),
 		fd_checked_test(old_and_new_programs_have_other_structs),
 		fd_checked_test(dma_buf_leads_to_the_same_buffer),
+		fd_checked_test(dma_buf_may_come_before_the_context),
 		fd_checked_test(dma_buf_keeps_the_buffer_alone),
 		fd_checked_test(foreign_fd_is_no_dma_buf),
 		fd_checked_test(dma_buf_has_the_rights_that_were_asked_for),
