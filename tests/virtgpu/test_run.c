@@ -524,6 +524,18 @@ static void stop_stops_both_and_continue_wakes_them(void **state) {
 	assert_int_equal(process_wait(pid), 0);
 }
 
+/* By whoever started us, and so by the program: nobody would wake us. */
+static void stop_that_is_ignored_stops_nobody(void **state) {
+	(void)state;
+	signal(SIGTSTP, SIG_IGN);
+	pid_t pid = start_script("trap 'touch usr1; exit 0' USR1; touch ready; while :; do sleep 0.01; done");
+	signal(SIGTSTP, SIG_DFL);
+	kill(pid, SIGTSTP);
+	kill(pid, SIGUSR1);
+	file_await("usr1");
+	assert_int_equal(process_wait(pid), 0);
+}
+
 /* ---- the end ---- */
 
 #define FAMILY_MAX 8
@@ -642,6 +654,7 @@ int main(void) {
 		case_in_folder(device_can_be_asked_from_inside),
 		case_in_folder(signals_go_on_to_the_program),
 		case_in_folder(stop_stops_both_and_continue_wakes_them),
+		case_in_folder(stop_that_is_ignored_stops_nobody),
 		case_in_folder(shaders_are_kept_in_the_cache_of_the_user),
 		case_in_folder(killed_neep_takes_its_processes_along),
 		case_in_folder(run_is_quick),
