@@ -97,6 +97,23 @@ static void program_that_cannot_run_is_told(void **state) {
 	assert_int_equal(result.code, 126);
 }
 
+/* The loader would say something to each program, and run it on the machine's own drivers. */
+static void place_that_cannot_be_preloaded_is_told(void **state) {
+	(void)state;
+	static struct process_result result;
+	static char script[PATH_MAX + 512];
+	snprintf(script, sizeof(script),
+		"mkdir -p 'a b/src/cli' 'a b/src/virtgpu/tree' 'a b/src/daemon'\ncp '%s' 'a b/src/cli/neep'\n"
+		": > 'a b/src/virtgpu/libneep-virtgpu.so'; : > 'a b/src/daemon/vhost-user-neep'\n"
+		"'a b/src/cli/neep' run --driver none -- echo ran; echo $?; rm -r 'a b'",
+		cli_program());
+	write_file("script", script);
+	process_run("/bin/sh", "script", &result);
+	assert_string_equal(result.out, "1\n");
+	assert_non_null(
+		strstr(result.err, "/a b/src/virtgpu/libneep-virtgpu.so: the dynamic loader takes no"));
+}
+
 static void device_that_cannot_start_is_told(void **state) {
 	(void)state;
 	static struct process_result result;
@@ -635,6 +652,7 @@ int main(void) {
 		case_in_folder(mistake_is_told_in_one_line),
 		case_in_folder(status_is_that_of_the_program),
 		case_in_folder(program_that_cannot_run_is_told),
+		case_in_folder(place_that_cannot_be_preloaded_is_told),
 		case_in_folder(device_that_cannot_start_is_told),
 		case_in_folder(options_of_the_program_are_its_own),
 		case_in_folder(process_state_is_as_it_was),
