@@ -114,6 +114,22 @@ static void place_that_cannot_be_preloaded_is_told(void **state) {
 		strstr(result.err, "/a b/src/virtgpu/libneep-virtgpu.so: the dynamic loader takes no"));
 }
 
+/* Sockets of ours get their numbers otherwise. */
+static void closed_streams_are_no_hindrance(void **state) {
+	(void)state;
+	static struct process_result result;
+	static char script[2 * PATH_MAX + 128];
+	snprintf(script, sizeof(script),
+		"'%s' run --driver none --log error -- touch 1 <&- >&-\n"
+		"'%s' run --driver none -- touch 2 <&- >&- 2>&-\n"
+		"ls",
+		cli_program(), cli_program());
+	write_file("script", script);
+	process_run("/bin/sh", "script", &result);
+	assert_string_equal(result.err, "");
+	assert_string_equal(result.out, "1\n2\nscript\n");
+}
+
 static void device_that_cannot_start_is_told(void **state) {
 	(void)state;
 	static struct process_result result;
@@ -653,6 +669,7 @@ int main(void) {
 		case_in_folder(status_is_that_of_the_program),
 		case_in_folder(program_that_cannot_run_is_told),
 		case_in_folder(place_that_cannot_be_preloaded_is_told),
+		case_in_folder(closed_streams_are_no_hindrance),
 		case_in_folder(device_that_cannot_start_is_told),
 		case_in_folder(options_of_the_program_are_its_own),
 		case_in_folder(process_state_is_as_it_was),
