@@ -172,6 +172,15 @@ static void preloads_of_the_user_are_kept(void **state) {
 	assert_string_equal(colon, ":libc.so.6\n");
 }
 
+static void folder_of_the_node_can_be_listed(void **state) {
+	(void)state;
+	static struct process_result result;
+	run_script("ls -l /dev/dri; ls -ld /dev/dri/renderD128", &result);
+	assert_non_null(strstr(result.out, "226, 128"));
+	assert_string_equal(result.err, "");
+	assert_int_equal(result.code, 0);
+}
+
 /* ---- the guest driver ---- */
 
 static void hide_drivers(const char *folder) {
@@ -674,6 +683,7 @@ int main(void) {
 		case_in_folder(options_of_the_program_are_its_own),
 		case_in_folder(process_state_is_as_it_was),
 		case_in_folder(preloads_of_the_user_are_kept),
+		case_in_folder(folder_of_the_node_can_be_listed),
 		case_in_folder(missing_guest_driver_is_told_with_its_package),
 		case_in_folder(missing_host_driver_is_told_with_its_package),
 		case_in_folder(host_driver_may_be_named),
