@@ -119,6 +119,12 @@ bool bench_backend_has_ended(struct bench_backend *backend, char *text, size_t t
 	return true;
 }
 
+/* Nobody looks there again, and we may be ended any time. */
+static void remove_socket(const struct bench_backend *backend) {
+	unlink(backend->socket_path);
+	rmdir(backend->folder);
+}
+
 int bench_backend_connect(struct bench_backend *backend, struct neep_error *error) {
 	int64_t deadline = neep_clock_ns() + CONNECT_NS;
 	char how[64];
@@ -129,6 +135,9 @@ int bench_backend_connect(struct bench_backend *backend, struct neep_error *erro
 			return neep_error_set(error, 0, "the back-end ended at its start: %s", how);
 		}
 	} while (fd < 0 && neep_clock_ns() < deadline);
+	if (fd >= 0) {
+		remove_socket(backend);
+	}
 	return fd;
 }
 
@@ -159,8 +168,7 @@ void bench_backend_stop(struct bench_backend *backend) {
 		return;
 	}
 	end_child(backend);
-	unlink(backend->socket_path);
-	rmdir(backend->folder);
+	remove_socket(backend);
 	free(backend);
 }
 

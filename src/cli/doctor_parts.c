@@ -7,7 +7,7 @@ void doctor_look_parts(struct doctor_finding *finding) {
 	struct run_options options = { .has_guest_driver = false };
 	static struct run_places places;
 	struct neep_error error;
-	if (run_find_places(&options, &places, &error) < 0) {
+	if (run_find_places(&options, &places, &error) < 0 || run_check_preload(&places, &error) < 0) {
 		doctor_no(finding, "", "%s", error.text);
 	} else {
 		doctor_ok(finding, "neep " NEEP_VERSION ", %s", places.device);

@@ -1,11 +1,14 @@
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/bench.h"
 #include "cli/cli.h"
 #include "config.h"
+#include "util/fd.h"
 
 static const struct command {
 	const char *name;
@@ -70,7 +73,17 @@ static int unknown_command(const char *name) {
 	return CLI_USAGE;
 }
 
+/* A socket of ours at the place of a stream that was closed would be taken for it, here and by what is started. */
+static void fill_standard_streams(void) {
+	int fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO) {
+		fd = open("/dev/null", O_RDWR);
+	}
+	neep_close_fd(&fd);
+}
+
 int main(int argc, char **argv) {
+	fill_standard_streams();
 	const char *name = argc > 1 ? argv[1] : NULL;
 	if (name == NULL) {
 		print_help(stderr);

@@ -199,6 +199,9 @@ int cli_run(int argc, char **argv) {
 	struct neep_error error;
 	int result = run_find_places(&options, &places, &error);
 	if (result == 0) {
+		result = run_check_preload(&places, &error);
+	}
+	if (result == 0) {
 		result = machine_start(&machine, &options, &places, &error);
 	}
 	if (result == 0) {

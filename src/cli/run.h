@@ -43,6 +43,10 @@ struct run_places {
 /* Returns 0, or a negative errno with one line that says what is missing and what brings it. */
 int run_find_places(const struct run_options *options, struct run_places *places, struct neep_error *error);
 
+/* Whether programs can be given the library: LD_PRELOAD is a list, of which nothing can be quoted (ld.so(8)). As
+ * run_find_places(). */
+int run_check_preload(const struct run_places *places, struct neep_error *error);
+
 /* A part of neep: at `built` from this program's folder, as it was built, or where it was installed. Returns 0 or -ENOENT, with
  * the second in `path`. */
 int run_find_part(const char *built, const char *installed, char path[PATH_MAX]);

@@ -77,6 +77,16 @@ static int find_parts(
 	return options->has_wayland ? find_proxy(options, places, error) : 0;
 }
 
+int run_check_preload(const struct run_places *places, struct neep_error *error) {
+	if (strpbrk(places->preload, " :") == NULL) {
+		return 0;
+	}
+	return neep_error_set(error, 0,
+		"%s: the dynamic loader takes no library from a path with a space or a colon: install neep "
+		"elsewhere",
+		places->preload);
+}
+
 int run_find_places(const struct run_options *options, struct run_places *places, struct neep_error *error) {
 	int result = find_parts(options, places, error);
 	if (result == 0 && options->has_guest_driver) {

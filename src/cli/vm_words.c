@@ -50,6 +50,21 @@ void vm_words_print(const struct vm_words *words) {
 	}
 }
 
+/* Options of QEMU are lists, in which a comma of a value is written twice; and names with a colon are URLs to it. */
+#define VALUE_MAX (2 * PATH_MAX + 2)
+
+static const char *quote_value(const char *value, char quoted[VALUE_MAX]) {
+	size_t len = 0;
+	for (const char *c = value; *c != '\0' && len < VALUE_MAX - 2; c++) {
+		quoted[len++] = *c;
+		if (*c == ',') {
+			quoted[len++] = ',';
+		}
+	}
+	quoted[len] = '\0';
+	return quoted;
+}
+
 static void add_pair(struct vm_words *words, const char *option, const char *value) {
 	vm_words_add(words, "%s", option);
 	vm_words_add(words, "%s", value);
@@ -84,9 +99,11 @@ static void add_rutabaga(const struct vm *vm, struct vm_words *words) {
 		size_t len = strlen(properties);
 		snprintf(properties + len, sizeof(properties) - len, ",%s=on", name);
 	}
+	char wayland[VALUE_MAX];
 	vm_words_add(words, "-device");
 	vm_words_add(words, "virtio-gpu-rutabaga-pci,event_idx=off%s,hostmem=%s%s%s", properties,
-		vm->options->hostmem, vm->wayland[0] != '\0' ? ",wayland-socket-path=" : "", vm->wayland);
+		vm->options->hostmem, vm->wayland[0] != '\0' ? ",wayland-socket-path=" : "",
+		quote_value(vm->wayland, wayland));
 }
 
 /* Without KVM a host that is busy keeps the timer from ticking in time, which the kernel takes for broken; and the terminal and
@@ -100,8 +117,9 @@ static void add_device(const struct vm *vm, struct vm_words *words) {
 		add_rutabaga(vm, words);
 		return;
 	}
+	char path[VALUE_MAX];
 	vm_words_add(words, "-chardev");
-	vm_words_add(words, "socket,id=gpu,path=%s", vm->socket);
+	vm_words_add(words, "socket,id=gpu,path=%s", quote_value(vm->socket, path));
 	add_pair(words, "-device",
 		vm->front_end == VM_FRONT_END_GENERIC ? "vhost-user-test-device-pci,virtio-id=16,num_vqs=2,"
 							"config_size=20,vq_size=1024,chardev=gpu"
@@ -111,14 +129,16 @@ static void add_device(const struct vm *vm, struct vm_words *words) {
 
 static void add_disk(const struct vm *vm, struct vm_words *words) {
 	const char *disk = vm->options->disk;
+	char file[VALUE_MAX];
 	vm_words_add(words, "-drive");
 	if (disk != NULL) {
 		size_t len = strlen(disk);
 		bool is_qcow2 = len > 6 && strcmp(disk + len - 6, ".qcow2") == 0;
-		vm_words_add(words, "if=virtio,format=%s,file=%s", is_qcow2 ? "qcow2" : "raw", disk);
+		vm_words_add(words, "if=virtio,format=%s,file=%s%s", is_qcow2 ? "qcow2" : "raw",
+			disk[0] != '/' && strchr(disk, ':') != NULL ? "./" : "", quote_value(disk, file));
 		return;
 	}
-	vm_words_add(words, "if=virtio,format=raw,discard=unmap,file=%s/disk", vm->guest);
+	vm_words_add(words, "if=virtio,format=raw,discard=unmap,file=%s/disk", quote_value(vm->guest, file));
 	vm_words_add(words, "-kernel");
 	vm_words_add(words, "%s/vmlinuz", vm->guest);
 	vm_words_add(words, "-initrd");

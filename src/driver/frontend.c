@@ -129,7 +129,8 @@ static int remaining_ms(int64_t deadline) {
 	return left <= 0 ? 0 : (int)((left + NEEP_NS_PER_MS - 1) / NEEP_NS_PER_MS);
 }
 
-/* Reads exactly `len` bytes of a message that has begun. */
+/* Reads exactly `len` bytes of a message that has begun. One whose fd had no room in this process is read all the same: its
+ * handler finds none. */
 static int read_exactly(int socket, void *buf, size_t len, struct neep_fds *fds, int64_t deadline) {
 	size_t done = 0;
 	while (done < len) {
@@ -141,7 +142,8 @@ static int read_exactly(int socket, void *buf, size_t len, struct neep_fds *fds,
 		if (ready < 0) {
 			continue;
 		}
-		int64_t got = neep_recv(socket, (char *)buf + done, len - done, fds);
+		bool has_lost_fds;
+		int64_t got = neep_recv_in_part(socket, (char *)buf + done, len - done, fds, &has_lost_fds);
 		if (got <= 0) {
 			return got == 0 || got == -ECONNRESET ? -EPIPE : (int)got;
 		}

@@ -53,6 +53,12 @@ _Noreturn static void become(
 	_exit(result == -ENOENT ? SHELL_NOT_FOUND : SHELL_CANNOT_RUN);
 }
 
+/* From before: the program began so, too. */
+static bool is_ignored(int number) {
+	struct sigaction action;
+	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 /* What the terminal sends goes to the program as well, since both are in its foreground group; what somebody sent to this
  * process is passed on. */
 static void handle_signal(const struct child *child, const struct signalfd_siginfo *info) {
@@ -61,7 +67,7 @@ static void handle_signal(const struct child *child, const struct signalfd_sigin
 	if (!is_for_group) {
 		kill(child->pid, number);
 	}
-	if (number == SIGTSTP) {
+	if (number == SIGTSTP && !is_ignored(number)) {
 		/* Stopped as a job the shell knows of; SIGCONT wakes us. */
 		raise(SIGSTOP);
 	}

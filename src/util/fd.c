@@ -152,7 +152,7 @@ static void collect_fds(struct msghdr *msg, struct neep_fds *fds) {
 	}
 }
 
-int64_t neep_recv(int socket, void *buf, size_t len, struct neep_fds *fds) {
+int64_t neep_recv_in_part(int socket, void *buf, size_t len, struct neep_fds *fds, bool *has_lost_fds) {
 	union fd_control control;
 	struct iovec iov = { .iov_base = buf, .iov_len = len };
 	struct msghdr msg = {
@@ -169,5 +169,12 @@ int64_t neep_recv(int socket, void *buf, size_t len, struct neep_fds *fds) {
 		return -errno;
 	}
 	collect_fds(&msg, fds);
-	return (msg.msg_flags & MSG_CTRUNC) != 0 ? -EPROTO : got;
+	*has_lost_fds = (msg.msg_flags & MSG_CTRUNC) != 0;
+	return got;
+}
+
+int64_t neep_recv(int socket, void *buf, size_t len, struct neep_fds *fds) {
+	bool has_lost_fds = false;
+	int64_t got = neep_recv_in_part(socket, buf, len, fds, &has_lost_fds);
+	return got >= 0 && has_lost_fds ? -EPROTO : got;
 }

@@ -4,6 +4,7 @@
 #ifndef NEEP_UTIL_FD_H
 #define NEEP_UTIL_FD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -70,5 +71,8 @@ int neep_send_all(int socket, const struct neep_send *send);
  * not fit are closed). Returns the number of bytes, 0 at the peer's end, or a negative errno (-EAGAIN too).
  * -EPROTO: the kernel had to drop fds. */
 int64_t neep_recv(int socket, void *buf, size_t len, struct neep_fds *fds);
+
+/* The same for those who can do with less: the bytes count where the kernel had to drop fds, of which *has_lost_fds tells. */
+int64_t neep_recv_in_part(int socket, void *buf, size_t len, struct neep_fds *fds, bool *has_lost_fds);
 
 #endif

@@ -498,17 +498,23 @@ int neep_node_bo_info(struct neep_node_call *call) {
 
 /* ---- waiting ---- */
 
-#define USES_MERGED_MAX 64
-
-/* A fence for all that keep the buffer busy. Beyond so many, the last of each timeline are among the youngest. */
+/* A fence for all that keep the buffer busy: which timelines they are of, only the device knows. NULL for want of memory. */
 static struct neep_node_fence *busy_fence(struct neep_node_bo *bo) {
-	struct neep_node_fence *fences[USES_MERGED_MAX];
 	size_t count = 0;
-	for (struct neep_list *at = bo->uses.prev; at != &bo->uses && count < USES_MERGED_MAX;
-		at = at->prev) {
-		fences[count++] = neep_container_of(at, struct neep_node_use, link)->fence;
+	neep_list_for_each (use, &bo->uses, struct neep_node_use, link) {
+		count++;
 	}
-	return neep_node_fence_merge(bo->node, fences, count);
+	struct neep_node_fence **fences = calloc(count, sizeof(struct neep_node_fence *));
+	if (fences == NULL) {
+		return NULL;
+	}
+	count = 0;
+	neep_list_for_each (use, &bo->uses, struct neep_node_use, link) {
+		fences[count++] = use->fence;
+	}
+	struct neep_node_fence *all = neep_node_fence_merge(bo->node, fences, count);
+	free(fences);
+	return all;
 }
 
 int neep_node_bo_wait(struct neep_node_call *call) {

@@ -87,6 +87,16 @@ void neep_node_file_destroy(struct neep_node_file *file) {
 
 /* ---- contexts ---- */
 
+/* Buffers that were imported before there was a context. */
+static void attach_handles(const struct neep_node_file *file) {
+	for (uint32_t i = 0; i < file->handle_count; i++) {
+		if (file->handles[i] != NULL) {
+			neep_node_send_ctx_resource(file->node, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+				file->context.ctx_id, neep_node_bo_resource_id(file->handles[i]->bo));
+		}
+	}
+}
+
 static int create_context(struct neep_node_file *file, uint32_t context_init, const char *name) {
 	struct neep_virtgpu_node *node = file->node;
 	uint32_t ctx_id = node->next_ctx_id + 1;
@@ -95,6 +105,7 @@ static int create_context(struct neep_node_file *file, uint32_t context_init, co
 		node->next_ctx_id = ctx_id;
 		file->context.ctx_id = ctx_id;
 		node->counts.contexts++;
+		attach_handles(file);
 	}
 	return result;
 }

@@ -164,7 +164,10 @@ static int handle(struct connection *connection, struct neep_node_call *call, si
 	call->arrays = node->message + sizeof(header);
 	call->arrays_len = len - sizeof(header);
 	uint8_t *bulk = NULL;
-	int result = (header.flags & NEEP_VIRTGPU_CALL_BULK) != 0 ? read_bulk(call, &bulk) : 0;
+	int result = call->has_lost_fds ? -EMFILE : 0;
+	if (result == 0 && (header.flags & NEEP_VIRTGPU_CALL_BULK) != 0) {
+		result = read_bulk(call, &bulk);
+	}
 	if (result == 0) {
 		result = read_struct(call, &header);
 	}
@@ -188,7 +191,8 @@ static int handle(struct connection *connection, struct neep_node_call *call, si
 static bool serve_one(struct connection *connection) {
 	struct neep_virtgpu_node *node = connection->node;
 	struct neep_node_call call = { .node = node, .program = &connection->program, .fd_out = -1 };
-	int64_t len = neep_recv(connection->fd, node->message, sizeof(node->message), &call.fds);
+	int64_t len = neep_recv_in_part(
+		connection->fd, node->message, sizeof(node->message), &call.fds, &call.has_lost_fds);
 	if (len == -EAGAIN) {
 		return false;
 	}

@@ -83,6 +83,7 @@ struct neep_node_call {
 	const uint8_t *arrays;                 // what followed it, borrowed
 	size_t arrays_len;
 	struct neep_fds fds; // came along; taken or closed afterwards
+	bool has_lost_fds;   // there was no room for all that came
 
 	int fd_out; // owned; rides on the answer
 	uint32_t flags_out;

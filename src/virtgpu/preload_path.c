@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 _Static_assert(
@@ -36,6 +37,10 @@ static struct functions {
 	int (*fstatat)(int folder, const char *path, struct stat *st, int flags);
 	int (*statx)(int folder, const char *path, int flags, unsigned int mask, struct statx *st);
 	int (*faccessat)(int folder, const char *path, int mode, int flags);
+	ssize_t (*getxattr)(const char *path, const char *name, void *value, size_t size);
+	ssize_t (*lgetxattr)(const char *path, const char *name, void *value, size_t size);
+	ssize_t (*listxattr)(const char *path, char *list, size_t size);
+	ssize_t (*llistxattr)(const char *path, char *list, size_t size);
 	ssize_t (*readlink)(const char *path, char *buf, size_t size);
 	ssize_t (*readlinkat)(int folder, const char *path, char *buf, size_t size);
 	char *(*realpath)(const char *path, char *resolved);
@@ -63,6 +68,10 @@ static void find_symbols(void) {
 	find_symbol(&real.fstatat, "fstatat");
 	find_symbol(&real.statx, "statx");
 	find_symbol(&real.faccessat, "faccessat");
+	find_symbol(&real.getxattr, "getxattr");
+	find_symbol(&real.lgetxattr, "lgetxattr");
+	find_symbol(&real.listxattr, "listxattr");
+	find_symbol(&real.llistxattr, "llistxattr");
 	find_symbol(&real.readlink, "readlink");
 	find_symbol(&real.readlinkat, "readlinkat");
 	find_symbol(&real.realpath, "realpath");
@@ -136,7 +145,7 @@ static bool is_node_file(const struct stat *st) {
 
 /* Whether the path may be the node's: the last word is its name. Spares a stat of everything that is opened. */
 static bool ends_as_node(const char *path) {
-	size_t len = strlen(path);
+	size_t len = path != NULL ? strlen(path) : 0;
 	size_t word = sizeof(NEEP_VIRTGPU_NODE_NAME) - 1;
 	return len >= word && strcmp(path + len - word, NEEP_VIRTGPU_NODE_NAME) == 0;
 }
@@ -154,8 +163,14 @@ static int open_redirected(int folder, const char *path, int flags, mode_t mode)
 	bool may_be_node = tree[0] != '\0' && (flags & O_PATH) == 0 && ends_as_node(path);
 	if (may_be_node && real_functions()->fstatat(folder, path, &st, 0) == 0 && is_node_file(&st)) {
 		int fd = neep_preload_open_node((flags & O_CLOEXEC) != 0);
-		errno = fd < 0 ? -fd : errno;
-		return fd < 0 ? -1 : fd;
+		if (fd < 0) {
+			errno = -fd;
+			return -1;
+		}
+		if ((flags & O_NONBLOCK) != 0) {
+			fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
+		}
+		return fd;
 	}
 	return folder == AT_FDCWD ? real_functions()->open(path, flags, mode)
 				  : real_functions()->openat(folder, path, flags, mode);
@@ -338,6 +353,26 @@ PRELOAD_EXPORT int faccessat(int folder, const char *path, int mode, int flags) 
 	struct redirected redirected;
 	path = redirect(path, &redirected);
 	return real_functions()->faccessat(folder, path, mode_to_ask(folder, path, mode), flags);
+}
+
+PRELOAD_EXPORT ssize_t getxattr(const char *path, const char *name, void *value, size_t size) {
+	struct redirected redirected;
+	return real_functions()->getxattr(redirect(path, &redirected), name, value, size);
+}
+
+PRELOAD_EXPORT ssize_t lgetxattr(const char *path, const char *name, void *value, size_t size) {
+	struct redirected redirected;
+	return real_functions()->lgetxattr(redirect(path, &redirected), name, value, size);
+}
+
+PRELOAD_EXPORT ssize_t listxattr(const char *path, char *list, size_t size) {
+	struct redirected redirected;
+	return real_functions()->listxattr(redirect(path, &redirected), list, size);
+}
+
+PRELOAD_EXPORT ssize_t llistxattr(const char *path, char *list, size_t size) {
+	struct redirected redirected;
+	return real_functions()->llistxattr(redirect(path, &redirected), list, size);
 }
 
 PRELOAD_EXPORT ssize_t readlink(const char *restrict path, char *restrict buf, size_t size) {

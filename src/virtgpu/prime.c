@@ -268,7 +268,9 @@ int neep_node_prime_import(struct neep_node_call *call) {
 	if (bo == NULL) {
 		return result;
 	}
-	if (neep_node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES)) {
+	/* What context it is to be, the program may say later. */
+	if (neep_node_has(call->node, NEEP_DRM_PARAM_3D_FEATURES) &&
+		!neep_node_has(call->node, NEEP_DRM_PARAM_CONTEXT_INIT)) {
 		result = neep_node_file_need_context(call->file, call->program);
 	}
 	if (result == 0) {

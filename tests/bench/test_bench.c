@@ -1,12 +1,17 @@
 /* `neep bench` end to end, on our own device: that it measures, and what it says when it cannot. Numbers are not judged. */
+#include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/bench_internal.h"
 #include "bench/figures.h"
 #include "run_bench.h"
+#include "support/await.h"
 #include "support/cmocka.h"
 #include "support/fd_check.h"
 #include "util/macros.h"
@@ -73,6 +78,52 @@ static void bench_ends_when_a_back_end_does_not_start(void **state) {
 	assert_string_equal(run.out, "");
 }
 
+static size_t count_files(const char *folder) {
+	size_t count = 0;
+	DIR *files = opendir(folder);
+	for (struct dirent *entry; files != NULL && (entry = readdir(files)) != NULL;) {
+		count += entry->d_name[0] != '.';
+	}
+	closedir(files);
+	return count;
+}
+
+/* One for each back-end that was started. */
+static bool has_lines(const char *path, int wanted) {
+	int lines = 0;
+	FILE *file = fopen(path, "re");
+	for (int c; file != NULL && (c = fgetc(file)) != EOF;) {
+		lines += c == '\n';
+	}
+	if (file != NULL) {
+		fclose(file);
+	}
+	return lines >= wanted;
+}
+
+static void interrupted_measurement_leaves_no_folder(void **state) {
+	(void)state;
+	char runtime[] = "/tmp/bench-XXXXXX", starts[] = "/tmp/starts-XXXXXX", command[4400];
+	assert_non_null(mkdtemp(runtime));
+	close(mkstemp(starts));
+	snprintf(command, sizeof(command), "sh -c 'echo >> %s; exec %s' {socket}", starts, own_device);
+	pid_t child = fork();
+	if (child == 0) {
+		struct run run;
+		setenv("XDG_RUNTIME_DIR", runtime, 1);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		BENCH(&run, "--backend", command, "--only", "pipeline", "--seconds", "60", "--rounds", "1");
+		_exit(0);
+	}
+	/* The first is asked what it can do. */
+	await_true(has_lines(starts, 2) && count_files(runtime) == 0);
+	kill(child, SIGINT);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(count_files(runtime), 0);
+	unlink(starts);
+	assert_int_equal(rmdir(runtime), 0);
+}
+
 static void wrong_command_lines_are_refused(void **state) {
 	(void)state;
 	struct run run;
@@ -119,6 +170,7 @@ int main(void) {
 		fd_checked_test(table_has_the_machine_and_the_ratio),
 		fd_checked_test(row_says_died_when_the_back_end_dies),
 		fd_checked_test(bench_ends_when_a_back_end_does_not_start),
+		fd_checked_test(interrupted_measurement_leaves_no_folder),
 		fd_checked_test(wrong_command_lines_are_refused),
 		fd_checked_test(percentile_and_median_hold_at_the_edges),
 	};

@@ -68,6 +68,15 @@ static void newest_device_is_chosen(void **state) {
 	assert_false(file_exists("neep-vm"));
 }
 
+/* QEMU takes the part behind a comma for an option, and the part before a colon for a protocol. */
+static void any_name_of_a_disk_will_do(void **state) {
+	(void)state;
+	fake_qemu("11.1.3", "vhost-user-test-device-pci");
+	assert_int_equal(rename("disk.qcow2", "a,b:c.qcow2"), 0);
+	run("vm --dry-run --accel tcg --qemu ./" FAKE_QEMU " a,b:c.qcow2", 0);
+	expect_out("format=qcow2,file=./a,,b:c.qcow2 \\\n");
+}
+
 static void older_qemu_is_told_what_it_loses(void **state) {
 	(void)state;
 	fake_qemu("10.0.2", "vhost-user-gpu-pci vhost-user-vga vhost-user-test-device-pci");
@@ -272,6 +281,7 @@ static void device_that_does_not_start_is_told(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		in_folder(newest_device_is_chosen),
+		in_folder(any_name_of_a_disk_will_do),
 		in_folder(older_qemu_is_told_what_it_loses),
 		in_folder(wanted_window_decides),
 		in_folder(window_is_shown_where_qemu_has_one),

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -458,6 +459,38 @@ static void cleared_window_is_told_with_the_next_memory_message(void **state) {
 	neep_guest_memory_destroy(memory);
 }
 
+/* While this process can open nothing. */
+static void config_around_a_lost_fd(
+	struct script *script, const struct neep_vhost_user_header *request, const void *payload) {
+	struct rlimit limit, none;
+	int fd = window_memfd(), free_fd = neep_fd_dup(fd);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	none = (struct rlimit){ .rlim_cur = (rlim_t)free_fd, .rlim_max = limit.rlim_max };
+	neep_close_fd(&free_fd);
+	setrlimit(RLIMIT_NOFILE, &none);
+	ask_channel(script, NEEP_VHOST_USER_BACKEND_SHMEM_MAP, 0, fd);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	ask_channel(script, NEEP_VHOST_USER_BACKEND_SHMEM_MAP, 0, fd);
+	neep_close_fd(&fd);
+	config_as_asked(script, request, payload);
+}
+
+static void map_whose_fd_is_lost_is_refused_alone(void **state) {
+	(void)state;
+	struct script script = { .on_config = config_around_a_lost_fd };
+	struct neep_frontend *frontend = start_script(&script);
+	char config[16];
+	assert_int_equal(neep_frontend_negotiate(frontend, NULL), 0);
+	assert_int_equal(neep_frontend_get_config(frontend, 0, config, sizeof(config)), 0);
+	assert_int_equal(neep_frontend_window(frontend)->live, 1);
+	script.on_config = config_as_asked;
+	assert_int_equal(neep_frontend_get_config(frontend, 0, config, sizeof(config)), 0);
+	assert_int_equal(script.map_ack_count, 2);
+	assert_int_equal(script.map_acks[0], 1);
+	assert_int_equal(script.map_acks[1], 0);
+	stop_script(&script, frontend);
+}
+
 static void config_after_nonsense(
 	struct script *script, const struct neep_vhost_user_header *request, const void *payload) {
 	struct neep_vhost_user_header change = { .request = NEEP_VHOST_USER_BACKEND_CONFIG_CHANGE,
@@ -510,6 +543,7 @@ int main(void) {
 		fd_checked_test(maps_are_served_while_a_reply_is_awaited),
 		fd_checked_test(maps_are_echoed_as_a_table_without_slots),
 		fd_checked_test(cleared_window_is_told_with_the_next_memory_message),
+		fd_checked_test(map_whose_fd_is_lost_is_refused_alone),
 		fd_checked_test(channel_closes_on_a_message_beyond_reason),
 		fd_checked_test(connect_names_the_path_it_cannot_reach),
 	};

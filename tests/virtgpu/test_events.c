@@ -192,6 +192,18 @@ static void read_that_may_not_wait_does_not(void **state) {
 	close(fd);
 }
 
+static void file_may_be_opened_not_to_wait(void **state) {
+	(void)state;
+	char buf[8];
+	int fd = open(NODE_PATH, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+	alarm(PATIENCE_MS / 1000);
+	assert_int_equal(read(fd, buf, sizeof(buf)), -1);
+	assert_int_equal(errno, EAGAIN);
+	alarm(0);
+	close(fd);
+}
+
 static void epoll_tells_of_events(void **state) {
 	(void)state;
 	int fd = open_held();
@@ -274,6 +286,7 @@ int main(void) {
 		fd_checked_test(read_without_room_leaves_the_event),
 		fd_checked_test(read_with_much_room_gives_whole_events),
 		fd_checked_test(read_that_may_not_wait_does_not),
+		fd_checked_test(file_may_be_opened_not_to_wait),
 		fd_checked_test(epoll_tells_of_events),
 		fd_checked_test(child_and_copies_read_events),
 		fd_checked_test(submit_without_space_for_its_event_is_refused),

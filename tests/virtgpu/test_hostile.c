@@ -111,6 +111,32 @@ static void message_without_a_head_ends_the_connection(void **state) {
 	}
 }
 
+/* While the node can open nothing: the next call is not the worse for it. */
+static void call_whose_fd_is_lost_is_answered(void **state) {
+	struct machine *machine = *state;
+	struct message message = { .call = { .op = NEEP_VIRTGPU_OP_DONE } };
+	struct rlimit limit, none;
+	struct reply reply;
+	int socket = say_hello(machine);
+	assert_int_equal(ask(machine, socket, &message, 0, &reply), 0);
+	int fence = reply.fd;
+	message.call.op = NEEP_VIRTGPU_OP_MERGE;
+	int free_fd = neep_fd_dup(fence);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	none = (struct rlimit){ .rlim_cur = (rlim_t)free_fd, .rlim_max = limit.rlim_max };
+	neep_close_fd(&free_fd);
+	say(socket, &message, 0, fence);
+	setrlimit(RLIMIT_NOFILE, &none);
+	int result = hear(machine, socket, &reply);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	assert_int_equal(result, -EMFILE);
+	message.call.op = NEEP_VIRTGPU_OP_DONE;
+	assert_int_equal(ask(machine, socket, &message, 0, &reply), 0);
+	close(reply.fd);
+	close(fence);
+	close(socket);
+}
+
 static void wrong_words_are_answered(void **state) {
 	struct machine *machine = *state;
 	static const struct {
@@ -608,6 +634,7 @@ static void random_calls_leave_a_node_that_works(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		on_machine(message_without_a_head_ends_the_connection),
+		on_machine(call_whose_fd_is_lost_is_answered),
 		on_machine(wrong_words_are_answered),
 		on_machine(struct_of_another_size_is_refused),
 		on_machine(arrays_that_are_not_there_are_refused),

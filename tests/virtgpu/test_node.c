@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/dma-buf.h>
@@ -78,6 +79,17 @@ static void node_opens_relative_to_its_folder(void **state) {
 	assert_int_equal(node_context_init(fd, NEEP_FAKE_CAPSET, 1), 0);
 	close(fd);
 	close(folder);
+}
+
+static void missing_paths_are_bad_addresses(void **state) {
+	(void)state;
+	/* The C library's headers promise that there is none, programs do not. */
+	int (*volatile open_it)(const char *, int, ...) = open;
+	int (*volatile openat_it)(int, const char *, int, ...) = openat;
+	assert_int_equal(open_it(NULL, O_RDONLY), -1);
+	assert_int_equal(errno, EFAULT);
+	assert_int_equal(openat_it(AT_FDCWD, NULL, O_RDONLY), -1);
+	assert_int_equal(errno, EFAULT);
 }
 
 static void node_is_a_platform_device_in_sys(void **state) {
@@ -465,6 +477,34 @@ static void wait_sees_the_submits_that_use_a_buffer(void **state) {
 	close(fd);
 }
 
+/* Other rings' fences do not tell when this one's is done. */
+static void wait_sees_an_old_submit_behind_many(void **state) {
+	(void)state;
+	int fd = node_open_context();
+	struct node_blob blob;
+	assert_int_equal(node_blob_create(fd, NODE_PAGE, 0, &blob), 0);
+	assert_int_equal(NODE_RUN(fd, NEEP_FAKE_OP_HOLD, NEEP_FAKE_THIS_CTX, 1, 1), 0);
+	assert_int_equal(NODE_RUN(fd, NEEP_FAKE_OP_HOLD, NEEP_FAKE_THIS_CTX, 2, 1), 0);
+	struct node_submit submit = { .handles = &blob.handle, .handle_count = 1, .ring = 1, .fence_in = -1 };
+	assert_int_equal(node_submit(fd, &submit), 0);
+	submit.ring = 2;
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(node_submit(fd, &submit), 0);
+	}
+	pid_t child = fork();
+	if (child == 0) {
+		_exit(node_wait(fd, blob.handle, false) == 0 ? 0 : 1);
+	}
+	assert_int_equal(NODE_RUN(fd, NEEP_FAKE_OP_COMPLETE, NEEP_FAKE_THIS_CTX, 2, 100), 0);
+	usleep(100000);
+	assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
+	assert_int_equal(NODE_RUN(fd, NEEP_FAKE_OP_COMPLETE, NEEP_FAKE_THIS_CTX, 1, 1), 0);
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	close(fd);
+}
+
 /* As a query whose answer the device writes there. */
 static void wait_sees_the_submits_that_use_guest_memory(void **state) {
 	(void)state;
@@ -579,6 +619,31 @@ static void dma_buf_leads_to_the_same_buffer(void **state) {
 	close(fd);
 }
 
+/* As it may on Linux, where the context has what it is made of later. */
+static void dma_buf_may_come_before_the_context(void **state) {
+	(void)state;
+	int fd = node_open_context();
+	int other = node_open();
+	struct node_blob blob;
+	uint32_t handle;
+	assert_int_equal(node_blob_create(fd, NODE_PAGE, 0, &blob), 0);
+	int dma_buf = node_export(fd, blob.handle);
+	assert_int_equal(node_import(other, dma_buf, &handle), 0);
+	assert_int_equal(node_context_init(other, NEEP_FAKE_CAPSET, 1), 0);
+	uint8_t *memory = node_map(other, handle, NODE_PAGE);
+	assert_non_null(memory);
+	assert_int_equal(NODE_RUN(other, NEEP_FAKE_OP_POKE, blob.resource_id, 4, 0, 9), 0);
+	struct node_submit submit = { .ring = -1, .fence_in = -1, .wants_fence = true };
+	int fence = node_submit(other, &submit);
+	assert_true(node_fence_is_done(fence, (int)AWAIT_MS));
+	assert_int_equal(memory[4], 9);
+	munmap(memory, NODE_PAGE);
+	close(fence);
+	close(dma_buf);
+	close(other);
+	close(fd);
+}
+
 static void dma_buf_keeps_the_buffer_alone(void **state) {
 	(void)state;
 	int fd = node_open_context();
@@ -687,6 +752,7 @@ int main(void) {
 		fd_checked_test(node_is_the_only_drm_device),
 		fd_checked_test(node_looks_like_a_character_device),
 		fd_checked_test(node_opens_relative_to_its_folder),
+		fd_checked_test(missing_paths_are_bad_addresses),
 		fd_checked_test(node_is_a_platform_device_in_sys),
 		fd_checked_test(version_is_that_of_the_kernel_driver),
 		fd_checked_test(params_tell_what_the_device_has),
@@ -704,11 +770,13 @@ int main(void) {
 		fd_checked_test(sync_file_calls_tell_and_merge),
 		fd_checked_test(fence_that_comes_in_is_waited_for),
 		fd_checked_test(wait_sees_the_submits_that_use_a_buffer),
+		fd_checked_test(wait_sees_an_old_submit_behind_many),
 		fd_checked_test(wait_sees_the_submits_that_use_guest_memory),
 		fd_checked_test(submit_that_is_wrong_is_refused),
 		fd_checked_test(large_submit_is_whole),
 		fd_checked_test(old_and_new_programs_have_other_structs),
 		fd_checked_test(dma_buf_leads_to_the_same_buffer),
+		fd_checked_test(dma_buf_may_come_before_the_context),
 		fd_checked_test(dma_buf_keeps_the_buffer_alone),
 		fd_checked_test(foreign_fd_is_no_dma_buf),
 		fd_checked_test(dma_buf_has_the_rights_that_were_asked_for),

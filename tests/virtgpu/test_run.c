@@ -97,6 +97,39 @@ static void program_that_cannot_run_is_told(void **state) {
 	assert_int_equal(result.code, 126);
 }
 
+/* The loader would say something to each program, and run it on the machine's own drivers. */
+static void place_that_cannot_be_preloaded_is_told(void **state) {
+	(void)state;
+	static struct process_result result;
+	static char script[PATH_MAX + 512];
+	snprintf(script, sizeof(script),
+		"mkdir -p 'a b/src/cli' 'a b/src/virtgpu/tree' 'a b/src/daemon'\ncp '%s' 'a b/src/cli/neep'\n"
+		": > 'a b/src/virtgpu/libneep-virtgpu.so'; : > 'a b/src/daemon/vhost-user-neep'\n"
+		"'a b/src/cli/neep' run --driver none -- echo ran; echo $?; rm -r 'a b'",
+		cli_program());
+	write_file("script", script);
+	process_run("/bin/sh", "script", &result);
+	assert_string_equal(result.out, "1\n");
+	assert_non_null(
+		strstr(result.err, "/a b/src/virtgpu/libneep-virtgpu.so: the dynamic loader takes no"));
+}
+
+/* Sockets of ours get their numbers otherwise. */
+static void closed_streams_are_no_hindrance(void **state) {
+	(void)state;
+	static struct process_result result;
+	static char script[2 * PATH_MAX + 128];
+	snprintf(script, sizeof(script),
+		"'%s' run --driver none --log error -- touch 1 <&- >&-\n"
+		"'%s' run --driver none -- touch 2 <&- >&- 2>&-\n"
+		"ls",
+		cli_program(), cli_program());
+	write_file("script", script);
+	process_run("/bin/sh", "script", &result);
+	assert_string_equal(result.err, "");
+	assert_string_equal(result.out, "1\n2\nscript\n");
+}
+
 static void device_that_cannot_start_is_told(void **state) {
 	(void)state;
 	static struct process_result result;
@@ -137,6 +170,15 @@ static void preloads_of_the_user_are_kept(void **state) {
 	const char *colon = strchr(result.out, ':');
 	assert_non_null(colon);
 	assert_string_equal(colon, ":libc.so.6\n");
+}
+
+static void folder_of_the_node_can_be_listed(void **state) {
+	(void)state;
+	static struct process_result result;
+	run_script("ls -l /dev/dri; ls -ld /dev/dri/renderD128", &result);
+	assert_non_null(strstr(result.out, "226, 128"));
+	assert_string_equal(result.err, "");
+	assert_int_equal(result.code, 0);
 }
 
 /* ---- the guest driver ---- */
@@ -524,6 +566,18 @@ static void stop_stops_both_and_continue_wakes_them(void **state) {
 	assert_int_equal(process_wait(pid), 0);
 }
 
+/* By whoever started us, and so by the program: nobody would wake us. */
+static void stop_that_is_ignored_stops_nobody(void **state) {
+	(void)state;
+	signal(SIGTSTP, SIG_IGN);
+	pid_t pid = start_script("trap 'touch usr1; exit 0' USR1; touch ready; while :; do sleep 0.01; done");
+	signal(SIGTSTP, SIG_DFL);
+	kill(pid, SIGTSTP);
+	kill(pid, SIGUSR1);
+	file_await("usr1");
+	assert_int_equal(process_wait(pid), 0);
+}
+
 /* ---- the end ---- */
 
 #define FAMILY_MAX 8
@@ -623,10 +677,13 @@ int main(void) {
 		case_in_folder(mistake_is_told_in_one_line),
 		case_in_folder(status_is_that_of_the_program),
 		case_in_folder(program_that_cannot_run_is_told),
+		case_in_folder(place_that_cannot_be_preloaded_is_told),
+		case_in_folder(closed_streams_are_no_hindrance),
 		case_in_folder(device_that_cannot_start_is_told),
 		case_in_folder(options_of_the_program_are_its_own),
 		case_in_folder(process_state_is_as_it_was),
 		case_in_folder(preloads_of_the_user_are_kept),
+		case_in_folder(folder_of_the_node_can_be_listed),
 		case_in_folder(missing_guest_driver_is_told_with_its_package),
 		case_in_folder(missing_host_driver_is_told_with_its_package),
 		case_in_folder(host_driver_may_be_named),
@@ -642,6 +699,7 @@ int main(void) {
 		case_in_folder(device_can_be_asked_from_inside),
 		case_in_folder(signals_go_on_to_the_program),
 		case_in_folder(stop_stops_both_and_continue_wakes_them),
+		case_in_folder(stop_that_is_ignored_stops_nobody),
 		case_in_folder(shaders_are_kept_in_the_cache_of_the_user),
 		case_in_folder(killed_neep_takes_its_processes_along),
 		case_in_folder(run_is_quick),
