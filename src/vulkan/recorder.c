@@ -188,8 +188,8 @@ static void append_job(struct neep_vk_recorder *recorder, struct job *job) {
 	pthread_cond_broadcast(&recorder->changed);
 }
 
-bool neep_vk_recorder_record(struct neep_vk_recorder *recorder, struct neep_vk_object *command_buffer,
-	const void *commands, size_t len) {
+bool neep_vk_recorder_record(struct neep_vk_recorder *recorder, struct neep_vk_call *call,
+	struct neep_vk_object *command_buffer, const void *commands, size_t len) {
 	struct neep_vk_context *context = recorder->context;
 	struct job *job = has_thread(recorder) ? make_job(commands, len) : NULL;
 	if (job == NULL) {
@@ -197,7 +197,7 @@ bool neep_vk_recorder_record(struct neep_vk_recorder *recorder, struct neep_vk_o
 	}
 	neep_vk_object_ref(command_buffer);
 	job->command_buffer = command_buffer;
-	neep_vk_recordings_begin(&context->recordings, &job->recording, command_buffer);
+	neep_vk_recordings_begin(call, &job->recording, command_buffer);
 	job->epoch = neep_vk_table_enter(context->table);
 	pthread_mutex_lock(&recorder->lock);
 	while (recorder->waiting > 0 && recorder->waiting + len > WAITING_MAX) {

@@ -7,7 +7,9 @@
 #define VK_NO_PROTOTYPES
 #include <vulkan/vulkan_core.h>
 
+#include "support/await.h"
 #include "vulkan/context.h"
+#include "vulkan/device.h"
 #include "vulkan_room/guest_vulkan.h"
 
 #define THREADS 4
@@ -253,6 +255,46 @@ static void fences_are_reset_while_a_large_buffer_is_recorded(void **state) {
 	assert_int_equal(worker->wrong, 0);
 }
 
+/* Whoever has it keeps what is recorded from going on. */
+static pthread_mutex_t *lock_of(uint64_t pool) {
+	struct neep_vk_object *object = neep_vk_object_find(guest.context->table, pool, NEEP_VK_COMMAND_POOL);
+	return &neep_container_of(object, struct neep_vk_command_pool, base)->lock;
+}
+
+static PFN_vkQueueSubmit real_submit;
+static atomic_uint submissions;
+
+static VkResult VKAPI_CALL count_submit(
+	VkQueue queue, uint32_t count, const VkSubmitInfo *submits, VkFence signalled) {
+	(void)submits;
+	atomic_fetch_add(&submissions, count);
+	return count == 0 ? real_submit(queue, 0, NULL, signalled) : VK_SUCCESS;
+}
+
+/* What has its turn later is none of its business. A driver is not to be asked for this. */
+static void submission_does_not_wait_for_a_recording_behind_it(void **state) {
+	(void)state;
+	struct worker *worker = &workers[0];
+	struct neep_vk_object *device = neep_vk_object_find(guest.context->table, gpu.device, NEEP_VK_DEVICE);
+	uint64_t pool = command_pool(&gpu, ring), early = fence(&gpu, ring);
+	struct submit what = { .command_buffer = command_buffer(&gpu, ring, pool, 0) };
+	pthread_mutex_t *lock = lock_of(pool);
+	real_submit = neep_vk_device_from(device)->vk.QueueSubmit;
+	neep_vk_device_from(device)->vk.QueueSubmit = count_submit;
+	atomic_store(&submissions, 0);
+	pthread_mutex_lock(lock);
+	record_long(worker, what.command_buffer, 1);
+	submit(&gpu, worker->ring, &what);
+	record_long(worker, what.command_buffer, 2);
+	assert_int_equal(fence_status(&gpu, worker->ring, early), VK_NOT_READY);
+	assert_int_equal(atomic_load(&guest.context->late.count), 1);
+	pthread_mutex_unlock(lock);
+	await_true(atomic_load(&submissions) == 1);
+	struct packet idle = packet_of(OP_QUEUE_WAIT_IDLE, gpu.queue);
+	assert_int_equal(call(ring, &idle), VK_SUCCESS);
+	neep_vk_device_from(device)->vk.QueueSubmit = real_submit;
+}
+
 /* Only the first of two recordings is large. */
 static void buffer_is_as_it_was_recorded_last(void **state) {
 	(void)state;
@@ -318,6 +360,7 @@ int main(void) {
 		LATE_CASE(buffers_may_be_freed_while_they_are_recorded),
 		LATE_CASE(threads_end_when_the_context_is_lost),
 		LATE_CASE(fences_are_reset_while_a_large_buffer_is_recorded),
+		LATE_CASE(submission_does_not_wait_for_a_recording_behind_it),
 		LATE_CASE(wrong_commands_lose_the_context),
 		LARGE_CASE(buffer_is_as_it_was_recorded_last),
 	};
