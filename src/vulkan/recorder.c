@@ -224,16 +224,17 @@ void neep_vk_recorder_settle(struct neep_vk_recorder *recorder) {
 }
 
 /* Only behind a recording, and where no other recorder has a submission that must come before. */
-static bool takes_submission(struct neep_vk_recorder *recorder) {
-	return !neep_list_is_empty(&recorder->jobs) &&
+static bool takes_submission(struct neep_vk_recorder *recorder, size_t len) {
+	return !neep_list_is_empty(&recorder->jobs) && recorder->waiting + len <= WAITING_MAX &&
 	       atomic_load(&recorder->context->late.count) == recorder->submissions;
 }
 
 static bool take_submission(struct neep_vk_recorder *recorder, const uint8_t *packet) {
 	struct job *job = NULL;
+	size_t len = neep_vk_load32(packet + NEEP_VK_PACKET_LEN);
 	pthread_mutex_lock(&recorder->lock);
-	if (takes_submission(recorder)) {
-		job = make_job(packet, neep_vk_load32(packet + NEEP_VK_PACKET_LEN));
+	if (takes_submission(recorder, len)) {
+		job = make_job(packet, len);
 	}
 	if (job != NULL) {
 		change_late(&recorder->context->late, 1);

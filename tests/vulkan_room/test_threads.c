@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define VK_NO_PROTOTYPES
 #include <vulkan/vulkan_core.h>
@@ -295,6 +296,36 @@ static void submission_does_not_wait_for_a_recording_behind_it(void **state) {
 	neep_vk_device_from(device)->vk.QueueSubmit = real_submit;
 }
 
+/* A submission with as many bytes behind it as it likes. */
+static uint32_t submit_nothing(struct ring *on, size_t surplus) {
+	struct packet packet = packet_of(OP_QUEUE_SUBMIT, gpu.queue);
+	uint8_t *bytes = calloc(1, surplus);
+	put_u32(&packet, 0);
+	put_u64(&packet, 0);
+	put_bytes(&packet, bytes, surplus);
+	free(bytes);
+	packet_send(on, &packet);
+	return atomic_load(&guest.seqno);
+}
+
+static void submissions_wait_in_their_ring_when_too_many_bytes_are_late(void **state) {
+	(void)state;
+	struct worker *worker = &workers[0];
+	uint64_t pool = command_pool(&gpu, ring), buffer = command_buffer(&gpu, ring, pool, 0);
+	pthread_mutex_t *lock = lock_of(pool);
+	pthread_mutex_lock(lock);
+	record_long(worker, buffer, 1);
+	submit_nothing(worker->ring, 20u << 20);
+	uint32_t last = submit_nothing(worker->ring, 20u << 20);
+	await_true(atomic_load(&guest.context->sequence.begun) == last);
+	/* One that is taken after all is taken soon. */
+	usleep(200000);
+	unsigned late_count = atomic_load(&guest.context->late.count);
+	pthread_mutex_unlock(lock);
+	assert_int_equal(late_count, 1);
+	await_true(atomic_load(&guest.context->sequence.ended) == last);
+}
+
 /* Only the first of two recordings is large. */
 static void buffer_is_as_it_was_recorded_last(void **state) {
 	(void)state;
@@ -361,6 +392,7 @@ int main(void) {
 		LATE_CASE(threads_end_when_the_context_is_lost),
 		LATE_CASE(fences_are_reset_while_a_large_buffer_is_recorded),
 		LATE_CASE(submission_does_not_wait_for_a_recording_behind_it),
+		LATE_CASE(submissions_wait_in_their_ring_when_too_many_bytes_are_late),
 		LATE_CASE(wrong_commands_lose_the_context),
 		LARGE_CASE(buffer_is_as_it_was_recorded_last),
 	};
