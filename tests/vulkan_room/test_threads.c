@@ -262,6 +262,34 @@ static pthread_mutex_t *lock_of(uint64_t pool) {
 	return &neep_container_of(object, struct neep_vk_command_pool, base)->lock;
 }
 
+static void *create_memory(void *arg) {
+	memory_create(&gpu, arg, 1 << 20);
+	return NULL;
+}
+
+/* What records may see what is destroyed meanwhile, which lives on for so long. */
+static void freed_memory_can_be_had_again_while_another_ring_records(void **state) {
+	(void)state;
+	struct worker *worker = &workers[0];
+	struct memory first, second;
+	pthread_t thread;
+	uint64_t pool = command_pool(&gpu, ring), buffer = command_buffer(&gpu, ring, pool, 0);
+	memory_create(&gpu, &first, 1 << 20);
+	guest.context->limits.memory_bytes = atomic_load(&guest.context->memory_bytes);
+	pthread_mutex_t *lock = lock_of(pool);
+	pthread_mutex_lock(lock);
+	record_long(worker, buffer, 1);
+	memory_destroy(&gpu, &first);
+	/* Its second packet allocates. */
+	uint32_t allocation = atomic_load(&guest.seqno) + 2;
+	pthread_create(&thread, NULL, create_memory, &second);
+	await_true(atomic_load(&guest.context->sequence.begun) == allocation);
+	usleep(10000);
+	pthread_mutex_unlock(lock);
+	pthread_join(thread, NULL);
+	memory_destroy(&gpu, &second);
+}
+
 static PFN_vkQueueSubmit real_submit;
 static atomic_uint submissions;
 
@@ -383,6 +411,8 @@ int main(void) {
 		CASE(buffers_may_be_freed_while_they_are_recorded),
 		CASE(threads_end_when_the_context_is_lost),
 		CASE(wrong_commands_lose_the_context),
+		CASE(freed_memory_can_be_had_again_while_another_ring_records),
+		LATE_CASE(freed_memory_can_be_had_again_while_another_ring_records),
 		LATE_CASE(threads_record_and_submit_with_pools_of_their_own),
 		LATE_CASE(threads_submit_buffers_of_one_pool),
 		LATE_CASE(threads_make_and_destroy_while_others_record),
