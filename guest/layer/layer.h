@@ -3,10 +3,9 @@
  * That driver does not list the extension, since 26.1 it does not carry the structs either, and where a null buffer stands in
  * vkCmdBindVertexBuffers or in the data of an update template it follows the pointer. The layer finds out from a tool of
  * neep's renderer (vkGetPhysicalDeviceToolProperties, which the driver forwards) that there are null descriptors, lists the
- * extension, answers with its structs what the driver leaves open, and asks for null descriptors in vkCreateDevice by its own
- * name among the layers of the device, which the driver forwards as well and Vulkan ignores. In place of a null buffer where the
- * driver would follow it stands a buffer without bytes: Vulkan knows none, so that for neep's renderer it is the null one. What
- * else may be null passes: the driver sends 0.
+ * extension, and answers with its structs what the driver leaves open. It asks for nothing in vkCreateDevice: every device that
+ * the renderer makes has them. In place of a null buffer where the driver would follow it stands a buffer without bytes: Vulkan
+ * knows none, so that for neep's renderer it is the null one. What else may be null passes: the driver sends 0.
  *
  * On any other driver and host nothing happens.
  *

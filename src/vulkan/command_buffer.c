@@ -7,6 +7,7 @@
 #include "vulkan/decoder.h"
 #include "vulkan/device.h"
 #include "vulkan/handlers_command_buffer.h"
+#include "vulkan/marshal.h"
 #include "vulkan/recorder.h"
 #include "vulkan/wait.h"
 
@@ -22,30 +23,40 @@ void neep_vk_recordings_finish(struct neep_vk_recordings *recordings) {
 	pthread_mutex_destroy(&recordings->lock);
 }
 
-static bool is_running_locked(struct neep_vk_recordings *recordings, VkCommandBuffer command_buffer) {
+static uint32_t seqno_of(struct neep_vk_call *call) {
+	return neep_vk_load32(neep_vk_decoder_of(call)->packet + NEEP_VK_PACKET_SEQNO);
+}
+
+static bool is_running_locked(
+	struct neep_vk_recordings *recordings, VkCommandBuffer command_buffer, uint32_t seqno) {
 	neep_list_for_each (recording, &recordings->running, struct neep_vk_recording, link) {
-		if (recording->command_buffer == command_buffer) {
+		if (recording->command_buffer == command_buffer && (int32_t)(recording->seqno - seqno) < 0) {
 			return true;
 		}
 	}
 	return false;
 }
 
-void neep_vk_recordings_settle(struct neep_vk_recordings *recordings, VkCommandBuffer command_buffer) {
-	/* Whoever records began with the turn that the caller has now. */
+void neep_vk_recordings_settle(struct neep_vk_call *call, VkCommandBuffer command_buffer) {
+	struct neep_vk_recordings *recordings = &call->context->recordings;
+	/* Whoever records began with a turn before that of the caller. */
 	if (atomic_load(&recordings->count) == 0) {
 		return;
 	}
+	uint32_t seqno = seqno_of(call);
 	pthread_mutex_lock(&recordings->lock);
-	while (is_running_locked(recordings, command_buffer)) {
+	/* What comes behind a late submission may be left to the thread that makes it. */
+	while (is_running_locked(recordings, command_buffer, seqno)) {
 		pthread_cond_wait(&recordings->ended, &recordings->lock);
 	}
 	pthread_mutex_unlock(&recordings->lock);
 }
 
-void neep_vk_recordings_begin(struct neep_vk_recordings *recordings, struct neep_vk_recording *recording,
+void neep_vk_recordings_begin(struct neep_vk_call *call, struct neep_vk_recording *recording,
 	const struct neep_vk_object *command_buffer) {
+	struct neep_vk_recordings *recordings = &call->context->recordings;
 	recording->command_buffer = NEEP_VK_HANDLE(VkCommandBuffer, command_buffer);
+	recording->seqno = seqno_of(call);
 	pthread_mutex_lock(&recordings->lock);
 	neep_list_append(&recordings->running, &recording->link);
 	atomic_fetch_add(&recordings->count, 1);
@@ -253,7 +264,7 @@ static bool record_later(
 	}
 	/* Behind a large one comes a small one of the same command buffer. */
 	if ((is_large || neep_vk_recorder_is_busy(recorder)) &&
-		neep_vk_recorder_record(recorder, command_buffer, commands, len)) {
+		neep_vk_recorder_record(recorder, call, command_buffer, commands, len)) {
 		return true;
 	}
 	neep_vk_recorder_settle(recorder);
@@ -265,7 +276,7 @@ static void record_without_turn(
 	struct neep_vk_recordings *recordings = &call->context->recordings;
 	struct neep_vk_table *table = neep_vk_call_table(call);
 	struct neep_vk_recording recording;
-	neep_vk_recordings_begin(recordings, &recording, command_buffer);
+	neep_vk_recordings_begin(call, &recording, command_buffer);
 	uint32_t epoch = neep_vk_table_enter(table);
 	neep_vk_hold(call);
 	neep_vk_call_end_turn(call);

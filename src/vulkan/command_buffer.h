@@ -20,6 +20,7 @@
 #include "util/list.h"
 #include "vulkan/object.h"
 
+struct neep_vk_call;
 struct neep_vk_decoder;
 
 struct neep_vk_command_pool {
@@ -36,6 +37,7 @@ struct neep_vk_command_buffer {
 struct neep_vk_recording {
 	struct neep_list link;
 	VkCommandBuffer command_buffer; // the driver's
+	uint32_t seqno;                 // of the packet
 };
 
 struct neep_vk_recordings {
@@ -48,8 +50,9 @@ struct neep_vk_recordings {
 void neep_vk_recordings_init(struct neep_vk_recordings *recordings);
 void neep_vk_recordings_finish(struct neep_vk_recordings *recordings);
 
-/* The command buffer is being recorded from now on, until _end() of the same recording, which lives as long. */
-void neep_vk_recordings_begin(struct neep_vk_recordings *recordings, struct neep_vk_recording *recording,
+/* The command buffer is being recorded from now on by the packet of the call, which has the turn, until _end() of the same recording,
+ * which lives as long. */
+void neep_vk_recordings_begin(struct neep_vk_call *call, struct neep_vk_recording *recording,
 	const struct neep_vk_object *command_buffer);
 void neep_vk_recordings_end(struct neep_vk_recordings *recordings, struct neep_vk_recording *recording);
 
@@ -58,7 +61,8 @@ void neep_vk_recordings_end(struct neep_vk_recordings *recordings, struct neep_v
 void neep_vk_record(struct neep_vk_decoder *decoder, struct neep_vk_object *command_buffer,
 	const void *commands, size_t len);
 
-/* Waits until the command buffer (the driver's) is not being recorded: for those that submit it, with the turn. */
-void neep_vk_recordings_settle(struct neep_vk_recordings *recordings, VkCommandBuffer command_buffer);
+/* Waits until the command buffer (the driver's) is not being recorded by a packet that had its turn before that of the call, which
+ * submits it. */
+void neep_vk_recordings_settle(struct neep_vk_call *call, VkCommandBuffer command_buffer);
 
 #endif

@@ -200,6 +200,14 @@ static bool type_exists(const struct neep_vk_physical_device *physical, uint32_t
 	return type < physical->memory.memoryTypeCount && (physical->hidden_types >> type & 1) == 0;
 }
 
+static VkResult allocate(struct request *request, const VkCreateBlobGOOGLE *blob) {
+	return blob != NULL ? allocate_blob(request, blob->blobId) : allocate_plain(request);
+}
+
+static bool is_short_of_memory(VkResult result) {
+	return result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY;
+}
+
 VkResult neep_vk_AllocateMemory(struct neep_vk_call *call, struct neep_vk_object *device,
 	const VkMemoryAllocateInfo *pAllocateInfo, uint64_t *pMemory) {
 	struct request request = {
@@ -224,7 +232,13 @@ VkResult neep_vk_AllocateMemory(struct neep_vk_call *call, struct neep_vk_object
 	}
 	const VkCreateBlobGOOGLE *blob =
 		neep_vk_chain_find(&request.info, VK_STRUCTURE_TYPE_CREATE_BLOB_GOOGLE);
-	return blob != NULL ? allocate_blob(&request, blob->blobId) : allocate_plain(&request);
+	VkResult result = allocate(&request, blob);
+	/* What the guest has freed may still be held by others of its rings, which record. */
+	if (is_short_of_memory(result) && neep_vk_table_settle(neep_vk_call_table(call))) {
+		request.info = *pAllocateInfo;
+		result = allocate(&request, blob);
+	}
+	return result;
 }
 
 void neep_vk_FreeMemory(

@@ -47,6 +47,7 @@ static VkResult wait_results_slice(struct neep_vk_waiter *base, uint64_t timeout
 	return result;
 }
 
+/* The device may be gone afterwards. */
 static VkResult wait_results(struct neep_vk_call *call, struct query_waiter *waiter) {
 	waiter->flags &= ~(VkQueryResultFlags)(VK_QUERY_RESULT_WAIT_BIT | VK_QUERY_RESULT_PARTIAL_BIT);
 	neep_vk_hold(call);
@@ -85,10 +86,11 @@ VkResult neep_vk_GetQueryPoolResults(struct neep_vk_call *call, struct neep_vk_o
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	}
 	memcpy(waiter.data, pData, dataSize);
-	VkResult result = (flags & VK_QUERY_RESULT_WAIT_BIT) != 0 ? wait_results(call, &waiter)
-								  : get_results(&waiter, flags);
+	VkResult result = (flags & VK_QUERY_RESULT_WAIT_BIT) != 0
+				  ? wait_results(call, &waiter)
+				  : neep_vk_device_told(call->device, get_results(&waiter, flags));
 	memcpy(pData, waiter.data, dataSize);
-	return neep_vk_device_told(waiter.base.device, result);
+	return result;
 }
 
 VkResult neep_vk_GetPipelineCacheData(struct neep_vk_call *call, struct neep_vk_object *device,

@@ -26,6 +26,8 @@ struct neep_vk_table {
 	uint32_t epoch;                    // guarded by lock
 	uint32_t inside[2];                // by the epoch's lowest bit; guarded by lock
 	struct neep_list limbo[2];         // neep_vk_object.siblings; guarded by lock
+	uint32_t dropping; // lists that are out of limbo, but not yet released; guarded by lock
+	pthread_cond_t dropped;
 };
 
 static uintptr_t free_slot(uint32_t next) {
@@ -50,6 +52,7 @@ struct neep_vk_table *neep_vk_table_create(uint32_t max_objects) {
 		return NULL;
 	}
 	pthread_mutex_init(&table->lock, NULL);
+	pthread_cond_init(&table->dropped, NULL);
 	neep_list_init(&table->roots);
 	neep_list_init(&table->limbo[0]);
 	neep_list_init(&table->limbo[1]);
@@ -64,6 +67,7 @@ void neep_vk_table_destroy(struct neep_vk_table *table) {
 		neep_vk_object_destroy(
 			table, neep_container_of(table->roots.prev, struct neep_vk_object, siblings));
 	}
+	pthread_cond_destroy(&table->dropped);
 	pthread_mutex_destroy(&table->lock);
 	munmap(table->slots.at, slots_size(table));
 	free(table);
@@ -238,13 +242,22 @@ static void reap_locked(struct neep_vk_table *table, struct neep_list *dead) {
 		append_all(dead, &table->limbo[(table->epoch & 1) ^ 1]);
 		table->epoch++;
 	}
+	table->dropping += !neep_list_is_empty(dead);
 }
 
-static void drop(struct neep_list *dead) {
+/* What reap_locked() found, without the lock. */
+static void drop(struct neep_vk_table *table, struct neep_list *dead) {
+	if (neep_list_is_empty(dead)) {
+		return;
+	}
 	neep_list_for_each_safe (object, dead, struct neep_vk_object, siblings) {
 		neep_list_remove(&object->siblings);
 		neep_vk_object_unref(object);
 	}
+	pthread_mutex_lock(&table->lock);
+	table->dropping--;
+	pthread_cond_broadcast(&table->dropped);
+	pthread_mutex_unlock(&table->lock);
 }
 
 static void destroy(struct neep_vk_table *table, struct neep_vk_object *object, bool is_inclusive) {
@@ -256,7 +269,7 @@ static void destroy(struct neep_vk_table *table, struct neep_vk_object *object, 
 		reap_locked(table, &dead);
 	}
 	pthread_mutex_unlock(&table->lock);
-	drop(&dead);
+	drop(table, &dead);
 }
 
 void neep_vk_object_destroy(struct neep_vk_table *table, struct neep_vk_object *object) {
@@ -284,7 +297,23 @@ void neep_vk_table_leave(struct neep_vk_table *table, uint32_t epoch) {
 	table->inside[epoch & 1]--;
 	reap_locked(table, &dead);
 	pthread_mutex_unlock(&table->lock);
-	drop(&dead);
+	drop(table, &dead);
+}
+
+static bool is_settled_locked(const struct neep_vk_table *table) {
+	return neep_list_is_empty(&table->limbo[0]) && neep_list_is_empty(&table->limbo[1]) &&
+	       table->dropping == 0;
+}
+
+bool neep_vk_table_settle(struct neep_vk_table *table) {
+	bool has_waited = false;
+	pthread_mutex_lock(&table->lock);
+	while (!is_settled_locked(table)) {
+		pthread_cond_wait(&table->dropped, &table->lock);
+		has_waited = true;
+	}
+	pthread_mutex_unlock(&table->lock);
+	return has_waited;
 }
 
 struct neep_vk_object *neep_vk_table_next(

@@ -137,6 +137,11 @@ void neep_vk_object_destroy_children(struct neep_vk_table *table, struct neep_vk
 uint32_t neep_vk_table_enter(struct neep_vk_table *table);
 void neep_vk_table_leave(struct neep_vk_table *table, uint32_t epoch);
 
+/* Waits until those who were inside have left and what was destroyed until now is released, but for what somebody has a reference to.
+ * The caller is not inside, and has the turn, so that nobody enters or destroys meanwhile. Returns false when there was nothing to
+ * wait for. */
+bool neep_vk_table_settle(struct neep_vk_table *table);
+
 /* The next object of that type after `after` (NULL: the first), in no particular order; NULL at the end. Nobody adds or destroys
  * meanwhile. */
 struct neep_vk_object *neep_vk_table_next(

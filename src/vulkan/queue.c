@@ -82,7 +82,7 @@ static void pad_timeline_values(
 
 static void prepare(struct neep_vk_call *call, const VkSubmitInfo *submit) {
 	for (uint32_t i = 0; i < submit->commandBufferCount; i++) {
-		neep_vk_recordings_settle(&call->context->recordings, submit->pCommandBuffers[i]);
+		neep_vk_recordings_settle(call, submit->pCommandBuffers[i]);
 	}
 	pad_timeline_values(call, submit, submit->waitSemaphoreCount, submit->signalSemaphoreCount);
 	set_all_signalled(call, submit->waitSemaphoreCount, submit->pWaitSemaphores, false);
@@ -117,8 +117,7 @@ void neep_vk_QueueSubmitAsyncGOOGLE(struct neep_vk_call *call, struct neep_vk_ob
 
 static void prepare2(struct neep_vk_call *call, const VkSubmitInfo2 *submit) {
 	for (uint32_t i = 0; i < submit->commandBufferInfoCount; i++) {
-		neep_vk_recordings_settle(
-			&call->context->recordings, submit->pCommandBufferInfos[i].commandBuffer);
+		neep_vk_recordings_settle(call, submit->pCommandBufferInfos[i].commandBuffer);
 	}
 	for (uint32_t i = 0; i < submit->waitSemaphoreInfoCount; i++) {
 		set_signalled(call, submit->pWaitSemaphoreInfos[i].semaphore, false);

@@ -188,8 +188,8 @@ static void append_job(struct neep_vk_recorder *recorder, struct job *job) {
 	pthread_cond_broadcast(&recorder->changed);
 }
 
-bool neep_vk_recorder_record(struct neep_vk_recorder *recorder, struct neep_vk_object *command_buffer,
-	const void *commands, size_t len) {
+bool neep_vk_recorder_record(struct neep_vk_recorder *recorder, struct neep_vk_call *call,
+	struct neep_vk_object *command_buffer, const void *commands, size_t len) {
 	struct neep_vk_context *context = recorder->context;
 	struct job *job = has_thread(recorder) ? make_job(commands, len) : NULL;
 	if (job == NULL) {
@@ -197,7 +197,7 @@ bool neep_vk_recorder_record(struct neep_vk_recorder *recorder, struct neep_vk_o
 	}
 	neep_vk_object_ref(command_buffer);
 	job->command_buffer = command_buffer;
-	neep_vk_recordings_begin(&context->recordings, &job->recording, command_buffer);
+	neep_vk_recordings_begin(call, &job->recording, command_buffer);
 	job->epoch = neep_vk_table_enter(context->table);
 	pthread_mutex_lock(&recorder->lock);
 	while (recorder->waiting > 0 && recorder->waiting + len > WAITING_MAX) {
@@ -224,16 +224,17 @@ void neep_vk_recorder_settle(struct neep_vk_recorder *recorder) {
 }
 
 /* Only behind a recording, and where no other recorder has a submission that must come before. */
-static bool takes_submission(struct neep_vk_recorder *recorder) {
-	return !neep_list_is_empty(&recorder->jobs) &&
+static bool takes_submission(struct neep_vk_recorder *recorder, size_t len) {
+	return !neep_list_is_empty(&recorder->jobs) && recorder->waiting + len <= WAITING_MAX &&
 	       atomic_load(&recorder->context->late.count) == recorder->submissions;
 }
 
 static bool take_submission(struct neep_vk_recorder *recorder, const uint8_t *packet) {
 	struct job *job = NULL;
+	size_t len = neep_vk_load32(packet + NEEP_VK_PACKET_LEN);
 	pthread_mutex_lock(&recorder->lock);
-	if (takes_submission(recorder)) {
-		job = make_job(packet, neep_vk_load32(packet + NEEP_VK_PACKET_LEN));
+	if (takes_submission(recorder, len)) {
+		job = make_job(packet, len);
 	}
 	if (job != NULL) {
 		change_late(&recorder->context->late, 1);

@@ -41,10 +41,10 @@ struct neep_vk_recorder *neep_vk_recorder_create(struct neep_vk_context *context
 /* Does what is left, or leaves it out if the context ends. NULL is fine. */
 void neep_vk_recorder_destroy(struct neep_vk_recorder *recorder);
 
-/* Takes a copy of the commands to record. The caller has the turn, and has found the primary command buffer, which counts as being recorded
+/* Takes a copy of the commands to record. The call has the turn, and has found the primary command buffer, which counts as being recorded
  * from now on. False: the caller has to record them. */
-bool neep_vk_recorder_record(struct neep_vk_recorder *recorder, struct neep_vk_object *command_buffer,
-	const void *commands, size_t len);
+bool neep_vk_recorder_record(struct neep_vk_recorder *recorder, struct neep_vk_call *call,
+	struct neep_vk_object *command_buffer, const void *commands, size_t len);
 
 /* Whether it has something left to do, and the wait until it has not. For the thread of its stream. */
 bool neep_vk_recorder_is_busy(struct neep_vk_recorder *recorder);

@@ -135,14 +135,22 @@ static int execute(struct neep_vk_stream *stream, size_t len) {
 	return ret;
 }
 
+/* The last consumer of the ring may have died behind the head of a flush: what is recorded, and has no sequence number, comes first
+ * then. */
+static bool is_left_over(const struct neep_vk_stream *stream) {
+	const struct neep_vk_command *command = neep_vk_command_find(word(stream, NEEP_VK_PACKET_OPCODE));
+	return stream->context->refuses_all && command != NULL && (command->flags & NEEP_VK_IS_RECORDED) != 0;
+}
+
 /* Reads a packet and says how long it is. */
 static int read_packet(struct neep_vk_stream *stream, uint32_t *len) {
-	int ret = fill(stream, NEEP_VK_PACKET_HEADER);
+	int ret = fill(stream, NEEP_VK_COMMAND_HEADER);
 	if (ret < 0) {
 		return ret;
 	}
 	*len = word(stream, NEEP_VK_PACKET_LEN);
-	if (*len < NEEP_VK_PACKET_HEADER || *len > stream->context->limits.packet_bytes) {
+	uint32_t least = is_left_over(stream) ? NEEP_VK_COMMAND_HEADER : NEEP_VK_PACKET_HEADER;
+	if (*len < least || *len > stream->context->limits.packet_bytes) {
 		char reason[64];
 		snprintf(reason, sizeof(reason), "opcode %u with a length of %u bytes",
 			word(stream, NEEP_VK_PACKET_OPCODE), *len);
@@ -179,6 +187,10 @@ static int wait_for_turn(struct neep_vk_stream *stream) {
 static int serve_packet(struct neep_vk_stream *stream) {
 	uint32_t len;
 	int ret = read_packet(stream, &len);
+	if (ret == 0 && is_left_over(stream)) {
+		consume(stream, len);
+		return 0;
+	}
 	if (ret == 0) {
 		ret = check_opcode(stream);
 	}

@@ -422,6 +422,20 @@ static void wait_for_results_ends_when_the_context_stops(void **state) {
 	assert_int_equal(guest_end_ring(ring), 0);
 }
 
+/* A legal program does not: the device goes with the last who waits for something of it. */
+static void device_may_be_destroyed_while_results_are_waited_for(void **state) {
+	(void)state;
+	struct ring *other = guest_ring(&guest);
+	uint64_t words[2] = { 0 };
+	ask_results(other, create_query_pool(2), words, 2, 8, VK_QUERY_RESULT_WAIT_BIT);
+	gpu_close(&gpu);
+	struct packet nothing = packet_of(OP_DEVICE_WAIT_IDLE, gpu.device);
+	assert_true(call(ring, &nothing) < 0);
+	assert_int_equal(neep_vk_table_count(guest.context->table), 0);
+	neep_vk_context_stop(guest.context);
+	assert_int_equal(guest_end_ring(other), 0);
+}
+
 static VkResult VKAPI_CALL refuse_submit(
 	VkQueue queue, uint32_t count, const VkSubmitInfo *submits, VkFence signalled) {
 	(void)queue;
@@ -497,6 +511,7 @@ int main(void) {
 		CASE(query_results_are_waited_for_and_bounded),
 		CASE(context_is_lost_when_the_stride_of_results_cannot_be),
 		CASE(wait_for_results_ends_when_the_context_stops),
+		CASE(device_may_be_destroyed_while_results_are_waited_for),
 		CASE(device_is_lost_when_a_submission_fails),
 		CASE(context_ends_while_work_is_running),
 	};

@@ -16,6 +16,8 @@ enum {
 	OP_GET_QUEUE_FAMILIES = 20007,
 	OP_GET_FENCE_STATUS = 20038,
 	OP_CMD_DRAW = 20106,
+	OP_BEGIN_COMMAND_BUFFER = 20321,
+	OP_END_COMMAND_BUFFER = 20322,
 	OP_TRACE_ASYNC = 286553566,
 };
 
@@ -244,6 +246,37 @@ static void everything_is_refused_when_the_context_says_so(void **state) {
 	assert_int_equal(guest.lost_count, 0);
 }
 
+static void put_recorded(struct packet *payload, uint32_t opcode, size_t len) {
+	static const uint8_t parameters[64];
+	command_begin(payload, opcode);
+	put_bytes(payload, parameters, len);
+	command_end(payload);
+}
+
+/* The process died when it had the head of a flush, and some or all of what is recorded. */
+static void stream_that_begins_in_a_flush_is_refused_what_follows(void **state) {
+	(void)state;
+	neep_vk_context_refuse_all(guest.context);
+	for (size_t chunk = 1; chunk < 40; chunk++) {
+		struct ring *ring = guest_bare_ring(&guest, chunk);
+		struct packet payload = { 0 };
+		put_recorded(&payload, OP_BEGIN_COMMAND_BUFFER, 16);
+		put_recorded(&payload, OP_CMD_DRAW, 16);
+		put_recorded(&payload, OP_END_COMMAND_BUFFER, 0);
+		guest_write(ring, payload.buf, payload.len);
+		ask_for_all(ring, OP_ENUMERATE_PHYSICAL_DEVICES, 8);
+		assert_int_equal(get_result(ring), DEVICE_LOST);
+		/* The end of the last one does not wait for what may never come. */
+		guest_write(ring, payload.buf, payload.len);
+		free(payload.buf);
+		assert_int_equal(guest_end_ring(ring), 0);
+		assert_int_equal(guest.lost_count, 0);
+		guest_stop(&guest);
+		guest_start(&guest, &neep_vk_default_limits);
+		neep_vk_context_refuse_all(guest.context);
+	}
+}
+
 static void wait_fence_returns_when_nothing_has_that_name(void **state) {
 	(void)state;
 	neep_vk_wait_fence(guest.context, 0, 0);
@@ -266,6 +299,7 @@ int main(void) {
 		CASE(context_is_lost_when_a_sequence_number_comes_twice),
 		CASE(streams_end_when_the_context_stops_in_a_hole),
 		CASE(everything_is_refused_when_the_context_says_so),
+		CASE(stream_that_begins_in_a_flush_is_refused_what_follows),
 		CASE(wait_fence_returns_when_nothing_has_that_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

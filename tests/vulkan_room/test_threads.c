@@ -3,11 +3,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define VK_NO_PROTOTYPES
 #include <vulkan/vulkan_core.h>
 
+#include "support/await.h"
 #include "vulkan/context.h"
+#include "vulkan/device.h"
 #include "vulkan_room/guest_vulkan.h"
 
 #define THREADS 4
@@ -253,6 +256,104 @@ static void fences_are_reset_while_a_large_buffer_is_recorded(void **state) {
 	assert_int_equal(worker->wrong, 0);
 }
 
+/* Whoever has it keeps what is recorded from going on. */
+static pthread_mutex_t *lock_of(uint64_t pool) {
+	struct neep_vk_object *object = neep_vk_object_find(guest.context->table, pool, NEEP_VK_COMMAND_POOL);
+	return &neep_container_of(object, struct neep_vk_command_pool, base)->lock;
+}
+
+static void *create_memory(void *arg) {
+	memory_create(&gpu, arg, 1 << 20);
+	return NULL;
+}
+
+/* What records may see what is destroyed meanwhile, which lives on for so long. */
+static void freed_memory_can_be_had_again_while_another_ring_records(void **state) {
+	(void)state;
+	struct worker *worker = &workers[0];
+	struct memory first, second;
+	pthread_t thread;
+	uint64_t pool = command_pool(&gpu, ring), buffer = command_buffer(&gpu, ring, pool, 0);
+	memory_create(&gpu, &first, 1 << 20);
+	guest.context->limits.memory_bytes = atomic_load(&guest.context->memory_bytes);
+	pthread_mutex_t *lock = lock_of(pool);
+	pthread_mutex_lock(lock);
+	record_long(worker, buffer, 1);
+	memory_destroy(&gpu, &first);
+	/* Its second packet allocates. */
+	uint32_t allocation = atomic_load(&guest.seqno) + 2;
+	pthread_create(&thread, NULL, create_memory, &second);
+	await_true(atomic_load(&guest.context->sequence.begun) == allocation);
+	usleep(10000);
+	pthread_mutex_unlock(lock);
+	pthread_join(thread, NULL);
+	memory_destroy(&gpu, &second);
+}
+
+static PFN_vkQueueSubmit real_submit;
+static atomic_uint submissions;
+
+static VkResult VKAPI_CALL count_submit(
+	VkQueue queue, uint32_t count, const VkSubmitInfo *submits, VkFence signalled) {
+	(void)submits;
+	atomic_fetch_add(&submissions, count);
+	return count == 0 ? real_submit(queue, 0, NULL, signalled) : VK_SUCCESS;
+}
+
+/* What has its turn later is none of its business. A driver is not to be asked for this. */
+static void submission_does_not_wait_for_a_recording_behind_it(void **state) {
+	(void)state;
+	struct worker *worker = &workers[0];
+	struct neep_vk_object *device = neep_vk_object_find(guest.context->table, gpu.device, NEEP_VK_DEVICE);
+	uint64_t pool = command_pool(&gpu, ring), early = fence(&gpu, ring);
+	struct submit what = { .command_buffer = command_buffer(&gpu, ring, pool, 0) };
+	pthread_mutex_t *lock = lock_of(pool);
+	real_submit = neep_vk_device_from(device)->vk.QueueSubmit;
+	neep_vk_device_from(device)->vk.QueueSubmit = count_submit;
+	atomic_store(&submissions, 0);
+	pthread_mutex_lock(lock);
+	record_long(worker, what.command_buffer, 1);
+	submit(&gpu, worker->ring, &what);
+	record_long(worker, what.command_buffer, 2);
+	assert_int_equal(fence_status(&gpu, worker->ring, early), VK_NOT_READY);
+	assert_int_equal(atomic_load(&guest.context->late.count), 1);
+	pthread_mutex_unlock(lock);
+	await_true(atomic_load(&submissions) == 1);
+	struct packet idle = packet_of(OP_QUEUE_WAIT_IDLE, gpu.queue);
+	assert_int_equal(call(ring, &idle), VK_SUCCESS);
+	neep_vk_device_from(device)->vk.QueueSubmit = real_submit;
+}
+
+/* A submission with as many bytes behind it as it likes. */
+static uint32_t submit_nothing(struct ring *on, size_t surplus) {
+	struct packet packet = packet_of(OP_QUEUE_SUBMIT, gpu.queue);
+	uint8_t *bytes = calloc(1, surplus);
+	put_u32(&packet, 0);
+	put_u64(&packet, 0);
+	put_bytes(&packet, bytes, surplus);
+	free(bytes);
+	packet_send(on, &packet);
+	return atomic_load(&guest.seqno);
+}
+
+static void submissions_wait_in_their_ring_when_too_many_bytes_are_late(void **state) {
+	(void)state;
+	struct worker *worker = &workers[0];
+	uint64_t pool = command_pool(&gpu, ring), buffer = command_buffer(&gpu, ring, pool, 0);
+	pthread_mutex_t *lock = lock_of(pool);
+	pthread_mutex_lock(lock);
+	record_long(worker, buffer, 1);
+	submit_nothing(worker->ring, 20u << 20);
+	uint32_t last = submit_nothing(worker->ring, 20u << 20);
+	await_true(atomic_load(&guest.context->sequence.begun) == last);
+	/* One that is taken after all is taken soon. */
+	usleep(200000);
+	unsigned late_count = atomic_load(&guest.context->late.count);
+	pthread_mutex_unlock(lock);
+	assert_int_equal(late_count, 1);
+	await_true(atomic_load(&guest.context->sequence.ended) == last);
+}
+
 /* Only the first of two recordings is large. */
 static void buffer_is_as_it_was_recorded_last(void **state) {
 	(void)state;
@@ -310,6 +411,8 @@ int main(void) {
 		CASE(buffers_may_be_freed_while_they_are_recorded),
 		CASE(threads_end_when_the_context_is_lost),
 		CASE(wrong_commands_lose_the_context),
+		CASE(freed_memory_can_be_had_again_while_another_ring_records),
+		LATE_CASE(freed_memory_can_be_had_again_while_another_ring_records),
 		LATE_CASE(threads_record_and_submit_with_pools_of_their_own),
 		LATE_CASE(threads_submit_buffers_of_one_pool),
 		LATE_CASE(threads_make_and_destroy_while_others_record),
@@ -318,6 +421,8 @@ int main(void) {
 		LATE_CASE(buffers_may_be_freed_while_they_are_recorded),
 		LATE_CASE(threads_end_when_the_context_is_lost),
 		LATE_CASE(fences_are_reset_while_a_large_buffer_is_recorded),
+		LATE_CASE(submission_does_not_wait_for_a_recording_behind_it),
+		LATE_CASE(submissions_wait_in_their_ring_when_too_many_bytes_are_late),
 		LATE_CASE(wrong_commands_lose_the_context),
 		LARGE_CASE(buffer_is_as_it_was_recorded_last),
 	};
