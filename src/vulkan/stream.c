@@ -138,8 +138,11 @@ static int execute(struct neep_vk_stream *stream, size_t len) {
 /* The last consumer of the ring may have died behind the head of a flush: what is recorded, and has no sequence number, comes first
  * then. */
 static bool is_left_over(const struct neep_vk_stream *stream) {
+	if (!stream->context->refuses_all) {
+		return false;
+	}
 	const struct neep_vk_command *command = neep_vk_command_find(word(stream, NEEP_VK_PACKET_OPCODE));
-	return stream->context->refuses_all && command != NULL && (command->flags & NEEP_VK_IS_RECORDED) != 0;
+	return command != NULL && (command->flags & NEEP_VK_IS_RECORDED) != 0;
 }
 
 /* Reads a packet and says how long it is. */
