@@ -2,17 +2,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "util/clock.h"
+#include "util/acceptor.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "wayland/client.h"
 #include "wayland/listen.h"
-
-/* When no file can be opened, clients wait in the backlog. */
-#define ACCEPT_RETRY_NS (100 * NEEP_NS_PER_MS)
 
 /* Each takes 64 KiB off each client that has left. */
 #define DRAIN_TURNS 64
@@ -23,8 +19,7 @@ struct neep_wl_server {
 	struct neep_wl_policy policy;
 	struct neep_wl_hidden hidden;
 	struct neep_wl_listen listen;
-	struct neep_source source;
-	struct neep_timer retry;
+	struct neep_acceptor acceptor;
 	struct neep_list clients; // neep_wl_client.link
 	struct neep_log_limit log_limit;
 };
@@ -68,23 +63,8 @@ static void add_client(struct neep_wl_server *server, int owned_fd) {
 	neep_log("wayland", NEEP_LOG_INFO, "%s: connected", client->name);
 }
 
-static void accept_ready(struct neep_source *source, uint32_t events) {
-	(void)events;
-	struct neep_wl_server *server = neep_container_of(source, struct neep_wl_server, source);
-	int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd >= 0) {
-		add_client(server, fd);
-	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-		neep_source_remove(source);
-		neep_timer_arm(server->loop, &server->retry, ACCEPT_RETRY_NS);
-	}
-}
-
-static void retry_fire(struct neep_timer *timer) {
-	struct neep_wl_server *server = neep_container_of(timer, struct neep_wl_server, retry);
-	if (neep_source_add(server->loop, &server->source, EPOLLIN) < 0) {
-		neep_timer_arm(server->loop, timer, ACCEPT_RETRY_NS);
-	}
+static void accepted(struct neep_acceptor *acceptor, int owned_fd) {
+	add_client(neep_container_of(acceptor, struct neep_wl_server, acceptor), owned_fd);
 }
 
 /* The proxy as its own host would connect to itself until there are no files left. */
@@ -102,8 +82,7 @@ static int start(struct neep_wl_server *server, struct neep_error *error) {
 		return neep_error_set(error, 0, "--host-socket %s: is where this proxy's own clients connect",
 			server->options->host_socket);
 	}
-	server->source = (struct neep_source){ .fd = server->listen.fd, .ready = accept_ready };
-	int result = neep_source_add(server->loop, &server->source, EPOLLIN);
+	int result = neep_acceptor_start(server->loop, &server->acceptor, server->listen.fd);
 	return result < 0 ? neep_error_set(error, -result, "the socket %s", server->listen.display) : 0;
 }
 
@@ -118,7 +97,7 @@ struct neep_wl_server *neep_wl_server_create(
 	server->options = options;
 	server->policy = options->policy;
 	server->policy.hidden = &server->hidden;
-	server->retry.fire = retry_fire;
+	server->acceptor.accepted = accepted;
 	neep_list_init(&server->clients);
 	if (neep_wl_listen_start(&server->listen, options->socket, error) < 0) {
 		free(server);
@@ -144,8 +123,7 @@ void neep_wl_server_destroy(struct neep_wl_server *server) {
 	neep_list_for_each_safe (client, &server->clients, struct neep_wl_client, link) {
 		neep_wl_client_destroy(client);
 	}
-	neep_timer_cancel(&server->retry);
-	neep_source_remove(&server->source);
+	neep_acceptor_stop(&server->acceptor);
 	neep_wl_listen_finish(&server->listen);
 	free(server);
 }

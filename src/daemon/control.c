@@ -127,17 +127,12 @@ static void client_create(struct neep_control *control, int owned_fd) {
 	control->client_count++;
 }
 
-static void control_ready(struct neep_source *source, uint32_t events) {
-	(void)events;
-	struct neep_control *control = neep_container_of(source, struct neep_control, source);
-	int fd = neep_listener_accept(&control->listener);
-	if (fd < 0) {
-		return;
-	}
+static void accepted(struct neep_acceptor *acceptor, int owned_fd) {
+	struct neep_control *control = neep_container_of(acceptor, struct neep_control, acceptor);
 	if (control->client_count == NEEP_CONTROL_CLIENTS_MAX) {
 		client_destroy(neep_container_of(control->clients.next, struct control_client, link));
 	}
-	client_create(control, fd);
+	client_create(control, owned_fd);
 }
 
 struct neep_control *neep_control_create(struct neep_loop *loop, const char *path,
@@ -154,8 +149,8 @@ struct neep_control *neep_control_create(struct neep_loop *loop, const char *pat
 		free(control);
 		return NULL;
 	}
-	control->source = (struct neep_source){ .fd = control->listener.fd, .ready = control_ready };
-	int result = neep_source_add(loop, &control->source, EPOLLIN);
+	control->acceptor.accepted = accepted;
+	int result = neep_acceptor_start(loop, &control->acceptor, control->listener.fd);
 	if (result < 0) {
 		neep_error_set(error, -result, "cannot watch %s", path);
 		neep_control_destroy(control);
@@ -171,7 +166,7 @@ void neep_control_destroy(struct neep_control *control) {
 	while (control->client_count > 0) {
 		client_destroy(neep_container_of(control->clients.next, struct control_client, link));
 	}
-	neep_source_remove(&control->source);
+	neep_acceptor_stop(&control->acceptor);
 	neep_listener_close(&control->listener);
 	free(control);
 }

@@ -5,13 +5,14 @@
 #include "daemon/control.h"
 #include "daemon/listener.h"
 #include "display/png_writer.h"
+#include "util/acceptor.h"
 #include "util/list.h"
 
 struct neep_control {
 	struct neep_loop *loop;
 	struct neep_control_host host;
 	struct neep_listener listener;
-	struct neep_source source;
+	struct neep_acceptor acceptor;
 	struct neep_list clients; // control_client.link, the longest silent first
 	size_t client_count;
 };

@@ -16,6 +16,7 @@
 #include "daemon/listener.h"
 #include "daemon/window.h"
 #include "rutabaga/component.h"
+#include "util/acceptor.h"
 #include "util/fd.h"
 #include "util/macros.h"
 #include "vhost_user/server.h"
@@ -37,7 +38,7 @@ struct neep_daemon {
 	struct neep_vhost_user *server; // NULL: no session
 	struct neep_task session_end;
 	struct neep_listener listener;
-	struct neep_source listener_source;
+	struct neep_acceptor acceptor;
 	struct neep_control *control; // NULL: none asked for
 	int result;                   // of neep_daemon_run()
 };
@@ -173,20 +174,15 @@ static void end_session(struct neep_daemon *daemon) {
 	neep_log("daemon", NEEP_LOG_INFO, "the front-end is gone");
 }
 
-static void listener_ready(struct neep_source *source, uint32_t events) {
-	(void)events;
-	struct neep_daemon *daemon = neep_container_of(source, struct neep_daemon, listener_source);
-	int fd = neep_listener_accept(&daemon->listener);
-	if (fd < 0) {
-		return;
-	}
+static void accepted(struct neep_acceptor *acceptor, int owned_fd) {
+	struct neep_daemon *daemon = neep_container_of(acceptor, struct neep_daemon, acceptor);
 	/* The next front-end waits in the backlog until this one is gone. */
-	neep_source_remove(&daemon->listener_source);
+	neep_acceptor_stop(acceptor);
 	if (!daemon->options->keeps_listening) {
 		neep_listener_close(&daemon->listener);
 	}
 	struct neep_error error;
-	int result = start_session(daemon, fd, &error);
+	int result = start_session(daemon, owned_fd, &error);
 	if (result < 0) {
 		neep_log("daemon", NEEP_LOG_ERROR, "%s", error.text);
 		daemon->result = result;
@@ -195,8 +191,7 @@ static void listener_ready(struct neep_source *source, uint32_t events) {
 }
 
 static int start_listening(struct neep_daemon *daemon) {
-	daemon->listener_source = (struct neep_source){ .fd = daemon->listener.fd, .ready = listener_ready };
-	return neep_source_add(daemon->loop, &daemon->listener_source, EPOLLIN);
+	return neep_acceptor_start(daemon->loop, &daemon->acceptor, daemon->listener.fd);
 }
 
 static void session_end_run(struct neep_task *task) {
@@ -321,6 +316,7 @@ static struct neep_daemon *daemon_alloc(const struct neep_options *options) {
 	daemon->host.impl = &host_impl;
 	daemon->frontend.impl = &frontend_impl;
 	daemon->session_end.run = session_end_run;
+	daemon->acceptor.accepted = accepted;
 	daemon->listener.fd = -1;
 	daemon->loop = neep_loop_create();
 	if (daemon->loop == NULL) {
@@ -358,7 +354,7 @@ void neep_daemon_destroy(struct neep_daemon *daemon) {
 	end_session(daemon);
 	neep_task_cancel(&daemon->session_end);
 	neep_control_destroy(daemon->control);
-	neep_source_remove(&daemon->listener_source);
+	neep_acceptor_stop(&daemon->acceptor);
 	neep_listener_close(&daemon->listener);
 	neep_device_destroy(daemon->device);
 	neep_source_remove(&daemon->rutabaga_source);

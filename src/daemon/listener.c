@@ -97,8 +97,3 @@ void neep_listener_close(struct neep_listener *listener) {
 	free(listener->path);
 	listener->path = NULL;
 }
-
-int neep_listener_accept(const struct neep_listener *listener) {
-	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	return fd < 0 ? -errno : fd;
-}

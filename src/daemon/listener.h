@@ -1,4 +1,5 @@
-/* A listening Unix stream socket in the file system, readable and writable by its owner only. */
+/* A listening Unix stream socket in the file system, readable and writable by its owner only. Its connections come by
+ * util/acceptor.h. */
 #ifndef NEEP_DAEMON_LISTENER_H
 #define NEEP_DAEMON_LISTENER_H
 
@@ -10,7 +11,7 @@
 #define NEEP_SOCKET_PATH_MAX 107
 
 struct neep_listener {
-	int fd;     // -1: not open
+	int fd;     // does not block; -1: not open
 	char *path; // ours while fd >= 0
 	dev_t dev;  // of the socket file, so that only ours is removed
 	ino_t ino;
@@ -22,8 +23,5 @@ int neep_listener_open(struct neep_listener *listener, const char *path, struct 
 
 /* Stops listening and removes the socket file. One that is not open is fine. */
 void neep_listener_close(struct neep_listener *listener);
-
-/* The next connection, non-blocking, or a negative errno (-EAGAIN: none waits). */
-int neep_listener_accept(const struct neep_listener *listener);
 
 #endif

@@ -19,8 +19,6 @@
 
 #define BACKLOG 128
 
-#define LISTENER_PAUSE_NS (50 * NEEP_NS_PER_MS)
-
 struct connection {
 	struct neep_list link; // neep_virtgpu_node.connections
 	struct neep_virtgpu_node *node;
@@ -226,16 +224,10 @@ static bool is_own_user(int fd) {
 	       (peer.uid == geteuid() || peer.uid == 0);
 }
 
-static void listener_ready(struct neep_source *source, uint32_t events) {
-	(void)events;
-	struct neep_virtgpu_node *node = neep_container_of(source, struct neep_virtgpu_node, listener_source);
-	neep_autoclose int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct connection *connection = fd >= 0 && is_own_user(fd) ? calloc(1, sizeof(*connection)) : NULL;
-	if (fd == -1 && (errno == EMFILE || errno == ENFILE)) {
-		/* Whoever wants in would wake us for ever. */
-		neep_source_remove(source);
-		neep_timer_arm(node->loop, &node->listener_timer, LISTENER_PAUSE_NS);
-	}
+static void accepted(struct neep_acceptor *acceptor, int owned_fd) {
+	struct neep_virtgpu_node *node = neep_container_of(acceptor, struct neep_virtgpu_node, acceptor);
+	neep_autoclose int fd = owned_fd;
+	struct connection *connection = is_own_user(fd) ? calloc(1, sizeof(*connection)) : NULL;
 	if (connection == NULL) {
 		return;
 	}
@@ -249,11 +241,6 @@ static void listener_ready(struct neep_source *source, uint32_t events) {
 	}
 }
 
-static void listener_pause_over(struct neep_timer *timer) {
-	struct neep_virtgpu_node *node = neep_container_of(timer, struct neep_virtgpu_node, listener_timer);
-	neep_source_add(node->loop, &node->listener_source, EPOLLIN);
-}
-
 static int listen_at_name(struct neep_virtgpu_node *node) {
 	snprintf(node->name, sizeof(node->name), NEEP_VIRTGPU_NAME_PREFIX "%016" PRIx64, neep_node_random());
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -265,13 +252,11 @@ static int listen_at_name(struct neep_virtgpu_node *node) {
 		listen(node->listener, BACKLOG) < 0) {
 		return -errno;
 	}
-	node->listener_source = (struct neep_source){ .fd = node->listener, .ready = listener_ready };
-	return neep_source_add(node->loop, &node->listener_source, EPOLLIN);
+	return neep_acceptor_start(node->loop, &node->acceptor, node->listener);
 }
 
 static void close_door(struct neep_virtgpu_node *node) {
-	neep_timer_cancel(&node->listener_timer);
-	neep_source_remove(&node->listener_source);
+	neep_acceptor_stop(&node->acceptor);
 	neep_close_fd(&node->listener);
 	neep_list_for_each_safe (connection, &node->connections, struct connection, link) {
 		connection_destroy(connection);
@@ -363,7 +348,7 @@ struct neep_virtgpu_node *neep_virtgpu_node_create(
 	node->inotify_fd = -1;
 	node->sweep.run = sweep_run;
 	node->end.run = end_run;
-	node->listener_timer.fire = listener_pause_over;
+	node->acceptor.accepted = accepted;
 	neep_list_init(&node->connections);
 	neep_list_init(&node->files);
 	neep_list_init(&node->submitted);

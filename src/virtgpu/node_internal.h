@@ -4,6 +4,7 @@
 
 #include <linux/virtio_gpu.h>
 
+#include "util/acceptor.h"
 #include "util/fd.h"
 #include "util/idmap.h"
 #include "util/list.h"
@@ -30,9 +31,8 @@ struct neep_virtgpu_node {
 	struct neep_task end; // what programs see of that
 
 	int listener;
-	struct neep_source listener_source;
-	struct neep_timer listener_timer; // while there is no fd for one more connection
-	struct neep_list connections;     // connection.link
+	struct neep_acceptor acceptor;
+	struct neep_list connections; // connection.link
 	struct neep_source driver_source;
 	struct neep_task sweep;
 
