@@ -52,11 +52,10 @@ void neep_vk_recordings_settle(struct neep_vk_call *call, VkCommandBuffer comman
 	pthread_mutex_unlock(&recordings->lock);
 }
 
-void neep_vk_recordings_begin(struct neep_vk_call *call, struct neep_vk_recording *recording,
-	const struct neep_vk_object *command_buffer) {
-	struct neep_vk_recordings *recordings = &call->context->recordings;
+void neep_vk_recordings_begin(struct neep_vk_recordings *recordings, struct neep_vk_recording *recording,
+	const struct neep_vk_object *command_buffer, uint32_t seqno) {
 	recording->command_buffer = NEEP_VK_HANDLE(VkCommandBuffer, command_buffer);
-	recording->seqno = seqno_of(call);
+	recording->seqno = seqno;
 	pthread_mutex_lock(&recordings->lock);
 	neep_list_append(&recordings->running, &recording->link);
 	atomic_fetch_add(&recordings->count, 1);
@@ -245,18 +244,30 @@ void neep_vk_FreeCommandBuffers(struct neep_vk_call *call, struct neep_vk_object
 	neep_vk_let_go(call);
 }
 
+struct neep_vk_object *neep_vk_flush_target(
+	struct neep_vk_table *table, const uint8_t *packet, uint32_t len) {
+	const uint8_t *p = packet + NEEP_VK_PACKET_HEADER;
+	const struct neep_vk_object *queue = neep_vk_object_find(table, neep_vk_load64(p), NEEP_VK_QUEUE);
+	struct neep_vk_object *target =
+		neep_vk_object_find(table, neep_vk_load64(p + 8), NEEP_VK_COMMAND_BUFFER);
+	bool is_right = queue != NULL && target != NULL && queue->device == target->device &&
+			command_buffer_from(target)->level == VK_COMMAND_BUFFER_LEVEL_PRIMARY &&
+			neep_vk_load64(p + 16) == len - NEEP_VK_FLUSH_HEADER;
+	return is_right ? target : NULL;
+}
+
 void neep_vk_record(struct neep_vk_decoder *decoder, struct neep_vk_object *command_buffer,
-	const void *commands, size_t len) {
+	struct neep_vk_commands *commands) {
 	struct neep_vk_command_pool *pool = pool_from(command_buffer->parent);
 	pthread_mutex_lock(&pool->lock);
-	neep_vk_decode_commands(decoder, command_buffer, commands, len);
+	neep_vk_decode_commands(decoder, command_buffer, commands);
 	pthread_mutex_unlock(&pool->lock);
 }
 
 /* Whether a thread of the stream has taken it. */
-static bool record_later(
-	struct neep_vk_call *call, struct neep_vk_object *command_buffer, const void *commands, size_t len) {
-	bool is_large = len >= call->context->limits.late_bytes;
+static bool record_later(struct neep_vk_call *call, struct neep_vk_object *command_buffer,
+	const struct neep_vk_commands *commands) {
+	bool is_large = commands->len >= call->context->limits.late_bytes;
 	struct neep_vk_recorder *recorder =
 		call->stream != NULL ? neep_vk_stream_recorder(call->stream, is_large) : NULL;
 	if (recorder == NULL) {
@@ -264,7 +275,8 @@ static bool record_later(
 	}
 	/* Behind a large one comes a small one of the same command buffer. */
 	if ((is_large || neep_vk_recorder_is_busy(recorder)) &&
-		neep_vk_recorder_record(recorder, call, command_buffer, commands, len)) {
+		neep_vk_recorder_record(
+			recorder, seqno_of(call), command_buffer, commands->bytes, commands->len)) {
 		return true;
 	}
 	neep_vk_recorder_settle(recorder);
@@ -272,15 +284,15 @@ static bool record_later(
 }
 
 static void record_without_turn(
-	struct neep_vk_call *call, struct neep_vk_object *command_buffer, const void *commands, size_t len) {
+	struct neep_vk_call *call, struct neep_vk_object *command_buffer, struct neep_vk_commands *commands) {
 	struct neep_vk_recordings *recordings = &call->context->recordings;
 	struct neep_vk_table *table = neep_vk_call_table(call);
 	struct neep_vk_recording recording;
-	neep_vk_recordings_begin(call, &recording, command_buffer);
+	neep_vk_recordings_begin(recordings, &recording, command_buffer, seqno_of(call));
 	uint32_t epoch = neep_vk_table_enter(table);
 	neep_vk_hold(call);
 	neep_vk_call_end_turn(call);
-	neep_vk_record(neep_vk_decoder_of(call), command_buffer, commands, len);
+	neep_vk_record(neep_vk_decoder_of(call), command_buffer, commands);
 	neep_vk_table_leave(table, epoch);
 	neep_vk_recordings_end(recordings, &recording);
 	neep_vk_let_go(call);
@@ -288,6 +300,7 @@ static void record_without_turn(
 
 void neep_vk_QueueFlushCommandsGOOGLE(struct neep_vk_call *call, struct neep_vk_object *queue,
 	struct neep_vk_object *commandBuffer, VkDeviceSize dataSize, const void *pData) {
+	struct neep_vk_commands commands = { .bytes = pData, .len = dataSize, .here = dataSize };
 	(void)queue;
 	if (commandBuffer == NULL) {
 		neep_vk_call_fail(call, "no command buffer");
@@ -295,9 +308,9 @@ void neep_vk_QueueFlushCommandsGOOGLE(struct neep_vk_call *call, struct neep_vk_
 	}
 	if (command_buffer_from(commandBuffer)->level != VK_COMMAND_BUFFER_LEVEL_PRIMARY) {
 		neep_vk_call_settle(call);
-		neep_vk_record(neep_vk_decoder_of(call), commandBuffer, pData, dataSize);
-	} else if (!record_later(call, commandBuffer, pData, dataSize)) {
-		record_without_turn(call, commandBuffer, pData, dataSize);
+		neep_vk_record(neep_vk_decoder_of(call), commandBuffer, &commands);
+	} else if (!record_later(call, commandBuffer, &commands)) {
+		record_without_turn(call, commandBuffer, &commands);
 	}
 }
 

@@ -21,6 +21,7 @@
 #include "vulkan/object.h"
 
 struct neep_vk_call;
+struct neep_vk_commands;
 struct neep_vk_decoder;
 
 struct neep_vk_command_pool {
@@ -50,16 +51,23 @@ struct neep_vk_recordings {
 void neep_vk_recordings_init(struct neep_vk_recordings *recordings);
 void neep_vk_recordings_finish(struct neep_vk_recordings *recordings);
 
-/* The command buffer is being recorded from now on by the packet of the call, which has the turn, until _end() of the same recording,
- * which lives as long. */
-void neep_vk_recordings_begin(struct neep_vk_call *call, struct neep_vk_recording *recording,
-	const struct neep_vk_object *command_buffer);
+/* The command buffer is being recorded from now on by the packet of that number, which has the turn, until _end() of the same
+ * recording, which lives as long. */
+void neep_vk_recordings_begin(struct neep_vk_recordings *recordings, struct neep_vk_recording *recording,
+	const struct neep_vk_object *command_buffer, uint32_t seqno);
 void neep_vk_recordings_end(struct neep_vk_recordings *recordings, struct neep_vk_recording *recording);
 
 /* Records the commands, a payload of vkQueueFlushCommandsGOOGLE, with the lock of the pool. The caller has the turn or is in the table.
  * Wrong ones fail the decoder's call. */
 void neep_vk_record(struct neep_vk_decoder *decoder, struct neep_vk_object *command_buffer,
-	const void *commands, size_t len);
+	struct neep_vk_commands *commands);
+
+/* What a packet of vkQueueFlushCommandsGOOGLE has before its payload. */
+#define NEEP_VK_FLUSH_HEADER (NEEP_VK_PACKET_HEADER + 24)
+
+/* The command buffer of such a packet of `len` bytes, of which that much has come, when it is a primary one and nothing is wrong so
+ * far; else NULL. The caller has the turn. */
+struct neep_vk_object *neep_vk_flush_target(struct neep_vk_table *table, const uint8_t *packet, uint32_t len);
 
 /* Waits until the command buffer (the driver's) is not being recorded by a packet that had its turn before that of the call, which
  * submits it. */

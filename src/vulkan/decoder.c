@@ -248,17 +248,47 @@ int neep_vk_decode_packet(struct neep_vk_decoder *d, const uint8_t *packet, size
 	return 0;
 }
 
-/* The commands at `p`, one after the other; stops at the first that is wrong. */
-static void run_recorded(struct neep_vk_decoder *d, const uint8_t *p, size_t left) {
+static bool wait_for(struct neep_vk_commands *commands, size_t len) {
+	while (commands->here < len) {
+		if (!commands->more(commands)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Waits until all of the command at `p` is here. False: it is wrong, or does not come, or there is none. */
+static bool bring(struct neep_vk_decoder *d, struct neep_vk_commands *commands, const uint8_t *p) {
+	size_t done = (size_t)(p - commands->bytes);
+	size_t left = commands->len - done;
+	if (left == 0 ||
+		(left >= NEEP_VK_COMMAND_HEADER && !wait_for(commands, done + NEEP_VK_COMMAND_HEADER))) {
+		return false;
+	}
+	uint32_t len = left < NEEP_VK_COMMAND_HEADER ? 0 : neep_vk_load32(p + NEEP_VK_PACKET_LEN);
+	if (len < NEEP_VK_COMMAND_HEADER || len > left) {
+		d->packet = p;
+		neep_vk_call_fail(&d->call, "a command of %u bytes with %zu left", len, left);
+		return false;
+	}
+	return wait_for(commands, done + len);
+}
+
+/* One after the other; stops at the first that is wrong. */
+static void run_recorded(struct neep_vk_decoder *d, struct neep_vk_commands *commands) {
 	struct neep_vk_arena_mark mark = neep_vk_arena_mark(&d->arena);
-	while (left > 0 && !d->call.is_failed) {
-		uint32_t len = left < NEEP_VK_COMMAND_HEADER ? 0 : neep_vk_load32(p + NEEP_VK_PACKET_LEN);
+	const uint8_t *p = commands->bytes;
+	while (!d->call.is_failed) {
+		size_t here = commands->here - (size_t)(p - commands->bytes);
+		uint32_t len = here < NEEP_VK_COMMAND_HEADER ? 0 : neep_vk_load32(p + NEEP_VK_PACKET_LEN);
+		if (len < NEEP_VK_COMMAND_HEADER || len > here) {
+			if (!bring(d, commands, p)) {
+				return;
+			}
+			len = neep_vk_load32(p + NEEP_VK_PACKET_LEN);
+		}
 		__builtin_prefetch(p + AHEAD_BYTES);
 		d->packet = p;
-		if (len < NEEP_VK_COMMAND_HEADER || len > left) {
-			neep_vk_call_fail(&d->call, "a command of %u bytes with %zu left", len, left);
-			return;
-		}
 		const struct neep_vk_command *command =
 			find_command(d, neep_vk_load32(p), NEEP_VK_IS_RECORDED);
 		if (command == NULL) {
@@ -267,19 +297,18 @@ static void run_recorded(struct neep_vk_decoder *d, const uint8_t *p, size_t lef
 		run_command(d, command, p + NEEP_VK_COMMAND_HEADER, len - NEEP_VK_COMMAND_HEADER);
 		neep_vk_arena_rewind(&d->arena, mark);
 		p += len;
-		left -= len;
 	}
 }
 
 int neep_vk_decode_commands(
-	struct neep_vk_decoder *d, struct neep_vk_object *command_buffer, const void *payload, size_t len) {
+	struct neep_vk_decoder *d, struct neep_vk_object *command_buffer, struct neep_vk_commands *commands) {
 	struct neep_reader in = d->in;
 	const uint8_t *packet = d->packet;
 	const char *name = d->call.command;
 	int32_t refusal = d->refusal;
 	d->command_buffer = command_buffer;
 	d->call.device = command_buffer->device;
-	run_recorded(d, payload, len);
+	run_recorded(d, commands);
 	d->command_buffer = NULL;
 	d->packet = packet;
 	d->call.command = name;

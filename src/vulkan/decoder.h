@@ -80,10 +80,19 @@ enum {
  * Returns 0, or -EPROTO or -ENOMEM with call.is_failed and `reason` set: the context is lost and there is no reply. */
 int neep_vk_decode_packet(struct neep_vk_decoder *decoder, const uint8_t *packet, size_t len);
 
-/* Executes the payload of vkQueueFlushCommandsGOOGLE, on behalf of its handler. Wrong ones fail the decoder's call. Returns 0 or a
- * negative errno. */
+/* The payload of vkQueueFlushCommandsGOOGLE, of which the end may still be on its way. */
+struct neep_vk_commands {
+	const uint8_t *bytes;
+	size_t len;  // of all
+	size_t here; // of those that have come
+	/* Waits until there are more and counts them in `here`; false: no more come, which is the end of them all and no fault. Not
+	 * called when all are here. */
+	bool (*more)(struct neep_vk_commands *commands);
+};
+
+/* Executes the commands on behalf of the handler of the flush. Wrong ones fail the decoder's call. Returns 0 or a negative errno. */
 int neep_vk_decode_commands(struct neep_vk_decoder *decoder, struct neep_vk_object *command_buffer,
-	const void *payload, size_t len);
+	struct neep_vk_commands *commands);
 
 /* The decoder of a call that neep_vk_decode_packet() made. */
 static inline struct neep_vk_decoder *neep_vk_decoder_of(struct neep_vk_call *call) {

@@ -18,6 +18,8 @@ struct job {
 	struct neep_vk_recording recording;
 	uint32_t epoch; // of the recording
 	size_t len;
+	size_t here;     // of the bytes; guarded by the recorder's lock
+	bool is_cut;     // the others do not come; likewise
 	uint8_t bytes[]; // the commands, or the packet
 };
 
@@ -26,6 +28,8 @@ struct neep_vk_recorder {
 	struct neep_vk_decoder decoder;  // the thread's
 	pthread_t thread;
 	bool has_thread;
+	struct job *coming; // whose bytes are not all here; only for the stream's thread
+	size_t came;        // of them
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	/* Guarded by lock: */
@@ -85,6 +89,34 @@ struct neep_vk_recorder *neep_vk_recorder_create(struct neep_vk_context *context
 	return recorder;
 }
 
+/* The commands of a job, as the recorder sees them. */
+struct feed {
+	struct neep_vk_commands commands;
+	struct neep_vk_recorder *recorder;
+	const struct job *job;
+};
+
+static bool wait_for_more(struct neep_vk_commands *commands) {
+	struct feed *feed = neep_container_of(commands, struct feed, commands);
+	size_t before = commands->here;
+	pthread_mutex_lock(&feed->recorder->lock);
+	while (feed->job->here == before && !feed->job->is_cut) {
+		pthread_cond_wait(&feed->recorder->changed, &feed->recorder->lock);
+	}
+	commands->here = feed->job->here;
+	pthread_mutex_unlock(&feed->recorder->lock);
+	return commands->here > before;
+}
+
+static void record(struct neep_vk_recorder *recorder, const struct job *job) {
+	struct feed feed = {
+		.commands = { .bytes = job->bytes, .len = job->len, .more = wait_for_more },
+		.recorder = recorder,
+		.job = job,
+	};
+	neep_vk_record(&recorder->decoder, job->command_buffer, &feed.commands);
+}
+
 static void do_job(struct neep_vk_recorder *recorder, const struct job *job) {
 	struct neep_vk_context *context = recorder->context;
 	struct neep_vk_decoder *decoder = &recorder->decoder;
@@ -92,7 +124,7 @@ static void do_job(struct neep_vk_recorder *recorder, const struct job *job) {
 		return;
 	}
 	if (job->command_buffer != NULL) {
-		neep_vk_record(decoder, job->command_buffer, job->bytes, job->len);
+		record(recorder, job);
 	} else {
 		uint32_t epoch = neep_vk_table_enter(context->table);
 		pthread_mutex_lock(&context->late.fence);
@@ -121,6 +153,10 @@ static void do_first(struct neep_vk_recorder *recorder) {
 		end_recording(recorder->context, job);
 	}
 	pthread_mutex_lock(&recorder->lock);
+	/* One that was wrong may still be written to. */
+	while (job->here < job->len && !job->is_cut) {
+		pthread_cond_wait(&recorder->changed, &recorder->lock);
+	}
 	neep_list_remove(&job->link);
 	recorder->waiting -= job->len;
 	if (is_submission) {
@@ -164,11 +200,10 @@ void neep_vk_recorder_destroy(struct neep_vk_recorder *recorder) {
 	free(recorder);
 }
 
-static struct job *make_job(const void *bytes, size_t len) {
+static struct job *make_job(size_t len) {
 	struct job *job = malloc(sizeof(*job) + len);
 	if (job != NULL) {
 		*job = (struct job){ .len = len };
-		memcpy(job->bytes, bytes, len);
 	}
 	return job;
 }
@@ -188,23 +223,59 @@ static void append_job(struct neep_vk_recorder *recorder, struct job *job) {
 	pthread_cond_broadcast(&recorder->changed);
 }
 
-bool neep_vk_recorder_record(struct neep_vk_recorder *recorder, struct neep_vk_call *call,
-	struct neep_vk_object *command_buffer, const void *commands, size_t len) {
+bool neep_vk_recorder_begin(struct neep_vk_recorder *recorder, uint32_t seqno,
+	struct neep_vk_object *command_buffer, size_t len) {
 	struct neep_vk_context *context = recorder->context;
-	struct job *job = has_thread(recorder) ? make_job(commands, len) : NULL;
+	struct job *job = has_thread(recorder) ? make_job(len) : NULL;
 	if (job == NULL) {
 		return false;
 	}
 	neep_vk_object_ref(command_buffer);
 	job->command_buffer = command_buffer;
-	neep_vk_recordings_begin(call, &job->recording, command_buffer);
+	neep_vk_recordings_begin(&context->recordings, &job->recording, command_buffer, seqno);
 	job->epoch = neep_vk_table_enter(context->table);
+	recorder->coming = job;
+	recorder->came = 0;
 	pthread_mutex_lock(&recorder->lock);
 	while (recorder->waiting > 0 && recorder->waiting + len > WAITING_MAX) {
 		pthread_cond_wait(&recorder->changed, &recorder->lock);
 	}
 	append_job(recorder, job);
 	pthread_mutex_unlock(&recorder->lock);
+	return true;
+}
+
+uint8_t *neep_vk_recorder_place(struct neep_vk_recorder *recorder) {
+	return recorder->coming->bytes + recorder->came;
+}
+
+/* The job is the recorder's alone as soon as it is complete, or cut. */
+static void publish(struct neep_vk_recorder *recorder, bool is_cut) {
+	pthread_mutex_lock(&recorder->lock);
+	recorder->coming->here = recorder->came;
+	recorder->coming->is_cut = is_cut;
+	pthread_cond_broadcast(&recorder->changed);
+	pthread_mutex_unlock(&recorder->lock);
+}
+
+void neep_vk_recorder_came(struct neep_vk_recorder *recorder, size_t len) {
+	recorder->came += len;
+	publish(recorder, false);
+}
+
+void neep_vk_recorder_cut(struct neep_vk_recorder *recorder) {
+	publish(recorder, true);
+}
+
+bool neep_vk_recorder_record(struct neep_vk_recorder *recorder, uint32_t seqno,
+	struct neep_vk_object *command_buffer, const void *commands, size_t len) {
+	if (!neep_vk_recorder_begin(recorder, seqno, command_buffer, len)) {
+		return false;
+	}
+	if (len > 0) {
+		memcpy(neep_vk_recorder_place(recorder), commands, len);
+		neep_vk_recorder_came(recorder, len);
+	}
 	return true;
 }
 
@@ -234,9 +305,11 @@ static bool take_submission(struct neep_vk_recorder *recorder, const uint8_t *pa
 	size_t len = neep_vk_load32(packet + NEEP_VK_PACKET_LEN);
 	pthread_mutex_lock(&recorder->lock);
 	if (takes_submission(recorder, len)) {
-		job = make_job(packet, len);
+		job = make_job(len);
 	}
 	if (job != NULL) {
+		memcpy(job->bytes, packet, len);
+		job->here = len;
 		change_late(&recorder->context->late, 1);
 		append_job(recorder, job);
 	}

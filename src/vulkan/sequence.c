@@ -48,6 +48,10 @@ static bool must_wait(struct neep_vk_sequence *sequence, uint32_t seqno) {
 	return distance(sequence, seqno) > 1 && !atomic_load(&sequence->is_stopped);
 }
 
+bool neep_vk_sequence_is_next(struct neep_vk_sequence *sequence, uint32_t seqno) {
+	return !must_wait(sequence, seqno);
+}
+
 static void spin(struct neep_vk_sequence *sequence, uint32_t seqno, uint32_t *spins) {
 	if (*spins < SPINS_MIN) {
 		*spins = SPINS_MIN;

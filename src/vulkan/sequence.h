@@ -31,6 +31,9 @@ void neep_vk_sequence_init(struct neep_vk_sequence *sequence, uint32_t last);
  * number that has had its turn. One that never comes waits until the stop. */
 int neep_vk_sequence_begin(struct neep_vk_sequence *sequence, uint32_t seqno, uint32_t *spins);
 
+/* Whether that would not wait. */
+bool neep_vk_sequence_is_next(struct neep_vk_sequence *sequence, uint32_t seqno);
+
 /* Ends the turn, which the caller has. */
 void neep_vk_sequence_end(struct neep_vk_sequence *sequence);
 

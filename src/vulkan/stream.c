@@ -1,19 +1,26 @@
 /* One ring's bytes: cut into packets, each executed when it is its turn. A packet is read whole before its turn is waited for, as the
- * guest may be unable to go on in other streams until this one has room again. */
+ * guest may be unable to go on in other streams until this one has room again. Only a large flush whose turn it is already begins
+ * before: its commands are read straight into the recorder's hands. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "neep_vk_commands.h"
+#include "vulkan/command_buffer.h"
 #include "vulkan/context.h"
 #include "vulkan/decoder.h"
+#include "vulkan/marshal.h"
+#include "vulkan/recorder.h"
 
 /* Each stream starts with a word of flags, of which none means anything here. Guests send 0, which is no packet's first word. */
 #define FLAGS_BYTES 4
 #define FIRST_BYTES (64u << 10)
 /* What an idle stream may keep. */
 #define KEEP_BYTES (1u << 20)
+/* A flush of at most this begins before it is here, and goes to the recorder in pieces of that. */
+#define FLUSH_BYTES_MAX (32u << 20)
+#define PIECE_BYTES     ((size_t)32 << 10)
 
 struct neep_vk_stream {
 	struct neep_vk_context *context;
@@ -64,6 +71,18 @@ static int make_room(struct neep_vk_stream *stream, size_t want) {
 	return 0;
 }
 
+/* At least one byte and at most `len`; returns how many, or a negative errno. */
+static int64_t read_some(struct neep_vk_stream *stream, uint8_t *buf, size_t len) {
+	int64_t got = stream->transport->impl->read(stream->transport, buf, len);
+	if (got == -ECANCELED) {
+		return -ECANCELED;
+	}
+	if (got <= 0 || (uint64_t)got > len) {
+		return fail(stream, got < 0 ? (int)got : -EPROTO, "the ring is broken");
+	}
+	return got;
+}
+
 /* Reads until `want` bytes lie at `begin`. */
 static int fill(struct neep_vk_stream *stream, size_t want) {
 	while (stream->end - stream->begin < want) {
@@ -71,13 +90,9 @@ static int fill(struct neep_vk_stream *stream, size_t want) {
 		if (ret < 0) {
 			return ret;
 		}
-		int64_t got = stream->transport->impl->read(
-			stream->transport, stream->buf + stream->end, stream->size - stream->end);
-		if (got == -ECANCELED) {
-			return -ECANCELED;
-		}
-		if (got <= 0 || (uint64_t)got > stream->size - stream->end) {
-			return fail(stream, got < 0 ? (int)got : -EPROTO, "the ring is broken");
+		int64_t got = read_some(stream, stream->buf + stream->end, stream->size - stream->end);
+		if (got < 0) {
+			return (int)got;
 		}
 		stream->end += (size_t)got;
 	}
@@ -145,8 +160,8 @@ static bool is_left_over(const struct neep_vk_stream *stream) {
 	return command != NULL && (command->flags & NEEP_VK_IS_RECORDED) != 0;
 }
 
-/* Reads a packet and says how long it is. */
-static int read_packet(struct neep_vk_stream *stream, uint32_t *len) {
+/* Reads the beginning of a packet and says how long it is. */
+static int read_head(struct neep_vk_stream *stream, uint32_t *len) {
 	int ret = fill(stream, NEEP_VK_COMMAND_HEADER);
 	if (ret < 0) {
 		return ret;
@@ -159,7 +174,7 @@ static int read_packet(struct neep_vk_stream *stream, uint32_t *len) {
 			word(stream, NEEP_VK_PACKET_OPCODE), *len);
 		return fail(stream, -EPROTO, reason);
 	}
-	return fill(stream, *len);
+	return 0;
 }
 
 /* Commands that are recorded have no sequence number, so there is no turn to wait for. */
@@ -183,16 +198,104 @@ static int wait_for_turn(struct neep_vk_stream *stream) {
 	if (stream->context->refuses_all) {
 		return 0;
 	}
-	return neep_vk_sequence_begin(
+	int ret = neep_vk_sequence_begin(
 		&stream->context->sequence, word(stream, NEEP_VK_PACKET_SEQNO), &stream->spins);
+	return ret == -EPROTO ? fail(stream, ret, "its sequence number was used before") : ret;
+}
+
+/* Whether the packet, of which opcode and length are here, is a flush for the recorder. */
+static bool is_large_flush(const struct neep_vk_stream *stream, uint32_t len) {
+	const struct neep_vk_context *context = stream->context;
+	const struct neep_vk_command *command = neep_vk_command_find(word(stream, NEEP_VK_PACKET_OPCODE));
+	return command != NULL && command->run == neep_vk_run_vkQueueFlushCommandsGOOGLE &&
+	       len >= NEEP_VK_FLUSH_HEADER && len - NEEP_VK_FLUSH_HEADER >= context->limits.late_bytes &&
+	       len <= FLUSH_BYTES_MAX && !context->refuses_all;
+}
+
+/* Copies what has been read of the next `len` bytes to `place`, or reads some. Returns how many, or a negative errno. */
+static int64_t move_some(struct neep_vk_stream *stream, uint8_t *place, size_t len) {
+	size_t here = stream->end - stream->begin;
+	if (here == 0) {
+		int64_t got = read_some(stream, place, len);
+		stream->offset += got > 0 ? (uint64_t)got : 0;
+		return got;
+	}
+	len = len < here ? len : here;
+	memcpy(place, stream->buf + stream->begin, len);
+	consume(stream, len);
+	return (int64_t)len;
+}
+
+/* The next `left` bytes of the stream are the recorder's. */
+static int feed_recorder(struct neep_vk_stream *stream, size_t left) {
+	while (left > 0) {
+		uint8_t *place = neep_vk_recorder_place(stream->recorder);
+		int64_t moved = move_some(stream, place, left < PIECE_BYTES ? left : PIECE_BYTES);
+		if (moved < 0) {
+			neep_vk_recorder_cut(stream->recorder);
+			return (int)moved;
+		}
+		neep_vk_recorder_came(stream->recorder, (size_t)moved);
+		left -= (size_t)moved;
+	}
+	return 0;
+}
+
+/* With the turn. False when it is a packet like others: something is wrong with it, or there is no memory. */
+static bool begin_recording(struct neep_vk_stream *stream, uint32_t len) {
+	struct neep_vk_object *target =
+		neep_vk_flush_target(stream->context->table, stream->buf + stream->begin, len);
+	struct neep_vk_recorder *recorder = target != NULL ? neep_vk_stream_recorder(stream, true) : NULL;
+	return recorder != NULL && neep_vk_recorder_begin(recorder, word(stream, NEEP_VK_PACKET_SEQNO),
+					   target, len - NEEP_VK_FLUSH_HEADER);
+}
+
+/* With the turn, which it ends. */
+static int finish_packet(struct neep_vk_stream *stream, uint32_t len) {
+	int ret = execute(stream, len);
+	consume(stream, len);
+	return ret;
+}
+
+/* Reads all of the packet first. */
+static int serve_whole(struct neep_vk_stream *stream, uint32_t len) {
+	int ret = fill(stream, len);
+	if (ret == 0) {
+		ret = wait_for_turn(stream);
+	}
+	return ret < 0 ? ret : finish_packet(stream, len);
+}
+
+/* Of a flush whose turn has not come nobody needs the commands yet. */
+static int serve_flush(struct neep_vk_stream *stream, uint32_t len) {
+	struct neep_vk_sequence *sequence = &stream->context->sequence;
+	int ret = fill(stream, NEEP_VK_FLUSH_HEADER);
+	if (ret == 0 && !neep_vk_sequence_is_next(sequence, word(stream, NEEP_VK_PACKET_SEQNO))) {
+		return serve_whole(stream, len);
+	}
+	if (ret == 0) {
+		ret = wait_for_turn(stream);
+	}
+	if (ret == 0 && begin_recording(stream, len)) {
+		neep_vk_sequence_end(sequence);
+		consume(stream, NEEP_VK_FLUSH_HEADER);
+		return feed_recorder(stream, len - NEEP_VK_FLUSH_HEADER);
+	}
+	if (ret == 0) {
+		ret = fill(stream, len);
+	}
+	return ret < 0 ? ret : finish_packet(stream, len);
 }
 
 static int serve_packet(struct neep_vk_stream *stream) {
 	uint32_t len;
-	int ret = read_packet(stream, &len);
+	int ret = read_head(stream, &len);
 	if (ret == 0 && is_left_over(stream)) {
-		consume(stream, len);
-		return 0;
+		ret = fill(stream, len);
+		if (ret == 0) {
+			consume(stream, len);
+		}
+		return ret;
 	}
 	if (ret == 0) {
 		ret = check_opcode(stream);
@@ -200,15 +303,7 @@ static int serve_packet(struct neep_vk_stream *stream) {
 	if (ret < 0) {
 		return ret;
 	}
-	ret = wait_for_turn(stream);
-	if (ret == -EPROTO) {
-		return fail(stream, ret, "its sequence number was used before");
-	}
-	if (ret == 0) {
-		ret = execute(stream, len);
-	}
-	consume(stream, len);
-	return ret;
+	return is_large_flush(stream, len) ? serve_flush(stream, len) : serve_whole(stream, len);
 }
 
 static int skip_flags(struct neep_vk_stream *stream) {

@@ -37,10 +37,9 @@ static void run_packet(struct neep_stub_world *world, uint32_t opcode, const uin
 	put_ids(world, packet + head, rest_len);
 	world->decoder.call.is_failed = false;
 	if (recorded) {
-		struct neep_vk_object *buffer = world->objects[NEEP_VK_COMMAND_BUFFER];
 		if (neep_vk_object_find(world->table, world->ids[NEEP_VK_COMMAND_BUFFER],
 			    NEEP_VK_COMMAND_BUFFER) != NULL) {
-			(void)neep_vk_decode_commands(&world->decoder, buffer, packet, head + rest_len);
+			(void)neep_stub_record(world, packet, head + rest_len);
 		}
 	} else {
 		(void)neep_vk_decode_packet(&world->decoder, packet, head + rest_len);

@@ -214,11 +214,19 @@ bool guest_read(struct ring *ring, void *buf, size_t len) {
 	return true;
 }
 
-size_t guest_readable(struct ring *ring) {
-	pthread_mutex_lock(&ring->to_guest.lock);
-	size_t len = ring->to_guest.end - ring->to_guest.begin;
-	pthread_mutex_unlock(&ring->to_guest.lock);
+static size_t pipe_left(struct pipe *pipe) {
+	pthread_mutex_lock(&pipe->lock);
+	size_t len = pipe->end - pipe->begin;
+	pthread_mutex_unlock(&pipe->lock);
 	return len;
+}
+
+size_t guest_readable(struct ring *ring) {
+	return pipe_left(&ring->to_guest);
+}
+
+size_t guest_unread(struct ring *ring) {
+	return pipe_left(&ring->to_host);
 }
 
 struct packet packet_begin(uint32_t opcode) {
@@ -288,16 +296,24 @@ static void set_u32(struct packet *packet, size_t offset, uint32_t value) {
 	memcpy(packet->buf + offset, &value, sizeof(value));
 }
 
-void packet_send_as(struct ring *ring, struct packet *packet, uint32_t seqno) {
+void packet_seal(struct packet *packet, uint32_t seqno) {
 	set_u32(packet, PACKET_LEN_AT, (uint32_t)packet->len);
 	set_u32(packet, PACKET_SEQNO_AT, seqno);
+}
+
+uint32_t packet_seqno(struct ring *ring) {
+	return atomic_fetch_add(&ring->guest->seqno, 1) + 1;
+}
+
+void packet_send_as(struct ring *ring, struct packet *packet, uint32_t seqno) {
+	packet_seal(packet, seqno);
 	guest_write(ring, packet->buf, packet->len);
 	free(packet->buf);
 	*packet = (struct packet){ 0 };
 }
 
 void packet_send(struct ring *ring, struct packet *packet) {
-	packet_send_as(ring, packet, atomic_fetch_add(&ring->guest->seqno, 1) + 1);
+	packet_send_as(ring, packet, packet_seqno(ring));
 }
 
 void command_begin(struct packet *payload, uint32_t opcode) {

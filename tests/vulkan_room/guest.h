@@ -70,6 +70,8 @@ void guest_write(struct ring *ring, const void *buf, size_t len);
 bool guest_read(struct ring *ring, void *buf, size_t len);
 /* Bytes that wait to be read. */
 size_t guest_readable(struct ring *ring);
+/* Bytes that the host has not read yet. */
+size_t guest_unread(struct ring *ring);
 
 /* A packet that is being built. */
 struct packet {
@@ -93,6 +95,10 @@ void put_link(struct packet *packet, uint32_t s_type, uint32_t size);
 void put_absent(struct packet *packet);
 void put_present(struct packet *packet);
 
+/* The next number. */
+uint32_t packet_seqno(struct ring *ring);
+/* Completes it, for those who send it in parts. */
+void packet_seal(struct packet *packet, uint32_t seqno);
 /* Gives it the next number and sends it, or `seqno`. Consumes it. */
 void packet_send(struct ring *ring, struct packet *packet);
 void packet_send_as(struct ring *ring, struct packet *packet, uint32_t seqno);

@@ -295,14 +295,19 @@ void record_fill(struct packet *payload, const struct memory *memory, uint32_t v
 	command_end(payload);
 }
 
-void record_send(struct gpu *gpu, struct ring *ring, struct packet *payload, uint64_t command_buffer) {
+struct packet record_end(struct gpu *gpu, struct packet *payload, uint64_t command_buffer) {
 	command_begin(payload, OP_END_COMMAND_BUFFER);
 	command_end(payload);
 	struct packet packet = packet_of2(OP_FLUSH_COMMANDS, gpu->queue, command_buffer);
 	put_u64(&packet, payload->len);
 	put_bytes(&packet, payload->buf, payload->len);
-	packet_send(ring, &packet);
 	free(payload->buf);
+	return packet;
+}
+
+void record_send(struct gpu *gpu, struct ring *ring, struct packet *payload, uint64_t command_buffer) {
+	struct packet packet = record_end(gpu, payload, command_buffer);
+	packet_send(ring, &packet);
 }
 
 void record_fill_only(struct gpu *gpu, struct ring *ring, uint64_t command_buffer,

@@ -91,6 +91,8 @@ uint64_t command_buffer(struct gpu *gpu, struct ring *ring, uint64_t pool, uint3
 /* A payload that begins the command buffer; then commands; then send. */
 struct packet record_begin(uint32_t level);
 void record_fill(struct packet *payload, const struct memory *memory, uint32_t value);
+/* The packet that brings the payload, which is consumed. */
+struct packet record_end(struct gpu *gpu, struct packet *payload, uint64_t command_buffer);
 void record_send(struct gpu *gpu, struct ring *ring, struct packet *payload, uint64_t command_buffer);
 /* All of it, for one command. */
 void record_fill_only(struct gpu *gpu, struct ring *ring, uint64_t command_buffer,

@@ -31,6 +31,8 @@ struct neep_stub_world {
 #define NEEP_STUB_HANDLE(type) (0x1000u + (type))
 
 bool neep_stub_world_init(struct neep_stub_world *world);
+/* Decodes recorded commands for the command buffer. Returns 0 or a negative errno. */
+int neep_stub_record(struct neep_stub_world *world, const void *commands, size_t len);
 void neep_stub_world_finish(struct neep_stub_world *world);
 
 #endif

@@ -428,20 +428,17 @@ static void recorded_commands_reach_the_driver(void **state) {
 	uint8_t twice[2 * sizeof(draw)];
 	memcpy(twice, draw, sizeof(draw));
 	memcpy(twice + sizeof(draw), draw, sizeof(draw));
-	struct neep_vk_object *buffer = world.objects[NEEP_VK_COMMAND_BUFFER];
-	assert_int_equal(neep_vk_decode_commands(&world.decoder, buffer, twice, sizeof(twice)), 0);
+	assert_int_equal(neep_stub_record(&world, twice, sizeof(twice)), 0);
 	assert_int_equal(neep_stub_log.calls, 2);
 	assert_string_equal(neep_stub_log.last, "vkCmdDraw");
 	assert_null(world.decoder.command_buffer);
-	assert_int_equal(neep_vk_decode_commands(&world.decoder, buffer, twice, sizeof(twice) - 1), -EPROTO);
+	assert_int_equal(neep_stub_record(&world, twice, sizeof(twice) - 1), -EPROTO);
 }
 
 static uint64_t calls_of_bound(uint64_t buffer) {
 	uint32_t words[8] = { 20105, sizeof(words), 0, 1, (uint32_t)buffer, (uint32_t)(buffer >> 32) };
 	uint64_t before = neep_stub_log.calls;
-	assert_int_equal(neep_vk_decode_commands(
-				 &world.decoder, world.objects[NEEP_VK_COMMAND_BUFFER], words, sizeof(words)),
-		0);
+	assert_int_equal(neep_stub_record(&world, words, sizeof(words)), 0);
 	return neep_stub_log.calls - before;
 }
 
@@ -462,9 +459,7 @@ static void null_buffer_is_refused_where_one_is_needed(void **state) {
 	assert_int_equal(calls_of_bound(buffer), 1);
 	uint32_t fill[9] = { 20118, sizeof(fill), (uint32_t)buffer, (uint32_t)(buffer >> 32), 0, 0, 4, 0, 7 };
 	uint64_t before = neep_stub_log.calls;
-	assert_int_equal(neep_vk_decode_commands(
-				 &world.decoder, world.objects[NEEP_VK_COMMAND_BUFFER], fill, sizeof(fill)),
-		0);
+	assert_int_equal(neep_stub_record(&world, fill, sizeof(fill)), 0);
 	assert_int_equal(neep_stub_log.calls, before);
 }
 
@@ -474,9 +469,7 @@ static void recorded_commands_fail_when_their_lengths_are_wrong(void **state) {
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(lens); i++) {
 		uint32_t words[6] = { 20106, lens[i], 3, 1, 0, 0 };
 		world.decoder.call.is_failed = false;
-		assert_int_equal(neep_vk_decode_commands(&world.decoder,
-					 world.objects[NEEP_VK_COMMAND_BUFFER], words, sizeof(words)),
-			-EPROTO);
+		assert_int_equal(neep_stub_record(&world, words, sizeof(words)), -EPROTO);
 	}
 }
 
@@ -493,9 +486,7 @@ static void recorded_commands_fail_when_they_are_unknown(void **state) {
 	for (size_t i = 0; i < NEEP_ARRAY_LEN(cases); i++) {
 		uint32_t words[12] = { 20106, 24, 3, 1, 0, 0, cases[i].opcode, 24 };
 		world.decoder.call.is_failed = false;
-		assert_int_equal(neep_vk_decode_commands(&world.decoder,
-					 world.objects[NEEP_VK_COMMAND_BUFFER], words, sizeof(words)),
-			-EPROTO);
+		assert_int_equal(neep_stub_record(&world, words, sizeof(words)), -EPROTO);
 		assert_string_equal(world.decoder.reason, cases[i].reason);
 	}
 }

@@ -54,7 +54,7 @@ static int decode(const struct neep_sample *sample, const uint8_t *packet, size_
 	if (!sample->is_recorded) {
 		return neep_vk_decode_packet(&world.decoder, packet, len);
 	}
-	return neep_vk_decode_commands(&world.decoder, world.objects[NEEP_VK_COMMAND_BUFFER], packet, len);
+	return neep_stub_record(&world, packet, len);
 }
 
 static size_t head_of(const struct neep_sample *sample) {

@@ -46,6 +46,11 @@ bool neep_stub_world_init(struct neep_stub_world *world) {
 	return true;
 }
 
+int neep_stub_record(struct neep_stub_world *world, const void *commands, size_t len) {
+	struct neep_vk_commands all = { .bytes = commands, .len = len, .here = len };
+	return neep_vk_decode_commands(&world->decoder, world->objects[NEEP_VK_COMMAND_BUFFER], &all);
+}
+
 void neep_stub_world_finish(struct neep_stub_world *world) {
 	neep_vk_decoder_finish(&world->decoder);
 	neep_vk_table_destroy(world->table);
