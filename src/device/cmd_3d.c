@@ -7,8 +7,6 @@
 
 #include "util/checked.h"
 
-#define BYTES_PER_PIXEL 4
-
 uint32_t cmd_get_capset_info(struct neep_device *device, struct neep_request *request) {
 	struct virtio_gpu_resp_capset_info *reply = &request->reply.capset_info;
 	uint32_t index = request->cmd.get_capset_info.capset_index;
@@ -184,10 +182,10 @@ uint32_t cmd_create_3d(struct neep_device *device, struct neep_request *request)
 	struct neep_rutabaga_resource_info info;
 	ret = neep_rutabaga_resource_info(device->rutabaga, cmd->resource_id, &info);
 	bool has_image = ret == 0 && info.kind == NEEP_RUTABAGA_RESOURCE_2D;
-	if (has_image && info.size > device->options.quota.resource_bytes) {
+	resp = has_image ? resource_check_bytes(device, request, info.size) : VIRTIO_GPU_RESP_OK_NODATA;
+	if (resp != VIRTIO_GPU_RESP_OK_NODATA) {
 		rutabaga_resource_unref(device->rutabaga, cmd->resource_id);
-		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
-			"larger than the quota of one resource");
+		return resp;
 	}
 	struct neep_resource *resource =
 		resource_add(device, cmd->resource_id, has_image ? NEEP_RESOURCE_2D : NEEP_RESOURCE_3D);
@@ -211,10 +209,10 @@ static uint32_t check_transfer(struct neep_device *device, const struct neep_req
 	if (*resource == NULL) {
 		return request_refuse_resource(device, request);
 	}
-	device->turn_bytes += (uint64_t)cmd->box.w * cmd->box.h * BYTES_PER_PIXEL;
+	device->turn_bytes += (uint64_t)cmd->box.w * cmd->box.h * NEEP_BYTES_PER_PIXEL;
 	uint32_t stride = cmd->stride;
 	if (stride == 0 && (*resource)->kind == NEEP_RESOURCE_2D) {
-		stride = (*resource)->width * BYTES_PER_PIXEL;
+		stride = (*resource)->width * NEEP_BYTES_PER_PIXEL;
 	}
 	*transfer = (struct rutabaga_transfer){
 		.x = cmd->box.x,

@@ -12,9 +12,8 @@
 /* "Limits" are ours: no mode is larger, and the bytes of such an image are counted against the quota anyway. */
 #define IMAGE_SIDE_MAX 16384
 /* The form in which a VMM asks rutabaga for a 2D resource: a 2D render target with its top row first. */
-#define TARGET_2D       2
-#define BIND_RENDER     2
-#define BYTES_PER_PIXEL 4
+#define TARGET_2D   2
+#define BIND_RENDER 2
 #define BLOB_FLAGS_KNOWN                                                          \
 	(VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE | VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE | \
 		VIRTIO_GPU_BLOB_FLAG_USE_CROSS_DEVICE)
@@ -34,12 +33,8 @@ static uint32_t check_image(struct neep_device *device, const struct neep_reques
 		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
 			"width and height must be 1 to 16384");
 	}
-	uint64_t bytes = (uint64_t)cmd->width * cmd->height * BYTES_PER_PIXEL;
-	if (bytes > device->options.quota.resource_bytes) {
-		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
-			"larger than the quota of one resource");
-	}
-	return VIRTIO_GPU_RESP_OK_NODATA;
+	return resource_check_bytes(
+		device, request, (uint64_t)cmd->width * cmd->height * NEEP_BYTES_PER_PIXEL);
 }
 
 uint32_t cmd_create_2d(struct neep_device *device, struct neep_request *request) {
@@ -92,7 +87,7 @@ uint32_t cmd_transfer_2d(struct neep_device *device, struct neep_request *reques
 	if (resource == NULL) {
 		return request_refuse_resource(device, request);
 	}
-	device->turn_bytes += (uint64_t)cmd->r.width * cmd->r.height * BYTES_PER_PIXEL;
+	device->turn_bytes += (uint64_t)cmd->r.width * cmd->r.height * NEEP_BYTES_PER_PIXEL;
 	/* Linux sends these for its dumb buffers that are blobs, and waits for the fence. The pixels are in place. */
 	if (resource->kind == NEEP_RESOURCE_BLOB) {
 		return VIRTIO_GPU_RESP_OK_NODATA;
@@ -107,7 +102,7 @@ uint32_t cmd_transfer_2d(struct neep_device *device, struct neep_request *reques
 		.h = cmd->r.height,
 		.d = 1,
 		/* Explicit, so that `offset` means what it says. */
-		.stride = resource->width * BYTES_PER_PIXEL,
+		.stride = resource->width * NEEP_BYTES_PER_PIXEL,
 		.offset = cmd->offset,
 	};
 	int ret = rutabaga_resource_transfer_write(device->rutabaga, 0, cmd->resource_id, &transfer);

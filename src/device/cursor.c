@@ -6,8 +6,7 @@
 
 #include "util/iov.h"
 
-#define CURSOR_BYTES    ((size_t)NEEP_CURSOR_SIZE * NEEP_CURSOR_SIZE * 4)
-#define BYTES_PER_PIXEL 4
+#define CURSOR_BYTES ((size_t)NEEP_CURSOR_SIZE * NEEP_CURSOR_SIZE * NEEP_BYTES_PER_PIXEL)
 
 /* The top left 64 x 64 of an image, transparent where it is smaller. */
 static void copy_image(uint32_t *out, const struct neep_image *image) {
@@ -16,7 +15,7 @@ static void copy_image(uint32_t *out, const struct neep_image *image) {
 	uint32_t height = image->height < NEEP_CURSOR_SIZE ? image->height : NEEP_CURSOR_SIZE;
 	for (uint32_t y = 0; y < height; y++) {
 		memcpy(out + (size_t)y * NEEP_CURSOR_SIZE, image->pixels + (size_t)y * image->stride,
-			(size_t)width * BYTES_PER_PIXEL);
+			(size_t)width * NEEP_BYTES_PER_PIXEL);
 	}
 }
 

@@ -22,6 +22,9 @@
 /* "Device Operation: controlq": the rings of a context are numbered 0..63. */
 #define NEEP_RING_IDX_MAX 63
 
+/* Of all formats of images, cursors and scanouts. */
+#define NEEP_BYTES_PER_PIXEL 4
+
 /* A handler's answer for a command that goes on later, by request_finish(). Not a value of the protocol. */
 #define RESP_LATER 0u
 
@@ -287,6 +290,8 @@ void window_finish(struct neep_device *device);
 struct neep_resource *resource_find(struct neep_device *device, uint32_t id);
 /* OK_NODATA when a resource can be created under `id`, else the refusal. */
 uint32_t resource_check_new(struct neep_device *device, const struct neep_request *request, uint32_t id);
+/* The same for the bytes of its image on the host. */
+uint32_t resource_check_bytes(struct neep_device *device, const struct neep_request *request, uint64_t bytes);
 /* A new entry of the table; NULL: no memory. The id must be free. */
 struct neep_resource *resource_add(struct neep_device *device, uint32_t id, enum neep_resource_kind kind);
 /* Takes the resource off scanouts, out of the table and out of rutabaga. It must not be mapped. */

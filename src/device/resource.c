@@ -61,6 +61,15 @@ uint32_t resource_check_new(struct neep_device *device, const struct neep_reques
 	return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
+uint32_t resource_check_bytes(
+	struct neep_device *device, const struct neep_request *request, uint64_t bytes) {
+	if (bytes > device->options.quota.resource_bytes) {
+		return request_refuse(device, request, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
+			"larger than the quota of one resource");
+	}
+	return VIRTIO_GPU_RESP_OK_NODATA;
+}
+
 struct neep_resource *resource_add(struct neep_device *device, uint32_t id, enum neep_resource_kind kind) {
 	/* C wants a size that is a multiple of the alignment. */
 	size_t size = (sizeof(struct neep_resource) + NEEP_RESOURCE_ALIGNMENT - 1) &

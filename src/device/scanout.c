@@ -17,7 +17,6 @@
 #include "util/trace.h"
 
 #define FRAMEBUFFER_SIDE_MAX 16384
-#define BYTES_PER_PIXEL      4
 
 static struct neep_rect rect_from_wire(const struct virtio_gpu_rect *r) {
 	return (struct neep_rect){ .x = r->x, .y = r->y, .width = r->width, .height = r->height };
@@ -146,8 +145,9 @@ static const char *framebuffer_mistake(const struct neep_framebuffer *fb, uint64
 		fb->height > FRAMEBUFFER_SIDE_MAX) {
 		return "width and height must be 1 to 16384";
 	}
-	uint64_t row = (uint64_t)fb->width * BYTES_PER_PIXEL;
-	if (fb->stride < row || fb->stride % BYTES_PER_PIXEL != 0 || fb->offset % BYTES_PER_PIXEL != 0) {
+	uint64_t row = (uint64_t)fb->width * NEEP_BYTES_PER_PIXEL;
+	if (fb->stride < row || fb->stride % NEEP_BYTES_PER_PIXEL != 0 ||
+		fb->offset % NEEP_BYTES_PER_PIXEL != 0) {
 		return "the stride is shorter than a row, or not made of pixels";
 	}
 	/* 32 bit times 14 bit, and sums of such, fit. */
@@ -243,10 +243,10 @@ static void copy_from_blob(
 	struct neep_iov_cursor cursor;
 	neep_iov_cursor_init(&cursor, iovecs, count);
 	uint64_t start = fb->offset + (uint64_t)(scanout->rect.y + damage->y) * fb->stride +
-			 (uint64_t)(scanout->rect.x + damage->x) * BYTES_PER_PIXEL;
-	size_t row = (size_t)damage->width * BYTES_PER_PIXEL;
+			 (uint64_t)(scanout->rect.x + damage->x) * NEEP_BYTES_PER_PIXEL;
+	size_t row = (size_t)damage->width * NEEP_BYTES_PER_PIXEL;
 	uint8_t *out =
-		image->pixels + (size_t)damage->y * image->stride + (size_t)damage->x * BYTES_PER_PIXEL;
+		image->pixels + (size_t)damage->y * image->stride + (size_t)damage->x * NEEP_BYTES_PER_PIXEL;
 	for (uint32_t y = 0; y < damage->height; y++) {
 		neep_iov_cursor_read_at(&cursor, (size_t)(start + (uint64_t)y * fb->stride), out, row);
 		out += image->stride;
@@ -256,7 +256,7 @@ static void copy_from_blob(
 static void copy_from_3d(
 	struct neep_device *device, const struct neep_scanout *scanout, const struct neep_rect *damage) {
 	const struct neep_image *image = scanout->image;
-	size_t start = (size_t)damage->y * image->stride + (size_t)damage->x * BYTES_PER_PIXEL;
+	size_t start = (size_t)damage->y * image->stride + (size_t)damage->x * NEEP_BYTES_PER_PIXEL;
 	struct rutabaga_transfer transfer = {
 		.x = scanout->rect.x + damage->x,
 		.y = scanout->rect.y + damage->y,
@@ -284,7 +284,7 @@ static void flush_scanout(struct neep_device *device, uint32_t scanout_id, const
 		damage = (struct neep_rect){ .width = scanout->rect.width, .height = scanout->rect.height };
 		scanout->needs_all = false;
 	}
-	device->turn_bytes += (uint64_t)damage.width * damage.height * BYTES_PER_PIXEL;
+	device->turn_bytes += (uint64_t)damage.width * damage.height * NEEP_BYTES_PER_PIXEL;
 	if (scanout->is_copied) {
 		neep_sink_settle(device->sink, scanout->image);
 		if (scanout->resource->kind == NEEP_RESOURCE_BLOB) {

@@ -280,22 +280,9 @@ static void check_120_image_is_refused_when_it_is_over_the_quota(void **state) {
 	struct check_options options = check_3d_options(0);
 	options.device.quota.resource_bytes = 4096;
 	struct check *check = check_open(&options);
-	struct virtio_gpu_resource_create_3d cmd = {
-		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D,
-		.resource_id = 1,
-		.target = 2,
-		.format = VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM,
-		.bind = 1 << 1,
-		.width = 32,
-		.height = 33,
-		.depth = 1,
-		.array_size = 1,
-		.flags = VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP,
-	};
-	assert_int_equal(check_send(check, &cmd), CHECK_NO_MEMORY);
+	assert_int_equal(check_create_image(check, 1, 32, 33), CHECK_NO_MEMORY);
 	assert_int_equal(check_counts(check).device.bytes, 0);
-	cmd.height = 32;
-	assert_int_equal(check_send(check, &cmd), CHECK_OK);
+	assert_int_equal(check_create_image(check, 1, 32, 32), CHECK_OK);
 	assert_int_equal(check_counts(check).device.bytes, 4096);
 	check_close(check);
 }

@@ -61,7 +61,8 @@ uint32_t check_ctx_detach(struct check *check, uint32_t ctx_id, uint32_t resourc
 	return pair(check, VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE, ctx_id, resource_id);
 }
 
-uint32_t check_create_3d(struct check *check, uint32_t resource_id, uint32_t width, uint32_t height) {
+static uint32_t create_3d(
+	struct check *check, uint32_t resource_id, uint32_t width, uint32_t height, uint32_t flags) {
 	struct virtio_gpu_resource_create_3d cmd = {
 		.hdr = { .type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D },
 		.resource_id = resource_id,
@@ -72,8 +73,17 @@ uint32_t check_create_3d(struct check *check, uint32_t resource_id, uint32_t wid
 		.height = height,
 		.depth = 1,
 		.array_size = 1,
+		.flags = flags,
 	};
 	return check_send(check, &cmd);
+}
+
+uint32_t check_create_3d(struct check *check, uint32_t resource_id, uint32_t width, uint32_t height) {
+	return create_3d(check, resource_id, width, height, 0);
+}
+
+uint32_t check_create_image(struct check *check, uint32_t resource_id, uint32_t width, uint32_t height) {
+	return create_3d(check, resource_id, width, height, VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP);
 }
 
 uint32_t check_map(struct check *check, uint32_t resource_id, uint64_t offset) {

@@ -23,6 +23,8 @@ uint32_t check_ctx_destroy(struct check *check, uint32_t ctx_id);
 uint32_t check_ctx_attach(struct check *check, uint32_t ctx_id, uint32_t resource_id);
 uint32_t check_ctx_detach(struct check *check, uint32_t ctx_id, uint32_t resource_id);
 uint32_t check_create_3d(struct check *check, uint32_t resource_id, uint32_t width, uint32_t height);
+/* One that has an image on the host, as those of CREATE_2D have. */
+uint32_t check_create_image(struct check *check, uint32_t resource_id, uint32_t width, uint32_t height);
 uint32_t check_map(struct check *check, uint32_t resource_id, uint64_t offset);
 uint32_t check_unmap(struct check *check, uint32_t resource_id);
 /* One command of the fake, run by `ctx_id`. */
