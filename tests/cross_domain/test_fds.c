@@ -8,7 +8,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -382,13 +381,10 @@ static void connection_ends_when_fds_are_used_up(void **state) {
 	for (size_t i = 0; i < 28; i++) {
 		fds[i] = fd;
 	}
-	struct rlimit old, few;
-	getrlimit(RLIMIT_NOFILE, &old);
 	host_send(host, "x", 1, fds, 28);
-	few = (struct rlimit){ .rlim_cur = (rlim_t)fd + 10, .rlim_max = old.rlim_max };
-	setrlimit(RLIMIT_NOFILE, &few);
+	struct rlimit limit = fd_limit((rlim_t)fd + 10);
 	rig_next(rig, 1);
-	setrlimit(RLIMIT_NOFILE, &old);
+	fd_limit_restore(limit);
 	assert_int_equal(rig_word(rig, 12, 12), 0);
 	close(fd);
 	close(host);
@@ -401,15 +397,10 @@ static void connection_ends_when_there_is_no_fd_to_send(void **state) {
 	assert_int_equal(rig_query(rig, 1, 4096, 1, "R8  "), 0);
 	uint32_t blob_id = rig_word(rig, rig_query_ring(1), NEEP_XD_REPLY_BLOB_ID);
 	assert_int_equal(rig_blob(rig, 1, 100, blob_id, 4096), 0);
-	int first_free = dup(host);
-	close(first_free);
-	struct rlimit old;
-	getrlimit(RLIMIT_NOFILE, &old);
-	struct rlimit few = { .rlim_cur = (rlim_t)first_free, .rlim_max = old.rlim_max };
-	setrlimit(RLIMIT_NOFILE, &few);
+	struct rlimit limit = fd_limit_all();
 	const struct rig_id id = { 100, NEEP_XD_ID_BLOB };
 	assert_int_equal(rig_send(rig, 1, &id, 1, "lost"), -EMFILE);
-	setrlimit(RLIMIT_NOFILE, &old);
+	fd_limit_restore(limit);
 	assert_int_equal(rig_send(rig, 1, NULL, 0, "next"), -EIO);
 	char byte;
 	assert_int_equal(recv(host, &byte, 1, 0), 0);

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -254,14 +253,11 @@ static void send_pipe(struct rig *rig, int host, uint32_t number) {
 /* Of the fds of the process only so many are for guests. */
 static void fds_of_the_device_are_not_used_up(void **state) {
 	struct rig *rig = *state;
-	struct rlimit old, few;
-	getrlimit(RLIMIT_NOFILE, &old);
-	few = (struct rlimit){ .rlim_cur = 256, .rlim_max = old.rlim_max };
-	setrlimit(RLIMIT_NOFILE, &few);
+	struct rlimit limit = fd_limit(256);
 	assert_int_equal(rutabaga_finish(&rig->rutabaga), 0);
 	struct rutabaga_builder builder = rig_builder(rig);
 	assert_int_equal(rutabaga_init(&builder, &rig->rutabaga), 0);
-	setrlimit(RLIMIT_NOFILE, &old);
+	fd_limit_restore(limit);
 	rig->event_fd = neep_rutabaga_event_fd(rig->rutabaga);
 	int host = rig_connect(rig, 1);
 	for (uint32_t i = 1; i <= 256 / 2 - 2; i++) {

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -462,14 +461,10 @@ static void cleared_window_is_told_with_the_next_memory_message(void **state) {
 /* While this process can open nothing. */
 static void config_around_a_lost_fd(
 	struct script *script, const struct neep_vhost_user_header *request, const void *payload) {
-	struct rlimit limit, none;
-	int fd = window_memfd(), free_fd = neep_fd_dup(fd);
-	getrlimit(RLIMIT_NOFILE, &limit);
-	none = (struct rlimit){ .rlim_cur = (rlim_t)free_fd, .rlim_max = limit.rlim_max };
-	neep_close_fd(&free_fd);
-	setrlimit(RLIMIT_NOFILE, &none);
+	int fd = window_memfd();
+	struct rlimit limit = fd_limit_all();
 	ask_channel(script, NEEP_VHOST_USER_BACKEND_SHMEM_MAP, 0, fd);
-	setrlimit(RLIMIT_NOFILE, &limit);
+	fd_limit_restore(limit);
 	ask_channel(script, NEEP_VHOST_USER_BACKEND_SHMEM_MAP, 0, fd);
 	neep_close_fd(&fd);
 	config_as_asked(script, request, payload);

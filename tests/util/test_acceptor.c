@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -99,12 +98,8 @@ static void who_waits_gets_in_once_there_is_an_fd(void **state) {
 	(void)state;
 	struct fixture f;
 	start(&f);
-	int fd = knock(&f), first_free = dup(fd);
-	close(first_free);
-	struct rlimit old;
-	getrlimit(RLIMIT_NOFILE, &old);
-	const struct rlimit few = { .rlim_cur = (rlim_t)first_free, .rlim_max = old.rlim_max };
-	setrlimit(RLIMIT_NOFILE, &few);
+	int fd = knock(&f);
+	struct rlimit limit = fd_limit_all();
 	int result = neep_loop_step(f.loop, 0);
 	bool is_watched = f.acceptor.source.loop != NULL;
 	/* Sleeps, asks again, and puts it off again. */
@@ -112,7 +107,7 @@ static void who_waits_gets_in_once_there_is_an_fd(void **state) {
 		result |= neep_loop_step(f.loop, -1);
 	}
 	is_watched |= f.acceptor.source.loop != NULL;
-	setrlimit(RLIMIT_NOFILE, &old);
+	fd_limit_restore(limit);
 	assert_int_equal(result, 0);
 	assert_false(is_watched);
 	assert_int_equal(f.accepted_fd, -1);

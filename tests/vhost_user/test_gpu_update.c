@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -224,12 +223,9 @@ static void update_is_copied_when_no_pipe_can_be_had(void **state) {
 	(void)state;
 	struct line line;
 	line_open(&line, 0);
-	struct rlimit old;
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	struct rlimit none = { .rlim_cur = 0, .rlim_max = old.rlim_max };
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	struct rlimit limit = fd_limit_all();
 	begin(&line);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	fd_limit_restore(limit);
 	assert_true(line.writer.is_copying);
 	finish(&line, 1 << 16);
 	begin(&line); // and does not try again

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -115,20 +114,15 @@ static void message_without_a_head_ends_the_connection(void **state) {
 static void call_whose_fd_is_lost_is_answered(void **state) {
 	struct machine *machine = *state;
 	struct message message = { .call = { .op = NEEP_VIRTGPU_OP_DONE } };
-	struct rlimit limit, none;
 	struct reply reply;
 	int socket = say_hello(machine);
 	assert_int_equal(ask(machine, socket, &message, 0, &reply), 0);
 	int fence = reply.fd;
 	message.call.op = NEEP_VIRTGPU_OP_MERGE;
-	int free_fd = neep_fd_dup(fence);
-	getrlimit(RLIMIT_NOFILE, &limit);
-	none = (struct rlimit){ .rlim_cur = (rlim_t)free_fd, .rlim_max = limit.rlim_max };
-	neep_close_fd(&free_fd);
 	say(socket, &message, 0, fence);
-	setrlimit(RLIMIT_NOFILE, &none);
+	struct rlimit limit = fd_limit_all();
 	int result = hear(machine, socket, &reply);
-	setrlimit(RLIMIT_NOFILE, &limit);
+	fd_limit_restore(limit);
 	assert_int_equal(result, -EMFILE);
 	message.call.op = NEEP_VIRTGPU_OP_DONE;
 	assert_int_equal(ask(machine, socket, &message, 0, &reply), 0);
@@ -265,17 +259,10 @@ static size_t hold_fds(int *fds, size_t max, size_t room) {
 	return count;
 }
 
-static struct rlimit set_fd_limit(rlim_t count) {
-	struct rlimit limit;
-	getrlimit(RLIMIT_NOFILE, &limit);
-	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ .rlim_cur = count, .rlim_max = limit.rlim_max });
-	return limit;
-}
-
 static void node_without_fds_takes_connections_later(void **state) {
 	struct machine *machine = *state;
 	int fds[FDS_FEW];
-	struct rlimit limit = set_fd_limit(FDS_FEW);
+	struct rlimit limit = fd_limit(FDS_FEW);
 	size_t count = hold_fds(fds, FDS_FEW, 1);
 	int socket = say_hello(machine);
 	machine_run_for(machine, 5 * NEEP_NS_PER_MS);
@@ -283,7 +270,7 @@ static void node_without_fds_takes_connections_later(void **state) {
 	while (count > 0) {
 		close(fds[--count]);
 	}
-	setrlimit(RLIMIT_NOFILE, &limit);
+	fd_limit_restore(limit);
 	await_turning(neep_virtgpu_node_counts(machine->node).connections != 0,
 		assert_int_equal(neep_loop_step(machine->loop, 10), 0));
 	assert_int_equal(neep_virtgpu_node_counts(machine->node).connections, 1);
@@ -359,14 +346,14 @@ static void export_without_fds_leaves_nothing(void **state) {
 	uint64_t id;
 	struct reply reply;
 	int socket, file = start_program(machine, &socket, &id);
-	struct rlimit limit = set_fd_limit(FDS_FEW);
+	struct rlimit limit = fd_limit(FDS_FEW);
 	size_t count = hold_fds(fds, FDS_FEW, 0);
-	setrlimit(RLIMIT_NOFILE, &limit);
+	fd_limit_restore(limit);
 	uint32_t handle = create_blob(machine, socket, id);
-	set_fd_limit(FDS_FEW);
+	fd_limit(FDS_FEW);
 	close(fds[--count]);
 	assert_int_equal(export_buffer(machine, socket, id, handle, &reply), -EMFILE);
-	setrlimit(RLIMIT_NOFILE, &limit);
+	fd_limit_restore(limit);
 	while (count > 0) {
 		close(fds[--count]);
 	}
