@@ -132,8 +132,9 @@ void neep_vk_object_destroy(struct neep_vk_table *table, struct neep_vk_object *
 /* Destroys the descendants only: for pools that are reset. */
 void neep_vk_object_destroy_children(struct neep_vk_table *table, struct neep_vk_object *object);
 
-/* Makes neep_vk_object_find() good for a caller without the turn, for a short time: nothing that waits. Returns what
- * neep_vk_table_leave() wants. */
+/* Makes neep_vk_object_find() good for a caller without the turn. What is destroyed meanwhile is kept so long, and who allocates may
+ * wait for it: so nothing that waits for others is done inside, but for a recording, whose last commands the guest may still be writing.
+ * Returns what neep_vk_table_leave() wants. */
 uint32_t neep_vk_table_enter(struct neep_vk_table *table);
 void neep_vk_table_leave(struct neep_vk_table *table, uint32_t epoch);
 

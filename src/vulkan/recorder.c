@@ -18,7 +18,7 @@ struct job {
 	struct neep_vk_recording recording;
 	uint32_t epoch; // of the recording
 	size_t len;
-	size_t here;     // of the bytes; guarded by the recorder's lock
+	size_t here;     // of the bytes; guarded by the recorder's lock, written by the stream's thread
 	bool is_cut;     // the others do not come; likewise
 	uint8_t bytes[]; // the commands, or the packet
 };
@@ -28,8 +28,7 @@ struct neep_vk_recorder {
 	struct neep_vk_decoder decoder;  // the thread's
 	pthread_t thread;
 	bool has_thread;
-	struct job *coming; // whose bytes are not all here; only for the stream's thread
-	size_t came;        // of them
+	struct job *coming; // whose bytes are not all here, the last of jobs; only for the stream's thread
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	/* Guarded by lock: */
@@ -235,7 +234,6 @@ bool neep_vk_recorder_begin(struct neep_vk_recorder *recorder, uint32_t seqno,
 	neep_vk_recordings_begin(&context->recordings, &job->recording, command_buffer, seqno);
 	job->epoch = neep_vk_table_enter(context->table);
 	recorder->coming = job;
-	recorder->came = 0;
 	pthread_mutex_lock(&recorder->lock);
 	while (recorder->waiting > 0 && recorder->waiting + len > WAITING_MAX) {
 		pthread_cond_wait(&recorder->changed, &recorder->lock);
@@ -246,25 +244,21 @@ bool neep_vk_recorder_begin(struct neep_vk_recorder *recorder, uint32_t seqno,
 }
 
 uint8_t *neep_vk_recorder_place(struct neep_vk_recorder *recorder) {
-	return recorder->coming->bytes + recorder->came;
+	return recorder->coming->bytes + recorder->coming->here;
 }
 
-/* The job is the recorder's alone as soon as it is complete, or cut. */
-static void publish(struct neep_vk_recorder *recorder, bool is_cut) {
+void neep_vk_recorder_came(struct neep_vk_recorder *recorder, size_t len) {
 	pthread_mutex_lock(&recorder->lock);
-	recorder->coming->here = recorder->came;
-	recorder->coming->is_cut = is_cut;
+	recorder->coming->here += len;
 	pthread_cond_broadcast(&recorder->changed);
 	pthread_mutex_unlock(&recorder->lock);
 }
 
-void neep_vk_recorder_came(struct neep_vk_recorder *recorder, size_t len) {
-	recorder->came += len;
-	publish(recorder, false);
-}
-
 void neep_vk_recorder_cut(struct neep_vk_recorder *recorder) {
-	publish(recorder, true);
+	pthread_mutex_lock(&recorder->lock);
+	recorder->coming->is_cut = true;
+	pthread_cond_broadcast(&recorder->changed);
+	pthread_mutex_unlock(&recorder->lock);
 }
 
 bool neep_vk_recorder_record(struct neep_vk_recorder *recorder, uint32_t seqno,
@@ -272,6 +266,7 @@ bool neep_vk_recorder_record(struct neep_vk_recorder *recorder, uint32_t seqno,
 	if (!neep_vk_recorder_begin(recorder, seqno, command_buffer, len)) {
 		return false;
 	}
+	/* One of no bytes may have been done by now. */
 	if (len > 0) {
 		memcpy(neep_vk_recorder_place(recorder), commands, len);
 		neep_vk_recorder_came(recorder, len);

@@ -10,7 +10,6 @@
 #include "vulkan/command_buffer.h"
 #include "vulkan/context.h"
 #include "vulkan/decoder.h"
-#include "vulkan/marshal.h"
 #include "vulkan/recorder.h"
 
 /* Each stream starts with a word of flags, of which none means anything here. Guests send 0, which is no packet's first word. */
@@ -203,13 +202,13 @@ static int wait_for_turn(struct neep_vk_stream *stream) {
 	return ret == -EPROTO ? fail(stream, ret, "its sequence number was used before") : ret;
 }
 
-/* Whether the packet, of which opcode and length are here, is a flush for the recorder. */
+/* Whether the packet, of which the length and an opcode that was checked are here, is a flush for the recorder. */
 static bool is_large_flush(const struct neep_vk_stream *stream, uint32_t len) {
 	const struct neep_vk_context *context = stream->context;
-	const struct neep_vk_command *command = neep_vk_command_find(word(stream, NEEP_VK_PACKET_OPCODE));
-	return command != NULL && command->run == neep_vk_run_vkQueueFlushCommandsGOOGLE &&
-	       len >= NEEP_VK_FLUSH_HEADER && len - NEEP_VK_FLUSH_HEADER >= context->limits.late_bytes &&
-	       len <= FLUSH_BYTES_MAX && !context->refuses_all;
+	return len >= NEEP_VK_FLUSH_HEADER && len - NEEP_VK_FLUSH_HEADER >= context->limits.late_bytes &&
+	       len <= FLUSH_BYTES_MAX && !context->refuses_all &&
+	       neep_vk_command_find(word(stream, NEEP_VK_PACKET_OPCODE))->run ==
+		       neep_vk_run_vkQueueFlushCommandsGOOGLE;
 }
 
 /* Copies what has been read of the next `len` bytes to `place`, or reads some. Returns how many, or a negative errno. */
@@ -266,25 +265,27 @@ static int serve_whole(struct neep_vk_stream *stream, uint32_t len) {
 	return ret < 0 ? ret : finish_packet(stream, len);
 }
 
-/* Of a flush whose turn has not come nobody needs the commands yet. */
+/* Begins before all is here, unless it is not its turn: then nobody needs the commands yet. */
 static int serve_flush(struct neep_vk_stream *stream, uint32_t len) {
 	struct neep_vk_sequence *sequence = &stream->context->sequence;
 	int ret = fill(stream, NEEP_VK_FLUSH_HEADER);
-	if (ret == 0 && !neep_vk_sequence_is_next(sequence, word(stream, NEEP_VK_PACKET_SEQNO))) {
+	if (ret < 0) {
+		return ret;
+	}
+	if (!neep_vk_sequence_is_next(sequence, word(stream, NEEP_VK_PACKET_SEQNO))) {
 		return serve_whole(stream, len);
 	}
-	if (ret == 0) {
-		ret = wait_for_turn(stream);
+	ret = wait_for_turn(stream);
+	if (ret < 0) {
+		return ret;
 	}
-	if (ret == 0 && begin_recording(stream, len)) {
-		neep_vk_sequence_end(sequence);
-		consume(stream, NEEP_VK_FLUSH_HEADER);
-		return feed_recorder(stream, len - NEEP_VK_FLUSH_HEADER);
-	}
-	if (ret == 0) {
+	if (!begin_recording(stream, len)) {
 		ret = fill(stream, len);
+		return ret < 0 ? ret : finish_packet(stream, len);
 	}
-	return ret < 0 ? ret : finish_packet(stream, len);
+	neep_vk_sequence_end(sequence);
+	consume(stream, NEEP_VK_FLUSH_HEADER);
+	return feed_recorder(stream, len - NEEP_VK_FLUSH_HEADER);
 }
 
 static int serve_packet(struct neep_vk_stream *stream) {
